@@ -1,0 +1,1 @@
+"""The benchmark harness: truth by retraining, the bill, the statistics, the leaderboard."""

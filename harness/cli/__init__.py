@@ -1,0 +1,130 @@
+"""The command line: ``dataworth`` and ``python runall.py``. The only place that knows everyone.
+
+This file holds the commands and their options; what they do is beside it, and imports torch only when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from harness.errors import UserError
+
+DEFAULT_SUITE = "embedded-quick"
+
+
+class RunByDefault(click.Group):
+    """``dataworth --suite X`` means ``dataworth run --suite X``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas."""
+    if value is None:
+        return None
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not found:
+        raise UserError(f"--{param.name} is empty; give one or more names separated by commas, or leave it out.")
+    return found
+
+
+SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
+OUT = click.option("--out", type=click.Path(path_type=Path), help="The results' folder.  [default: leaderboards/SUITE]")
+
+
+@click.group(cls=RunByDefault, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dataworth", prog_name="dataworth")
+def dataworth() -> None:
+    """Compare data-valuation methods: how well they agree with retraining, and what they cost.
+
+    Without a command, runs the leaderboard 'embedded-quick'.
+    """
+
+
+@dataworth.command()
+@SUITE
+@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--methods", callback=_names, help="Only these methods; others than the suite's may be named too.")
+@click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
+@click.option("--pools", type=int, help="Another number of pools a task.")
+@click.option("--seeds", type=int, help="Another number of truth seeds; Shapley pairs follow in proportion.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
+@OUT
+@click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")
+def run(
+    suite: str,
+    tasks: tuple[str, ...] | None,
+    methods: tuple[str, ...] | None,
+    questions: tuple[str, ...] | None,
+    pools: int | None,
+    seeds: int | None,
+    device: str,
+    out: Path | None,
+    resume: bool,
+) -> None:
+    """Run a suite and print its leaderboard.
+
+    Stop it whenever you like: the same command goes on where it stopped. The exit status is 0 where every row has
+    its answer or says why it does not suit, 1 where a row failed, 2 for a mistake in what was asked, 130 when stopped.
+    """
+    from harness.cli.running import Request, run_suite
+    from harness.report.terminal import make_console
+
+    request = Request(suite, tasks, methods, questions, pools, seeds, device, out, resume)
+    sys.exit(run_suite(request, make_console()))
+
+
+@dataworth.command()
+@SUITE
+@OUT
+def report(suite: str, out: Path | None) -> None:
+    """Draw the tables and leaderboard.csv again from stored results."""
+    from harness.cli.places import Place
+    from harness.report.files import write_report
+    from harness.report.terminal import make_console, print_leaderboard
+    from harness.results import load
+
+    place = Place.of_results(suite, out)
+    results = load(place.results)
+    rows = write_report(place.folder, place.suite, results)
+    console = make_console()
+    print_leaderboard(console, place.suite, results, rows)
+    console.print(f"Written: {place.folder / 'README.md'}, {place.folder / 'leaderboard.csv'}", soft_wrap=True)
+
+
+@dataworth.command("list")
+def list_all() -> None:
+    """List tasks, methods and suites, with a line each."""
+    from harness.cli.showing import print_list
+
+    print_list(Console())
+
+
+@dataworth.command()
+@click.argument("name", metavar="METHOD|TASK")
+def show(name: str) -> None:
+    """Tell what a method or a task is: source, equation, cost; data, learner, contributors."""
+    from harness.cli.showing import print_one
+
+    print_one(Console(), name)
+
+
+def main() -> None:
+    """Entry point: mistakes are told in one line, without a traceback."""
+    try:
+        dataworth.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except UserError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)

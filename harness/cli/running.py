@@ -1,0 +1,111 @@
+"""``dataworth run``: choose, run, report, and say how it ended."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TypeVar, cast
+
+import torch
+from rich.console import Console
+
+from harness.cli.places import Place
+from harness.errors import UserError, unknown
+from harness.progress import Watch
+from harness.report.files import write_report
+from harness.report.terminal import print_leaderboard
+from harness.run import Chosen, Runner
+from harness.types import QUESTIONS, SetFunction
+from methods import METHODS
+from tasks import TASKS
+
+T = TypeVar("T")
+FEATURES = ("initial-loss", "mmd")
+"""Methods that every pool's discrimination check takes as single features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of ``dataworth run``; None where the suite decides."""
+
+    suite: str
+    tasks: tuple[str, ...] | None
+    methods: tuple[str, ...] | None
+    questions: tuple[str, ...] | None
+    pools: int | None
+    seeds: int | None
+    device: str
+    out: Path | None
+    resume: bool
+
+
+def run_suite(request: Request, console: Console) -> int:
+    """Run and report; the exit status."""
+    place = Place.of_run(request.suite, request.pools, request.seeds, request.out)
+    chosen = _chosen(request, place)
+    device = _device(request.device)
+    place.prepare(fresh=not request.resume)
+    signal.signal(signal.SIGTERM, _interrupt)
+    runner = Runner(place.suite, chosen, place.folder, device, Watch(console))
+    try:
+        results = runner.run()
+    except KeyboardInterrupt:
+        again = shlex.join(["dataworth", *[arg for arg in sys.argv[1:] if arg != "--fresh"]])
+        console.print(f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}")
+        return 130
+    rows = write_report(place.folder, place.suite, results)
+    print_leaderboard(console, place.suite, results, rows)
+    console.print(
+        f"Written to {place.folder}: README.md, leaderboard.csv, results/. Draw them again: dataworth report "
+        f"--out {place.folder}",
+        soft_wrap=True,
+    )
+    if runner.failures:
+        console.print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
+        return 1
+    return 0
+
+
+def _chosen(request: Request, place: Place) -> Chosen:
+    suite = place.suite
+    tasks = _pick(request.tasks or suite.tasks, TASKS, "task")
+    methods = _pick(request.methods or suite.methods, METHODS, "method")
+    for question in request.questions or ():
+        if question not in QUESTIONS:
+            raise unknown("question", question, QUESTIONS)
+    questions = [q for q in suite.questions if request.questions is None or q in request.questions]
+    if not questions:
+        raise UserError(f"The suite {suite.name} asks {', '.join(suite.questions)}; none of --questions is among them.")
+    features = {name: cast(SetFunction, METHODS[name]()) for name in FEATURES}
+    return Chosen(tasks, methods, features, questions)
+
+
+def _pick(names: Iterable[str], table: Mapping[str, Callable[[], T]], kind: str) -> dict[str, T]:
+    for name in names:
+        if name not in table:
+            raise unknown(kind, name, table)
+    return {name: table[name]() for name in dict.fromkeys(names)}
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(asked)
+    except RuntimeError as error:
+        raise UserError(f"--device {asked!r} is no device; use cpu, cuda, cuda:1, ... or auto.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {asked!r} is not supported; use cpu, cuda, cuda:1, ... or auto.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device {asked!r}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto."
+        )
+    return asked
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

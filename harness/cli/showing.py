@@ -1,0 +1,61 @@
+"""``dataworth list`` and ``dataworth show``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.places import known_suites
+from harness.errors import unknown
+from harness.types import Method, Task
+from methods import METHODS
+from tasks import TASKS
+
+
+def print_list(console: Console) -> None:
+    """Tasks, methods and suites with a line each."""
+    for title, lines in (
+        ("Tasks", {name: make().summary for name, make in TASKS.items()}),
+        ("Methods", {name: make().summary for name, make in METHODS.items()}),
+        ("Suites", {name: suite.summary for name, suite in known_suites().items()}),
+    ):
+        table = Table(
+            title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2)
+        )
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column()
+        for name, summary in lines.items():
+            table.add_row(name, summary)
+        console.print(table, "")
+
+
+def print_one(console: Console, name: str) -> None:
+    """Everything that is to be told about one method or task."""
+    if name in METHODS:
+        _print_method(console, name, METHODS[name]())
+    elif name in TASKS:
+        _print_task(console, TASKS[name]())
+    else:
+        raise unknown("method or task", name, [*METHODS, *TASKS])
+
+
+def _print_method(console: Console, name: str, method: Method) -> None:
+    table = Table(title=name, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    table.add_row("what", method.summary)
+    table.add_row("family", f"{method.family}: {(type(method).__mro__[1].__doc__ or '').strip().splitlines()[0]}")
+    table.add_row("source", method.source)
+    table.add_row("cost", method.passes)
+    if is_dataclass(method):
+        told = ("source", "passes")
+        settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method) if f.name not in told]
+        table.add_row("settings", ", ".join(settings) or "none")
+    table.add_row("code", type(method).__module__.replace(".", "/") + ".py")
+    console.print(table, highlight=False)
+
+
+def _print_task(console: Console, task: Task) -> None:
+    console.print(f"[bold]{task.name}[/bold]  {task.summary}\n{task.about}", highlight=False)

@@ -1,0 +1,221 @@
+"""The bill: measured around a method, so that a method cannot forget to."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar, cast
+
+import torch
+from torch import nn
+from torch.func import grad, jvp
+
+from harness.clock import Clock
+from harness.flops import FlopCounter
+from harness.memory import PeakMemory
+from harness.types import Batch, Cost, Learner, Params, Plain
+
+T = TypeVar("T")
+
+
+class Watching(NamedTuple):
+    """What counting its operations adds to one torch call."""
+
+    seconds: float = 0.0
+    core_seconds: float = 0.0
+
+
+UNWATCHED = Watching()
+
+
+def watching_cost(learner: Learner, params: Params, batch: Batch, device: str) -> Watching:
+    """Time one forward-mode and one reverse-mode pass with and without counting; medians of nine.
+
+    On a CPU, counting can double the time of a method of many small calls; the meter takes it off again. On a GPU
+    nothing is taken off: the device works on while the calls are counted.
+    """
+    if device.startswith("cuda"):
+        return Watching()
+
+    def work() -> None:
+        jvp(lambda p: learner.losses(p, batch), (params,), (params,))
+        grad(lambda p: learner.losses(p, batch).sum())(params)
+
+    def timed() -> tuple[float, float]:
+        clock = Clock(device, whole_process=True)
+        with clock:
+            work()
+        return clock.seconds, clock.core_seconds
+
+    found = []
+    for _ in range(9):
+        plain, counter = timed(), FlopCounter()
+        with counter.counting():
+            watched = timed()
+        found.append([(with_it - without) / counter.calls for with_it, without in zip(watched, plain, strict=True)])
+    return Watching(*(max(0.0, statistics.median(side)) for side in zip(*found, strict=True)))
+
+
+class Meter:
+    """Adds up a bill from stretches of measured work and from charges at a known price.
+
+    Work inside ``measuring`` is on the bill, except for stretches inside ``paused``. ``separately`` puts a part of
+    it on a bill of its own, to be charged to whoever uses its result.
+    """
+
+    def __init__(self, device: str, watching: Watching = UNWATCHED) -> None:
+        self.device = device
+        self._watching = watching
+        self._bills = [Cost()]
+        self._flops = FlopCounter()
+        self._passes = 0.0
+        self._stretch: tuple[Clock, PeakMemory] | None = None
+
+    @property
+    def bill(self) -> Cost:
+        return self._bills[-1]
+
+    def charge(self, cost: Cost) -> None:
+        self._bills[-1] = self._bills[-1] + cost
+
+    def count_pass(self, share: float) -> None:
+        """Note that examples were differentiated: their number over that of the training examples."""
+        self._passes += share
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        with self._flops.counting():
+            self._start()
+            try:
+                yield
+            finally:
+                self._stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    @contextmanager
+    def separately(self) -> Iterator[Callable[[], Cost]]:
+        """What runs inside goes on a bill of its own; the function given tells it afterwards."""
+        found: list[Cost] = []
+        self._stop()
+        self._bills.append(Cost())
+        self._start()
+        try:
+            yield lambda: found[0]
+        finally:
+            self._stop()
+            found.append(self._bills.pop())
+            self._start()
+
+    def _start(self) -> None:
+        self._flops.flops, self._flops.calls, self._passes = 0.0, 0, 0.0
+        self._stretch = Clock(self.device, whole_process=True).start(), PeakMemory(self.device)
+
+    def _stop(self) -> None:
+        if self._stretch is None:
+            return
+        clock, memory = self._stretch
+        clock.stop()
+        self._stretch = None
+        self.charge(
+            Cost(
+                seconds=max(0.0, clock.seconds - self._flops.calls * self._watching.seconds),
+                core_seconds=max(0.0, clock.core_seconds - self._flops.calls * self._watching.core_seconds),
+                gpu_seconds=clock.gpu_seconds,
+                flops=self._flops.flops,
+                peak_memory_mb=memory.so_far_mb(),
+                gradient_passes=self._passes,
+            )
+        )
+
+
+class SharedWork:
+    """Work that several methods need: done once a pool, billed in full to each that asks for it."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, tuple[Any, Cost]] = {}
+
+
+class MeteredShared:
+    """Shared work on one method's bill."""
+
+    def __init__(self, work: SharedWork, meter: Meter) -> None:
+        self._work, self._meter = work, meter
+
+    def __call__(self, key: str, build: Callable[[], T]) -> T:
+        if key not in self._work.done:
+            with self._meter.separately() as price:
+                value = build()
+            self._work.done[key] = (value, price())
+        value, cost = self._work.done[key]
+        self._meter.charge(cost)
+        return cast(T, value)
+
+
+class MeteredLearner(Learner):
+    """The same learner, noting every example that is differentiated through it."""
+
+    def __init__(self, inner: Learner, meter: Meter, training_examples: int) -> None:
+        self.name, self.recipe = inner.name, inner.recipe
+        self.one_label, self.stacks = inner.one_label, inner.stacks
+        self._inner, self._meter, self._examples = inner, meter, training_examples
+
+    @property
+    def identity(self) -> Mapping[str, Plain]:
+        return self._inner.identity
+
+    def initialise(self, seed: int, device: str = "cpu") -> Params:
+        return self._inner.initialise(seed, device)
+
+    def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        if any(_differentiated(p) for p in params.values()):
+            self._meter.count_pass(_rows(batch["targets"]) / self._examples)
+        return self._inner.predict(params, batch)
+
+    def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self._inner.losses_of(logits, batch)
+
+    def correct(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self._inner.correct(logits, batch)
+
+    def target_features(self, batch: Batch) -> torch.Tensor:
+        return self._inner.target_features(batch)
+
+    def module(self, params: Params) -> nn.Module:
+        module = self._inner.module(params)
+
+        def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if any(_differentiated(p) for p in module.parameters()):
+                self._meter.count_pass(_rows(inputs[0]) / self._examples)
+
+        module.register_forward_pre_hook(note)
+        return module
+
+    def module_inputs(self, batch: Batch) -> torch.Tensor:
+        return self._inner.module_inputs(batch)
+
+
+def _rows(tensor: torch.Tensor) -> int:
+    """Examples that a tensor really holds: inside ``vmap`` one logical row stands for many."""
+    physical = tensor
+    while torch._C._functorch.is_functorch_wrapped_tensor(physical):
+        physical = torch._C._functorch.get_unwrapped(physical)
+    return int(len(tensor) * physical.numel() // max(1, tensor.numel()))
+
+
+def _differentiated(tensor: torch.Tensor) -> bool:
+    """Whether a derivative is being taken with respect to this tensor, in reverse or in forward mode."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        if torch._C._functorch.is_gradtrackingtensor(tensor):
+            return True
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    if torch.autograd.forward_ad.unpack_dual(tensor).tangent is not None:  # type: ignore[no-untyped-call]
+        return True
+    return bool(tensor.requires_grad and torch.is_grad_enabled())

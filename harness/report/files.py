@@ -1,0 +1,18 @@
+"""Write a suite's report: README.md and leaderboard.csv beside its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.config import Suite
+from harness.leaderboard import Row, leaderboard, to_csv
+from harness.report.markdown import page
+from harness.results import Results, write_atomically
+
+
+def write_report(folder: Path, suite: Suite, results: Results) -> list[Row]:
+    """Draw the page and the file from the results; the rows that they show."""
+    rows = leaderboard(suite, results)
+    write_atomically(folder / "leaderboard.csv", to_csv(rows))
+    write_atomically(folder / "README.md", page(suite, results, rows))
+    return rows

@@ -1,0 +1,536 @@
+"""The nouns. Checked at birth, read-only after; everything else in the project speaks in them.
+
+Capital letters at the end of an array's name give its axes: N examples, C contributors,
+K coalitions, S seeds (or independent repeats), J training jobs, D bootstrap draws, P parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:  # torch is imported where it is used, so that reports and --help start without it
+    import torch
+
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Ints: TypeAlias = NDArray[np.int64]
+
+Question = Literal["standalone", "leave-one-out", "shapley"]
+QUESTIONS: tuple[Question, ...] = get_args(Question)
+
+Family = Literal["set function", "additive", "retraining"]
+
+Params: TypeAlias = "dict[str, torch.Tensor]"
+Batch: TypeAlias = "Mapping[str, torch.Tensor]"
+Plain: TypeAlias = "str | int | float | bool | None"
+T = TypeVar("T")
+
+HELD_OUT = -1
+"""The owner of a validation or test example: nobody's."""
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Training or held-out rows: named columns with one row an example.
+
+    Args:
+        columns: name -> array whose first axis is N; one column is called ``targets``.
+        owners_N: index of the contributor that brings each example, HELD_OUT for nobody.
+        real_N: whether each example is real (True) or came out of a generator (False).
+    """
+
+    columns: Mapping[str, Array]
+    owners_N: Ints
+    real_N: Bools
+
+    def __post_init__(self) -> None:
+        if "targets" not in self.columns:
+            raise UserError(f"Examples need a column 'targets', got {sorted(self.columns)}.")
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        lengths |= {"owners_N": len(self.owners_N), "real_N": len(self.real_N)}
+        if len(set(lengths.values())) != 1:
+            raise UserError(f"Examples need columns of one length, got {lengths}.")
+        for name, column in self.columns.items():
+            if np.issubdtype(column.dtype, np.floating) and not np.isfinite(column).all():
+                row = int(np.argwhere(~np.isfinite(column).reshape(len(column), -1).all(axis=1))[0, 0])
+                raise UserError(f"Examples need finite numbers; column {name!r} is not at row {row}.")
+        frozen = {name: _frozen(column) for name, column in self.columns.items()}
+        object.__setattr__(self, "columns", MappingProxyType(frozen))
+        object.__setattr__(self, "owners_N", _frozen(self.owners_N, np.int64))
+        object.__setattr__(self, "real_N", _frozen(self.real_N, np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.owners_N)
+
+    @property
+    def targets(self) -> Array:
+        return self.columns["targets"]
+
+    def take(self, rows: Ints | Bools) -> Examples:
+        """The chosen rows, by index or by mask, in the order given."""
+        chosen = {name: column[rows] for name, column in self.columns.items()}
+        return Examples(chosen, self.owners_N[rows], self.real_N[rows])
+
+    def digest(self) -> str:
+        """Hash of everything in the examples: the same data always, other data never."""
+        parts: dict[str, Array] = {**self.columns, "owners": self.owners_N, "real": self.real_N}
+        digest = hashlib.sha256()
+        for name in sorted(parts):
+            array = np.ascontiguousarray(parts[name])
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """An owner of examples, with everything that was drawn for it when the pool was dealt.
+
+    ``planted`` is what a result is read against; no method sees it.
+    """
+
+    name: str
+    planted: Mapping[str, Plain]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "planted", MappingProxyType(dict(self.planted)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """One draw of contributors for a task: an independent replicate of the comparison.
+
+    Args:
+        task: name of the task that dealt it.
+        index: which draw; the same index always gives the same pool.
+        contributors: C owners; ``train.owners_N`` indexes them.
+        train, validation, test: disjoint examples. Methods see the first two only.
+        facts: what was measured when it was dealt, such as the truncation that a generator caused.
+    """
+
+    task: str
+    index: int
+    contributors: tuple[Contributor, ...]
+    train: Examples
+    validation: Examples
+    test: Examples
+    facts: Mapping[str, Plain] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        where = f"{self.task}, pool {self.index}"
+        if len(self.contributors) < 2:
+            raise UserError(f"{where}: a pool needs at least 2 contributors, got {len(self.contributors)}.")
+        names = [contributor.name for contributor in self.contributors]
+        if len(set(names)) != len(names):
+            raise UserError(f"{where}: contributors need distinct names, got {names}.")
+        owned = np.unique(self.train.owners_N)
+        if not np.array_equal(owned, np.arange(len(names))):
+            raise UserError(
+                f"{where}: every training example needs an owner and every owner an example; "
+                f"{len(names)} contributors, owners found {owned.tolist()}."
+            )
+        for split, examples in (("validation", self.validation), ("test", self.test)):
+            if not len(examples):
+                raise UserError(f"{where}: the {split} split is empty; give the task more held-out rows.")
+            if (examples.owners_N != HELD_OUT).any():
+                raise UserError(f"{where}: the {split} split belongs to nobody; its owners must be {HELD_OUT}.")
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(contributor.name for contributor in self.contributors)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a coalition is trained: a fixed number of optimiser steps, whatever the coalition's size.
+
+    Args:
+        steps: optimiser steps.
+        batch_size: examples a step (fewer where the coalition has fewer).
+        rate: peak learning rate; it falls to zero along a half cosine.
+        optimiser: ``sgd`` (with momentum) or ``adamw``.
+        momentum: of sgd.
+        weight_decay: decoupled for adamw, added to the gradient for sgd, as torch does it.
+        warmup: steps over which the rate first rises linearly.
+        clip: bound on the norm of a job's gradient, None for no bound.
+        checkpoints: how many parameter snapshots a traced fit keeps, evenly spaced, the last included.
+    """
+
+    steps: int
+    batch_size: int
+    rate: float
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    warmup: int = 0
+    clip: float | None = None
+    checkpoints: int = 6
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "checkpoints"):
+            if getattr(self, name) < 1:
+                raise UserError(f"A recipe needs {name} of at least 1, got {getattr(self, name)}.")
+        if self.checkpoints > self.steps:
+            raise UserError(f"A recipe of {self.steps} steps cannot keep {self.checkpoints} checkpoints.")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise UserError(f"A recipe needs a positive learning rate, got {self.rate}.")
+
+    def rates(self) -> Floats:
+        """Learning rate of each step: linear warm-up, then a half cosine to zero (Loshchilov & Hutter 2017, eq. 5)."""
+        step = np.arange(self.steps)
+        rising = np.minimum(1.0, (step + 1) / (self.warmup + 1))
+        falling = 0.5 * (1 + np.cos(np.pi * np.maximum(0, step - self.warmup) / max(1, self.steps - self.warmup)))
+        return np.asarray(self.rate * rising * falling, dtype=np.float64)
+
+    def about(self) -> str:
+        """The recipe as ``dataworth show`` tells it."""
+        optimiser = "AdamW" if self.optimiser == "adamw" else f"SGD with momentum {self.momentum:g}"
+        return (
+            f"Recipe       {self.steps} steps of {self.batch_size} examples, {optimiser}, rate {self.rate:g} "
+            "falling along a half cosine."
+        )
+
+    def checkpoint_steps(self) -> list[int]:
+        """Number of finished steps at which a traced fit keeps the parameters."""
+        return [round(self.steps * (k + 1) / self.checkpoints) for k in range(self.checkpoints)]
+
+
+class Learner(ABC):
+    """A model family as pure functions of its parameters, so that many train at once and methods differentiate.
+
+    Shapes: a batch holds N rows of each column; ``predict`` gives logits N x ... and features N x F.
+    Every loss is a negative log-likelihood, so that utility = minus the mean loss.
+    """
+
+    name: str
+    recipe: Recipe
+    one_label: bool = True
+    """Whether the loss is cross-entropy on one label an example, as many libraries take for granted."""
+
+    stacks: bool = True
+    """Whether many of its models can train side by side under ``torch.func.vmap``."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Mapping[str, Plain]:
+        """What distinguishes this learner's results from another's; it enters the ledger's key."""
+
+    @abstractmethod
+    def initialise(self, seed: int, device: str = "cpu") -> Params:
+        """Fresh parameters; the same seed always gives the same."""
+
+    @abstractmethod
+    def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and penultimate features of a batch."""
+
+    @abstractmethod
+    def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Negative log-likelihood of each example's target, N."""
+
+    @abstractmethod
+    def correct(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Whether each example is answered right (accuracy, exact match), N."""
+
+    @abstractmethod
+    def target_features(self, batch: Batch) -> torch.Tensor:
+        """The targets as vectors, N x M, for methods that compare joint distributions."""
+
+    @abstractmethod
+    def module(self, params: Params) -> torch.nn.Module:
+        """A module of one tensor in, logits out, that holds these parameters: what libraries expect."""
+
+    @abstractmethod
+    def module_inputs(self, batch: Batch) -> torch.Tensor:
+        """The tensor that ``module`` takes."""
+
+    def losses(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Negative log-likelihood of each example, N."""
+        logits, _ = self.predict(params, batch)
+        return self.losses_of(logits, batch)
+
+    def outputs(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Probability that the model gives to each true target, N.
+
+        For a sequence it is the geometric mean over its target tokens. It is the scalar output whose
+        Jacobian makes the NTK here, with 1 as the label to be reached.
+        """
+        return (-self.losses(params, batch)).exp()
+
+    def features(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Penultimate features, N x F."""
+        return self.predict(params, batch)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Parameters on the way through a training run.
+
+    ``rate_sum`` is the learning rate summed over the steps since the previous checkpoint.
+    """
+
+    step: int
+    rate_sum: float
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One traced training run on the whole pool, from its initialisation through its checkpoints."""
+
+    initial: Params
+    checkpoints: tuple[Checkpoint, ...]
+
+    @property
+    def params(self) -> Params:
+        return self.checkpoints[-1].params
+
+
+# --- the bill -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A bill. Bills add up; only the peak of memory is a maximum.
+
+    Args:
+        seconds: wall clock (device work included: clocks are read after synchronising).
+        core_seconds: processor time over all cores.
+        gpu_seconds: seconds during which a GPU was held, 0 on a CPU.
+        flops: floating-point operations in matrix products, convolutions and attention.
+        peak_memory_mb: most memory held above the start, in MB (device memory on a GPU).
+        retrainings: models trained, ledger hits included at their first price.
+        gradient_passes: examples differentiated, forward or backward mode, over training examples.
+    """
+
+    seconds: float = 0.0
+    core_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    flops: float = 0.0
+    peak_memory_mb: float = 0.0
+    retrainings: int = 0
+    gradient_passes: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        added = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        added["peak_memory_mb"] = max(self.peak_memory_mb, other.peak_memory_mb)
+        return Cost(**added)
+
+    def since(self, earlier: Cost) -> Cost:
+        """What came on top of an earlier state of the same bill; the peak stays this one's."""
+        less = {f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)}
+        less["peak_memory_mb"] = self.peak_memory_mb
+        return Cost(**less)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one retraining gave.
+
+    Args:
+        utility: mean log-likelihood on the held-out split.
+        accuracy: share answered right there.
+        cost: its share of the batch of retrainings that it was trained in.
+    """
+
+    utility: float
+    accuracy: float
+    cost: Cost
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.utility):
+            raise UserError(f"An outcome needs a finite utility, got {self.utility}.")
+
+
+# --- valuing --------------------------------------------------------------------------------------
+
+
+class Retrain(Protocol):
+    """Metered retraining, scored on the validation split."""
+
+    def __call__(self, coalitions_KC: Bools, seed: int) -> Floats:
+        """Utility of each coalition trained from initialisation ``seed``, K."""
+        ...
+
+
+class Shared(Protocol):
+    """Work that several methods need is done once and billed in full to each."""
+
+    def __call__(self, key: str, build: Callable[[], T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """What a *different* task's pool showed: single-method values beside its truth, for calibrated weights."""
+
+    task: str
+    values: Mapping[str, Floats]
+    truth_C: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """Everything that a method may see. Neither the test split nor the truth can be reached from it.
+
+    Args:
+        task, pool, question: what is asked.
+        contributors: C names.
+        train: the pool's training examples with their owners.
+        validation: held-out examples that stand for the target.
+        learner: metered; it counts what is differentiated.
+        retrain: metered retraining on a coalition.
+        initial: the k-th initialisation that this pool's methods share.
+        fit: one metered, traced training run on the whole pool, from the k-th initialisation.
+        shared: metered memory across methods of this pool.
+        stream: named generators, the same for the same names, none shared with another method.
+        device: where tensors live.
+        precedents: truths of other tasks in this run, for methods that say they calibrate.
+    """
+
+    task: str
+    pool: int
+    question: Question
+    contributors: tuple[str, ...]
+    train: Examples
+    validation: Examples
+    learner: Learner
+    retrain: Retrain
+    initial: Callable[[int], Params]
+    fit: Callable[[int], Fit]
+    shared: Shared
+    stream: Callable[..., np.random.Generator]
+    device: str = "cpu"
+    precedents: Sequence[Precedent] = ()
+
+
+Scorer: TypeAlias = Callable[[Bools], Floats]
+"""Coalitions K x C -> one score each, without training on them."""
+
+
+class Method(ABC):
+    """One valuation method. Subclasses below fix what it returns; the harness does the rest.
+
+    The first axis S of every answer is for independent repeats (initialisations, permutations):
+    the value is their mean and their spread is published.
+    """
+
+    family: Family
+    source: str
+    """Author, year, venue, equation."""
+    passes: str
+    """Cost, in passes over the training examples or in retrainings."""
+    calibrates: bool = False
+    """Whether it reads the truths of other tasks; such methods are asked last."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        """Why this method cannot answer this problem, None if it can."""
+        return None
+
+
+class SetFunction(Method):
+    """Scores any coalition without training on it; answers a question as utility itself would."""
+
+    family: Family = "set function"
+
+    @abstractmethod
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        """S scorers, one an independent repeat."""
+
+
+class Additive(Method):
+    """Scores examples; a contributor's value, to every question, is the sum over its examples."""
+
+    family: Family = "additive"
+
+    @abstractmethod
+    def example_values(self, problem: Problem) -> Floats:
+        """Values S x N."""
+
+
+class Retraining(Method):
+    """Calls ``problem.retrain``; its values answer every question alike."""
+
+    family: Family = "retraining"
+
+    @abstractmethod
+    def contributor_values(self, problem: Problem) -> Floats:
+        """Values S x C."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Valuation:
+    """A method's answer: one finite number a contributor, its repeats, and its bill.
+
+    Args:
+        values_SC: independent repeats by contributors; higher is worth more.
+    """
+
+    method: str
+    task: str
+    pool: int
+    question: Question
+    values_SC: Floats
+    cost: Cost
+
+    def __post_init__(self) -> None:
+        values_SC = np.asarray(self.values_SC, dtype=np.float64)
+        where = f"{self.method} on {self.task}, pool {self.pool}, {self.question}"
+        if values_SC.ndim != 2 or not values_SC.size:
+            raise UserError(f"{where}: expected values of shape repeats x contributors, got {values_SC.shape}.")
+        if not np.isfinite(values_SC).all():
+            raise UserError(f"{where}: expected one finite value per contributor, got {values_SC.tolist()}.")
+        object.__setattr__(self, "values_SC", _frozen(values_SC, np.float64))
+
+    @property
+    def values_C(self) -> Floats:
+        return np.asarray(self.values_SC.mean(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task is a declaration: how to deal pools, and what learns from them.
+
+    Args:
+        name: as the command line says it.
+        version: raised whenever the same index would deal another pool.
+        deal: pool index -> pool.
+        learner: made once a run.
+        about: what ``dataworth show`` prints.
+    """
+
+    name: str
+    version: int
+    summary: str
+    deal: Callable[[int], Pool]
+    learner: Callable[[], Learner]
+    about: str = ""
+
+
+def _frozen(array: Array, dtype: type[np.generic] | None = None) -> Array:
+    """A private, contiguous, read-only copy."""
+    copy = np.array(array, dtype=dtype, order="C", copy=True)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,104 @@
+"""One-feature baselines: what a method must beat to mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from harness.types import Additive, Bools, Floats, Problem, Scorer, SetFunction
+from methods.gradients.directional import tensors
+from methods.kernels import CoalitionMmd, joint_features
+
+
+@dataclass(frozen=True)
+class Random(Additive):
+    """A random number for each contributor: what an order costs that knows nothing."""
+
+    source: str = "baseline"
+    passes: str = "none"
+
+    def example_values(self, problem: Problem) -> Floats:
+        draws_C = problem.stream("values").standard_normal(len(problem.contributors))
+        sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors))
+        return (draws_C / sizes_C)[problem.train.owners_N][None]
+
+
+@dataclass(frozen=True)
+class Size(Additive):
+    """Number of examples."""
+
+    source: str = "baseline"
+    passes: str = "none"
+
+    def example_values(self, problem: Problem) -> Floats:
+        return np.ones((1, len(problem.train)))
+
+
+@dataclass(frozen=True)
+class RealShare(SetFunction):
+    """Share of real examples in a coalition."""
+
+    source: str = "baseline"
+    passes: str = "none"
+
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        return [coalition_mean(problem.train.real_N.astype(np.float64), problem)]
+
+
+@dataclass(frozen=True)
+class InitialLoss(SetFunction):
+    """Minus a coalition's mean loss at the initialisation.
+
+    Args:
+        seeds: initialisations averaged over.
+    """
+
+    seeds: int = 3
+    source: str = "baseline; the loss term of NTK-MMD alone"
+    passes: str = "1 forward pass a seed"
+
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        train = tensors(problem.train, problem.device)
+        found = []
+        for seed in range(self.seeds):
+            params = problem.initial(seed)
+            with torch.no_grad():
+                losses_N = problem.learner.losses(params, train).double().cpu().numpy()
+            found.append(coalition_mean(-losses_N, problem))
+        return found
+
+
+@dataclass(frozen=True)
+class Mmd(SetFunction):
+    """Minus the multi-kernel MMD between a coalition and the validation split, on joint features.
+
+    Args:
+        seeds: initialisations whose features are averaged over.
+    """
+
+    seeds: int = 3
+    source: str = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
+    passes: str = "1 forward pass a seed"
+
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        found = []
+        for seed in range(self.seeds):
+            params = problem.initial(seed)
+            mmd = CoalitionMmd(joint_features(problem, params), problem)
+            found.append(lambda coalitions_KC, mmd=mmd: -mmd.distances(coalitions_KC))
+        return found
+
+
+def coalition_mean(values_N: Floats, problem: Problem) -> Scorer:
+    """The mean of a per-example number over a coalition's examples, 0 for nobody."""
+    owners_N, contributors = problem.train.owners_N, len(problem.contributors)
+    sums_C = np.bincount(owners_N, weights=values_N, minlength=contributors)
+    sizes_C = np.bincount(owners_N, minlength=contributors)
+
+    def score(coalitions_KC: Bools) -> Floats:
+        return np.asarray((coalitions_KC @ sums_C) / np.maximum(coalitions_KC @ sizes_C, 1))
+
+    return score

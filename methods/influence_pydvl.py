@@ -1,0 +1,121 @@
+"""Influence functions by pyDVL, through its own public path.
+
+Names are not enough. What pyDVL calls Gauss-Newton is the empirical Fisher matrix (outer products of loss gradients),
+not J'HJ; and version 0.10 averages it over batches as if the first batch held one example and every later one as many
+as there are parameters, so that with one batch the curvature all but vanishes. Batches of eight leave out eight
+examples in effect, and then it agrees with the exact damped empirical Fisher solve (tests/exact/test_influence.py).
+Its Hessian is exact, but indefinite after a short training run, where a damped solve means nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from harness.types import Additive, Floats, Learner, Problem
+from methods.gradients.directional import tensors
+from methods.influence import mean_eigenvalue
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class InfluencePydvl(Additive):
+    """pyDVL's influence by block conjugate gradients on its Gauss-Newton operator (the empirical Fisher matrix).
+
+    Args:
+        damping: multiple of the Gauss-Newton matrix's mean eigenvalue, as in ``influence``.
+        iterations: most block conjugate-gradient steps.
+    """
+
+    damping: float = 0.1
+    iterations: int = 100
+    source: str = "Koh & Liang (2017), ICML, eq. 2; pyDVL 0.10 CgInfluence, GAUSS_NEWTON (the empirical Fisher)"
+    passes: str = "1 retraining; 1 per-example gradient pass a conjugate-gradient step, one system a validation example"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return _missing() or _not_cross_entropy(problem.learner)
+
+    def example_values(self, problem: Problem) -> Floats:
+        from pydvl.influence.torch import CgInfluence, SecondOrderMode
+
+        def model(module: nn.Module, damping: float, loader: Any) -> Any:
+            return CgInfluence(
+                module,
+                F.cross_entropy,
+                regularization=damping,
+                rtol=1e-2,
+                maxiter=self.iterations,
+                solve_simultaneously=True,
+                warn_on_max_iteration=False,
+                second_order_mode=SecondOrderMode.GAUSS_NEWTON,
+            ).fit(loader)
+
+        return _mean_influences(problem, self.damping, model)
+
+
+@dataclass(frozen=True)
+class InfluenceEkfac(Additive):
+    """pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.
+
+    Args:
+        damping: multiple of the Gauss-Newton matrix's mean eigenvalue, as in ``influence``.
+    """
+
+    damping: float = 0.1
+    source: str = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
+    passes: str = "1 retraining; 3 passes"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if reason := _missing() or _not_cross_entropy(problem.learner):
+            return reason
+        module = problem.learner.module(problem.initial(0))
+        layers = [m for m in module.modules() if not list(m.children()) and list(m.parameters())]
+        others = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, nn.Linear)})
+        if others:
+            return f"pyDVL's EK-FAC knows linear layers only, and {problem.learner.name} has {', '.join(others)}"
+        return None
+
+    def example_values(self, problem: Problem) -> Floats:
+        from pydvl.influence.torch import EkfacInfluence
+
+        def model(module: nn.Module, damping: float, loader: Any) -> Any:
+            return EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping).fit(loader)
+
+        return _mean_influences(problem, self.damping, model)
+
+
+def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
+    """Influence of each training example on the mean validation loss, 1 x N."""
+    learner, params = problem.learner, problem.fit(0).params
+    train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
+    generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
+    strength = damping * mean_eigenvalue(learner, params, train, generator)
+    inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
+    loader = DataLoader(TensorDataset(inputs, train["targets"]), batch_size=BATCH)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = model(learner.module(params), strength, loader)
+        values_VN = fitted.influences(asked, validation["targets"], inputs, train["targets"])
+    return np.asarray(values_VN.mean(0, keepdim=True).detach().double().cpu().numpy()) / len(problem.train)
+
+
+def _missing() -> str | None:
+    if find_spec("pydvl") is None or find_spec("dask") is None or find_spec("zarr") is None:
+        return "pyDVL's influence extra is not installed; pip install 'pydvl[influence]'"
+    return None
+
+
+def _not_cross_entropy(learner: Learner) -> str | None:
+    """pyDVL takes one tensor of inputs and one label an example."""
+    if not learner.one_label:
+        return f"pyDVL's loss is cross-entropy on one label an example, and {learner.name} is trained on sequences"
+    return None

@@ -1,0 +1,66 @@
+"""The method: minus the weighed terms, averaged over initialisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from harness.types import Bools, Floats, Problem, Scorer, SetFunction
+from methods.ntk_mmd import weights
+from methods.ntk_mmd.terms import Terms
+
+
+@dataclass(frozen=True)
+class NtkMmd(SetFunction):
+    """v(K) = -(w1 initial loss + w2 MK-MMD to validation + w3 NTK complexity + w4 sample term), without training.
+
+    Args:
+        scheme: the weights, see weights.py.
+        seeds: initialisations averaged over; their spread is published.
+    """
+
+    scheme: weights.Scheme = "scale"
+    seeds: int = 3
+    source: str = "arXiv 2511.13640 (2025); terms as this project's README states them"
+    passes: str = "1 forward and 1 backward pass a seed, one n x n Cholesky (n <= 4,000) or n x 512 projections"
+
+    @property
+    def summary(self) -> str:
+        first = super().summary
+        return first if self.scheme == "scale" else f"NTK-MMD with weights '{self.scheme}'."
+
+    @property
+    def calibrates(self) -> bool:  # type: ignore[override]
+        return self.scheme == "calibrated"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if self.scheme == "calibrated" and not problem.precedents:
+            return "its weights are fitted on the truths of other tasks, and this run has no other task"
+        return None
+
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        return [self._scorer(problem, seed) for seed in range(self.seeds)]
+
+    def _scorer(self, problem: Problem, seed: int) -> Scorer:
+        terms = problem.shared(f"ntk-mmd/{seed}", lambda: Terms(problem, problem.initial(seed)))
+
+        def terms_of(coalitions_KC: Bools) -> Floats:
+            """Told once a set of coalitions: all weight schemes ask for the same."""
+            name = sha256(np.packbits(coalitions_KC).tobytes()).hexdigest()
+            return problem.shared(f"ntk-mmd/{seed}/{name}", lambda: terms.of(coalitions_KC))
+
+        alone = terms_of(np.eye(len(problem.contributors), dtype=np.bool_))
+        weight = self._weights(alone, problem)
+        return lambda coalitions_KC: -(terms_of(coalitions_KC) @ weight)
+
+    def _weights(self, terms_C4: Floats, problem: Problem) -> Floats:
+        if self.scheme == "paper":
+            return weights.paper(terms_C4)
+        if self.scheme == "calibrated":
+            return weights.calibrated(terms_C4, problem.precedents)
+        if self.scheme == "scale":
+            return weights.scale(terms_C4)
+        return weights.single(terms_C4, self.scheme.removeprefix("single:"))

@@ -1,0 +1,43 @@
+"""Data Shapley: the mean gain of a contributor over the orders in which it can join."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+
+from harness.types import Bools, Floats, Problem, Retraining
+
+
+@dataclass(frozen=True)
+class DataShapley(Retraining):
+    """Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.
+
+    Args:
+        seeds: independent repeats, each with its own initialisation and its own permutations.
+        pairs: antithetic pairs of permutations a repeat.
+    """
+
+    seeds: int = 4
+    pairs: int = 2
+    source: str = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
+    passes: str = "about 2 x pairs x contributors retrainings a seed"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if find_spec("pydvl") is None:
+            return "pyDVL is not installed; pip install 'pydvl[influence]'"
+        return None
+
+    def contributor_values(self, problem: Problem) -> Floats:
+        from methods.semivalues.pydvl_game import shapley_values  # pyDVL takes seconds to import
+
+        found = []
+        for seed in range(self.seeds):
+            order_seed = int(problem.stream("permutations", seed).integers(2**31))
+
+            def retrain(coalitions_KC: Bools, seed: int = seed) -> Floats:
+                return problem.retrain(coalitions_KC, seed)
+
+            found.append(shapley_values(retrain, len(problem.contributors), self.pairs, order_seed))
+        return np.array(found)

@@ -1,0 +1,38 @@
+"""TracIn: what each example's gradient steps did to the validation loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from harness.types import Additive, Floats, Problem
+from methods.gradients.directional import directional_losses, mean_gradient, tensors
+
+
+@dataclass(frozen=True)
+class TracIn(Additive):
+    """Sum over checkpoints of learning rate x (example's gradient . validation gradient), in forward mode.
+
+    Args:
+        runs: independent training runs averaged over.
+    """
+
+    runs: int = 3
+    source: str = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
+    passes: str = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
+
+    def example_values(self, problem: Problem) -> Floats:
+        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
+        return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
+
+    def _one_run(
+        self, problem: Problem, train: dict[str, torch.Tensor], validation: dict[str, torch.Tensor], run: int
+    ) -> Floats:
+        values_N = torch.zeros(len(problem.train), device=problem.device)
+        for checkpoint in problem.fit(run).checkpoints:
+            target = mean_gradient(problem.learner, checkpoint.params, validation)
+            aligned_N = directional_losses(problem.learner, checkpoint.params, train, target)
+            values_N += checkpoint.rate_sum * aligned_N
+        return values_N.double().cpu().numpy()

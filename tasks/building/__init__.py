@@ -1,0 +1,1 @@
+"""How tasks deal their pools: splits, generators and their truncation, contributors."""

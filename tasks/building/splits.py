@@ -1,0 +1,42 @@
+"""Four disjoint splits by content hash: the same content always falls on the same side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.types import Ints
+
+
+def split_by_content(contents: Sequence[bytes], shares: Mapping[str, float], salt: str) -> dict[str, Ints]:
+    """Rows of each named split; equal contents never fall in two splits.
+
+    Args:
+        contents: one byte string a row: what makes two rows the same example.
+        shares: split -> its expected share of the rows; they add up to 1.
+        salt: name of the task, so that tasks over the same rows split differently.
+
+    Raises:
+        UserError: the shares do not add up to 1, or a split came out empty.
+    """
+    if abs(sum(shares.values()) - 1) > 1e-9:
+        raise UserError(f"Split shares must add up to 1, got {dict(shares)}.")
+    edges = np.cumsum(list(shares.values()))
+    places = np.array([_place(content, salt) for content in contents])
+    sides = np.minimum(np.searchsorted(edges, places, side="right"), len(edges) - 1)
+    rows = {name: np.flatnonzero(sides == k) for k, name in enumerate(shares)}
+    for name, found in rows.items():
+        if not len(found):
+            raise UserError(
+                f"The split {name!r} ({shares[name]:.0%} of {len(contents)} rows) is empty; give more rows."
+            )
+    return rows
+
+
+def _place(content: bytes, salt: str) -> float:
+    """A number in [0, 1) that depends on the content alone."""
+    digest = hashlib.sha256(salt.encode() + b"\0" + content).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56

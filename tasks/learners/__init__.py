@@ -1,0 +1,1 @@
+"""What learns: model families as pure functions of their parameters."""
