@@ -122,7 +122,7 @@ def to_toml(suite: Suite) -> str:
             return "[\n" + "".join(f"    {value(part)},\n" for part in item) + "]"
         return str(item)
 
-    content = suite.model_dump(exclude={"name"})
+    content = suite.model_dump()
     projection = content.pop("projection")
     lines = [f"{key} = {value(item)}" for key, item in content.items()]
     lines += ["", "[projection]"] + [f"{key} = {value(item)}" for key, item in projection.items()]

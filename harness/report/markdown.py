@@ -70,7 +70,7 @@ def _question(suite: Suite, question: str, rows: Sequence[Row]) -> list[str]:
 def _by_task(rows: Sequence[Row], cell: Callable[[Row], str], truth: Callable[[Row], str] | None = None) -> str:
     """Methods down, tasks across."""
     tasks = list(dict.fromkeys(row.task for row in rows))
-    methods = list(dict.fromkeys(row.method for row in rows))
+    methods = by_score(rows)
     found = {(row.method, row.task): row for row in rows}
     lines = []
     for method in methods:
@@ -78,6 +78,16 @@ def _by_task(rows: Sequence[Row], cell: Callable[[Row], str], truth: Callable[[R
         line = [tell(found[method, task]) if (method, task) in found else "not run" for task in tasks]
         lines.append([method, *line])
     return _table(lines, ["method", *tasks])
+
+
+def by_score(rows: Sequence[Row]) -> list[str]:
+    """The truth, then methods from the best mean score down, then those without one."""
+
+    def key(method: str) -> tuple[bool, float]:
+        scores = [row.spearman for row in rows if row.method == method and math.isfinite(row.spearman)]
+        return method != TRUTH, -sum(scores) / len(scores) if scores else math.inf
+
+    return sorted(dict.fromkeys(row.method for row in rows), key=key)
 
 
 def _ceiling(row: Row) -> str:

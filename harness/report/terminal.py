@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.config import Suite
 from harness.leaderboard import TRUTH, Row
 from harness.report import numbers
-from harness.report.markdown import ASKED, RULE, discrimination_lines
+from harness.report.markdown import ASKED, RULE, by_score, discrimination_lines
 from harness.results import Results
 
 WIDE = 110
@@ -56,7 +56,7 @@ def _agreement(question: str, tasks: Sequence[str], rows: Sequence[Row]) -> Show
         table.add_column(task, no_wrap=True)
     found = {(row.method, row.task): row for row in rows}
     table.add_row(TRUTH, *(_ceiling(found.get((TRUTH, task))) for task in tasks), style="dim")
-    for method in _by_score(rows):
+    for method in by_score(rows)[1:]:
         table.add_row(method, *(_score(found.get((method, task))) for task in tasks))
     return f"{question}: Spearman with the truth [95 % interval]", table, f"{ASKED[question]}. {_pools(rows)}"
 
@@ -66,9 +66,7 @@ def _bill(suite: Suite, tasks: Sequence[str], rows: Sequence[Row]) -> Shown:
     label = (
         "measured" if measured else f"projected for {suite.projection.gpu} at {suite.projection.utilisation:.0%} use"
     )
-    table = _table(
-        "The bill: seconds / GPU-hours of one valuation", f"Means over pools and questions; GPU-hours {label}."
-    )
+    table = _table()
     table.add_column("method", no_wrap=True)
     for task in tasks:
         table.add_column(task, no_wrap=True)
@@ -98,17 +96,6 @@ def _discrimination(suite: Suite, results: Results, rows: Sequence[Row]) -> Show
 
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _by_score(rows: Sequence[Row]) -> list[str]:
-    """Methods from the best mean score down; those without one last."""
-    methods = [method for method in dict.fromkeys(row.method for row in rows) if method != TRUTH]
-
-    def key(method: str) -> float:
-        score = _mean([row for row in rows if row.method == method], lambda row: row.spearman)
-        return math.inf if math.isnan(score) else -score
-
-    return sorted(methods, key=key)
 
 
 def _score(row: Row | None) -> Text:
