@@ -1,0 +1,31 @@
+# Two commands on a fresh machine: `make leaderboard` and `make test`.
+# PYTHON chooses the interpreter (3.11 or 3.12), e.g. `make test PYTHON=python3.12`.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: leaderboard test lint environment clean
+
+leaderboard: $(READY)
+	$(BIN)/python runall.py
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+environment: $(READY)
+
+$(READY): pyproject.toml .ci/constraints.txt
+	@test -n "$(PYTHON)" || { echo "dataworth needs Python 3.11 or 3.12; found neither. Install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[test]'
+	@touch $(READY)
+
+clean:
+	rm -rf .venv
