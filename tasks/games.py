@@ -1,4 +1,4 @@
-"""Cooperative games whose Shapley values are known in closed form: every route to a Shapley value is held against them."""
+"""Cooperative games with Shapley values in closed form: every route to a Shapley value is held against them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def glove(left: int, right: int) -> Game:
     is_left = np.arange(players) < left
 
     def score(coalitions_KC: Bools) -> Floats:
-        return np.minimum(coalitions_KC @ is_left, coalitions_KC @ ~is_left).astype(np.float64)
+        pairs_K = np.minimum(coalitions_KC[:, is_left].sum(axis=1), coalitions_KC[:, ~is_left].sum(axis=1))
+        return np.asarray(pairs_K, dtype=np.float64)
 
     def chance(own: int, other: int) -> float:
         found = Fraction(0)
