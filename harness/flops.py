@@ -53,12 +53,19 @@ def _distances(a: torch.Tensor, b: torch.Tensor, *_: Any, out_val: Any = None, *
     return 2 * a.numel() * b.shape[-2]
 
 
+def _pair_distances(rows: torch.Tensor, *_: Any, out_val: Any = None, **__: Any) -> int:
+    """As distances, for each pair of rows once."""
+    return rows.numel() * (rows.shape[0] - 1)
+
+
 FORMULAS: dict[Any, Callable[..., int]] = {
     **flop_registry,
     torch.ops.aten.convolution_backward: _convolution_backward,
     torch.ops.aten.linalg_cholesky_ex: _cholesky,
     torch.ops.aten.linalg_solve_triangular: _triangular_solve,
     torch.ops.aten._cdist_forward: _distances,
+    torch.ops.aten._euclidean_dist: _distances,  # what torch.cdist is where p = 2
+    torch.ops.aten._pdist_forward: _pair_distances,
 }
 
 

@@ -28,7 +28,8 @@ def repeats_needed(reliability: float, repeats: int, target: float) -> int | Non
     """Repeats at which the reliability would reach ``target``, None where none can be told from these."""
     if not 0 < reliability < 1:
         return None
-    return math.ceil(repeats * target * (1 - reliability) / (reliability * (1 - target)))
+    needed = repeats * target * (1 - reliability) / (reliability * (1 - target))
+    return math.ceil(needed * (1 - 1e-12))  # a whole number stays itself under rounding
 
 
 def noise_ceiling(

@@ -127,7 +127,7 @@ def discrimination(suite: Suite, results: Results) -> list[tuple[str, str, dict[
         scores: dict[str, list[float]] = {}
         for pool, truth in cell.truths.items():
             if truth.status == "ok":
-                for name, values in results.pools[cell.task, pool].features.items():
+                for name, values in sorted(results.pools[cell.task, pool].features.items()):
                     scores.setdefault(name, []).append(spearman(np.array(values), _mean(truth.values)))
         means = {name: abs(_finite_mean(row)) for name, row in scores.items()}
         found.append((cell.task, cell.question, {n: v for n, v in means.items() if math.isfinite(v)}))

@@ -60,21 +60,16 @@ class Ledger:
         db = sqlite3.connect(self.path, timeout=0.2, isolation_level=None)
         try:
             db.execute("pragma locking_mode = exclusive")
-            db.execute("pragma journal_mode = wal")
-            db.execute("pragma synchronous = normal")
             application = db.execute("pragma application_id").fetchone()[0]
             version = db.execute("pragma user_version").fetchone()[0]
             tables = db.execute("select count(*) from sqlite_master").fetchone()[0]
-            if (application, version, tables) == (0, 0, 0):
-                db.executescript(
-                    f"begin; {_TABLES} pragma application_id = {APPLICATION}; pragma user_version = {SCHEMA}; commit;"
-                )
-            elif application != APPLICATION:
+            new = (application, version, tables) == (0, 0, 0)
+            if not new and application != APPLICATION:
                 raise LedgerError(
                     f"{self.path} is a database, but not a ledger of dataworth. "
                     "Move it away or choose another folder with --out."
                 )
-            elif version > SCHEMA:
+            if version > SCHEMA:
                 raise LedgerError(
                     f"{self.path} is a ledger of version {version}; this dataworth reads up to version {SCHEMA}. "
                     "Use a newer dataworth, or choose another folder with --out."
@@ -82,6 +77,12 @@ class Ledger:
             fault = db.execute("pragma quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise sqlite3.DatabaseError(fault)
+            db.execute("pragma journal_mode = wal")  # changes the file: only now that it is known to be ours, and whole
+            db.execute("pragma synchronous = normal")
+            if new:
+                db.executescript(
+                    f"begin; {_TABLES} pragma application_id = {APPLICATION}; pragma user_version = {SCHEMA}; commit;"
+                )
             db.execute("begin immediate")  # takes the lock of the one writer at once, not at the first result
             db.execute("commit")
         except BaseException:

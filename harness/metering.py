@@ -124,16 +124,22 @@ class Meter:
         clock, memory = self._stretch
         clock.stop()
         self._stretch = None
+        watched = self._flops.calls * self._watching.seconds, self._flops.calls * self._watching.core_seconds
         self.charge(
             Cost(
-                seconds=max(0.0, clock.seconds - self._flops.calls * self._watching.seconds),
-                core_seconds=max(0.0, clock.core_seconds - self._flops.calls * self._watching.core_seconds),
+                seconds=_less(clock.seconds, watched[0]),
+                core_seconds=_less(clock.core_seconds, watched[1]),
                 gpu_seconds=clock.gpu_seconds,
                 flops=self._flops.flops,
                 peak_memory_mb=memory.so_far_mb(),
                 gradient_passes=self._passes,
             )
         )
+
+
+def _less(measured: float, watched: float) -> float:
+    """A time without what counting added, of which it cannot well have been more than half."""
+    return measured - min(watched, measured / 2)
 
 
 class SharedWork:

@@ -49,7 +49,7 @@ class PoolRun:
         engine = Engine(learner, self.pool.train, self.pool.validation, ledgers.methods, device)
         self._answers = ledgers.methods
         self._desk = Desk(suite.seed, task.name, index, self.pool.names, self.pool.train, self.pool.validation, engine)
-        self.key = _hash(self._truth.context, engine.context, suite.seed)
+        self.key = _hash(task.name, index, self._truth.context, engine.context, suite.seed)
         self._learner = {**learner.identity, **asdict(learner.recipe)}
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]]) -> PoolRecord:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -148,7 +149,7 @@ def load(folder: Path) -> Results:
     """
     results = Results()
     for file in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
                 results.add(_from_json(json.loads(line)))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -184,7 +185,8 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as error:
         raise UserError(f"Cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # where its folder could not be made there is nothing to remove either
+            scratch.unlink()
 
 
 def _to_json(record: Record) -> str:

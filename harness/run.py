@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.markup import escape
+
 from harness import training
 from harness.config import Suite
 from harness.engine import cores
@@ -61,7 +63,11 @@ class Runner:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
         ledgers = Ledgers(Ledger(self.out / LEDGERS / "truth.sqlite"), Ledger(self.out / LEDGERS / "methods.sqlite"))
         self.results = load(self.out / RESULTS)
-        self.results.add(RunRecord(self.run_name, provenance(self.device, cores())))
+        runs = ledgers.methods.answer("runs") or {}  # kept beside the answers that name them, should a run be killed
+        runs[self.run_name] = provenance(self.device, cores())
+        ledgers.methods.keep_answer("runs", runs)
+        for name, origin in runs.items():
+            self.results.add(RunRecord(name, origin))
         plain = {name: method for name, method in self.chosen.methods.items() if not method.calibrates}
         calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
         pools = len(self.chosen.tasks) * self.suite.pools
@@ -115,10 +121,14 @@ class Runner:
     def _note(self, where: str, status: str, reason: str) -> None:
         if status == "failed":
             self.failures.append(f"{where}: {reason}")
-            self.watch.note(f"[red]failed[/red] {where}: {reason}")
+            self.watch.note(f"[red]failed[/red] {escape(f'{where}: {reason}')}")
 
     def _precedents(self, task: str, question: Question) -> list[Precedent]:
-        """Every other task's pools of this run, with truth and finished values for this question."""
+        """Every other task's pools of this run, with truth and finished values for this question.
+
+        Values that were themselves fitted on truths are left out: some of those truths are this task's.
+        """
+        fitted = {name for name, method in self.chosen.methods.items() if method.calibrates}
         found = []
         for (other, pool, asked), truth in sorted(self.results.truths.items()):
             if other == task or asked != question or truth.status != "ok" or other not in self.chosen.tasks:
@@ -126,7 +136,7 @@ class Runner:
             values = {
                 method: mean(record.values)
                 for (name, index, of, method), record in self.results.valuations.items()
-                if (name, index, of) == (other, pool, question) and record.status == "ok"
+                if (name, index, of) == (other, pool, question) and record.status == "ok" and method not in fitted
             }
             found.append(Precedent(other, values, mean(truth.values)))
         return found

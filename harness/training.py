@@ -60,7 +60,7 @@ def _order(seed: int, steps: range, examples: int) -> Ints:
 
 
 def _first_members(order_TN: Ints, member_N: Bools, width: int) -> tuple[Ints, Floats]:
-    """The first ``width`` members in each step's order, T x B, with weight 0 where there are fewer."""
+    """The first ``width`` members in each step's order, T x B, padded with weight 0 where there are fewer."""
     size = int(member_N.sum())
     found = min(width, size)
     # A coalition of most of the pool fills its batch from the head of the order; look there first.
@@ -70,7 +70,8 @@ def _first_members(order_TN: Ints, member_N: Bools, width: int) -> tuple[Ints, F
         if (inside.sum(axis=1) >= found).all():
             break
     first = inside & (np.cumsum(inside, axis=1) <= found)
-    rows = np.zeros((len(order_TN), width), dtype=np.int64)
+    # Weight 0 times a loss that is not finite is nan, so what pads a batch is a member too.
+    rows = np.full((len(order_TN), width), member_N.argmax())
     weights = np.zeros((len(order_TN), width))
     rows[:, :found] = order_TN[:, :depth][first].reshape(len(order_TN), found)
     weights[:, :found] = 1.0

@@ -205,8 +205,8 @@ class Recipe:
         """The recipe as ``dataworth show`` tells it."""
         optimiser = "AdamW" if self.optimiser == "adamw" else f"SGD with momentum {self.momentum:g}"
         return (
-            f"Recipe       {self.steps} steps of {self.batch_size} examples, {optimiser}, rate {self.rate:g} "
-            "falling along a half cosine."
+            f"{self.steps} steps of {self.batch_size} examples, {optimiser}, rate {self.rate:g} falling along a half "
+            "cosine"
         )
 
     def checkpoint_steps(self) -> list[int]:
@@ -518,7 +518,7 @@ class Task:
         version: raised whenever the same index would deal another pool.
         deal: pool index -> pool.
         learner: made once a run.
-        about: what ``dataworth show`` prints.
+        about: what ``dataworth show`` prints, by heading.
     """
 
     name: str
@@ -526,7 +526,7 @@ class Task:
     summary: str
     deal: Callable[[int], Pool]
     learner: Callable[[], Learner]
-    about: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def _frozen(array: Array, dtype: type[np.generic] | None = None) -> Array:

@@ -1,9 +1,10 @@
 """Influence functions by pyDVL, through its own public path.
 
 Names are not enough. What pyDVL calls Gauss-Newton is the empirical Fisher matrix (outer products of loss gradients),
-not J'HJ; and version 0.10 averages it over batches as if the first batch held one example and every later one as many
-as there are parameters, so that with one batch the curvature all but vanishes. Batches of eight leave out eight
-examples in effect, and then it agrees with the exact damped empirical Fisher solve (tests/exact/test_influence.py).
+not J'HJ; and version 0.10 averages it over batches with a weight of one over the number of systems solved (here the
+validation examples) on the first batch, so that with one batch the curvature all but vanishes. Batches of eight leave
+out eight examples in effect, and then it agrees with the exact damped empirical Fisher solve
+(tests/exact/test_influence.py).
 Its Hessian is exact, but indefinite after a short training run, where a damped solve means nothing.
 """
 
@@ -45,7 +46,9 @@ class InfluencePydvl(Additive):
         return _missing() or _not_cross_entropy(problem.learner)
 
     def example_values(self, problem: Problem) -> Floats:
-        from pydvl.influence.torch import CgInfluence, SecondOrderMode
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own deprecations, raised on import
+            from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
         def model(module: nn.Module, damping: float, loader: Any) -> Any:
             return CgInfluence(
@@ -85,7 +88,9 @@ class InfluenceEkfac(Additive):
         return None
 
     def example_values(self, problem: Problem) -> Floats:
-        from pydvl.influence.torch import EkfacInfluence
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own deprecations, raised on import
+            from pydvl.influence.torch import EkfacInfluence
 
         def model(module: nn.Module, damping: float, loader: Any) -> Any:
             return EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping).fit(loader)

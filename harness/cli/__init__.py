@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from harness.errors import UserError
 
@@ -96,15 +97,17 @@ def report(suite: str, out: Path | None) -> None:
     rows = write_report(place.folder, place.suite, results)
     console = make_console()
     print_leaderboard(console, place.suite, results, rows)
-    console.print(f"Written: {place.folder / 'README.md'}, {place.folder / 'leaderboard.csv'}", soft_wrap=True)
+    written = f"Written: {place.folder / 'README.md'}, {place.folder / 'leaderboard.csv'}"
+    console.print(written, markup=False, soft_wrap=True)
 
 
 @dataworth.command("list")
 def list_all() -> None:
     """List tasks, methods and suites, with a line each."""
     from harness.cli.showing import print_list
+    from harness.report.terminal import make_console
 
-    print_list(Console())
+    print_list(make_console())
 
 
 @dataworth.command()
@@ -112,8 +115,9 @@ def list_all() -> None:
 def show(name: str) -> None:
     """Tell what a method or a task is: source, equation, cost; data, learner, contributors."""
     from harness.cli.showing import print_one
+    from harness.report.terminal import make_console
 
-    print_one(Console(), name)
+    print_one(make_console(), name)
 
 
 def main() -> None:
@@ -126,5 +130,5 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except UserError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)

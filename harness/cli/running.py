@@ -55,13 +55,15 @@ def run_suite(request: Request, console: Console) -> int:
         results = runner.run()
     except KeyboardInterrupt:
         again = shlex.join(["dataworth", *[arg for arg in sys.argv[1:] if arg != "--fresh"]])
-        console.print(f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}")
+        stopped = f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}"
+        console.print(stopped, markup=False, soft_wrap=True)
         return 130
     rows = write_report(place.folder, place.suite, results)
     print_leaderboard(console, place.suite, results, rows)
     console.print(
         f"Written to {place.folder}: README.md, leaderboard.csv, results/. Draw them again: dataworth report "
         f"--out {place.folder}",
+        markup=False,
         soft_wrap=True,
     )
     if runner.failures:

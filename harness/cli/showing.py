@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.cli.places import known_suites
 from harness.errors import unknown
@@ -21,13 +22,9 @@ def print_list(console: Console) -> None:
         ("Methods", {name: make().summary for name, make in METHODS.items()}),
         ("Suites", {name: suite.summary for name, suite in known_suites().items()}),
     ):
-        table = Table(
-            title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2)
-        )
-        table.add_column(no_wrap=True, style="cyan")
-        table.add_column()
+        table = _pairs(title)
         for name, summary in lines.items():
-            table.add_row(name, summary)
+            table.add_row(name, Text(summary))
         console.print(table, "")
 
 
@@ -42,20 +39,30 @@ def print_one(console: Console, name: str) -> None:
 
 
 def _print_method(console: Console, name: str, method: Method) -> None:
-    table = Table(title=name, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column()
-    table.add_row("what", method.summary)
-    table.add_row("family", f"{method.family}: {(type(method).__mro__[1].__doc__ or '').strip().splitlines()[0]}")
-    table.add_row("source", method.source)
-    table.add_row("cost", method.passes)
+    table = _pairs(name)
+    table.add_row("what", Text(method.summary))
+    table.add_row("family", Text(f"{method.family}: {(type(method).__mro__[1].__doc__ or '').strip().splitlines()[0]}"))
+    table.add_row("source", Text(method.source))
+    table.add_row("cost", Text(method.passes))
     if is_dataclass(method):
         told = ("source", "passes")
         settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method) if f.name not in told]
-        table.add_row("settings", ", ".join(settings) or "none")
-    table.add_row("code", type(method).__module__.replace(".", "/") + ".py")
+        table.add_row("settings", Text(", ".join(settings) or "none"))
+    table.add_row("code", Text(type(method).__module__.replace(".", "/") + ".py"))
     console.print(table, highlight=False)
 
 
 def _print_task(console: Console, task: Task) -> None:
-    console.print(f"[bold]{task.name}[/bold]  {task.summary}\n{task.about}", highlight=False)
+    table = _pairs(task.name)
+    table.add_row("what", Text(task.summary))
+    for heading, text in task.about.items():
+        table.add_row(heading, Text(text))
+    console.print(table, highlight=False)
+
+
+def _pairs(title: str) -> Table:
+    """Names and what is to be said of them."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column()
+    return table

@@ -159,14 +159,14 @@ def _provenance(results: Results) -> list[str]:
     answers: list[Answer] = [*results.truths.values(), *results.valuations.values()]
     used = {record.run for record in answers}
     lines = []
-    for name, run in sorted(results.runs.items(), key=lambda item: str(item[1].provenance.get("started"))):
+    for name, run in sorted(results.runs.items(), key=lambda item: (str(item[1].provenance.get("started")), item[0])):
         if name in used:
             lines.append(f"- `{name}`: {_origin(run.provenance)}")
     return ["## Where this came from", "\n".join(lines)] if lines else []
 
 
 def _origin(provenance: Any) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in provenance["packages"].items() if version)
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()) if version)
     return (
         f"`{provenance['command']}` on {provenance['started']}, commit {provenance['commit']}, "
         f"{provenance['processor']}, {provenance['threads']} threads, device {provenance['device']}, "

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.types import Bools, Floats, Problem, Scorer, SetFunction
 from methods.ntk_mmd import weights
-from methods.ntk_mmd.terms import Terms
+from methods.ntk_mmd.terms import TERMS, Terms
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,14 @@ class NtkMmd(SetFunction):
         return self.scheme == "calibrated"
 
     def unsuitable(self, problem: Problem) -> str | None:
-        if self.scheme == "calibrated" and not problem.precedents:
+        if self.scheme != "calibrated":
+            return None
+        if not problem.precedents:
             return "its weights are fitted on the truths of other tasks, and this run has no other task"
+        needed = [f"ntk-mmd:single:{term}" for term in TERMS]
+        missing = [name for name in needed if not all(name in p.values for p in problem.precedents)]
+        if missing:
+            return f"its weights are fitted on the single terms of other tasks, and this run lacks {', '.join(missing)}"
         return None
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
