@@ -1,0 +1,312 @@
+"""The bill: passes, operations, memory and prices, against counts made by hand."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.func import grad, jacrev, jvp, vmap
+
+from harness.metering import Meter, MeteredLearner, MeteredShared, SharedWork, Watching, watching_cost
+from harness.training import on_device
+from harness.types import Additive, Cost, Floats, Learner, Problem, Retraining
+from methods.gradients.directional import directional_losses, gauss_newton_product, mean_gradient
+from methods.gradients.per_example import output_gradients
+from methods.influence import solve
+from tests.tiny import desk_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
+POOL = tiny_pool(4)
+DATA, VALIDATION = on_device(POOL.train, "cpu"), on_device(POOL.validation, "cpu")
+N, V = len(POOL.train), len(POOL.validation)
+
+
+def passes(work, inner: Learner | None = None) -> float:
+    """Gradient passes billed for ``work(learner, params)``."""
+    meter = Meter("cpu")
+    learner = MeteredLearner(inner or tiny_mlp(), meter, N)
+    params = learner.initialise(0)
+    with meter.measuring():
+        work(learner, params)
+    return meter.bill.gradient_passes
+
+
+# --- passes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inner", [tiny_mlp(), tiny_cnn(), tiny_mlp(tiny_recipe(batch_size=1))])
+def test_a_validation_gradient_is_its_rows_over_the_training_rows(inner: Learner) -> None:
+    assert passes(lambda learner, p: mean_gradient(learner, p, VALIDATION), inner) == pytest.approx(V / N)
+
+
+@pytest.mark.parametrize("inner", [tiny_mlp(), tiny_cnn(), tiny_mlp(tiny_recipe(batch_size=1))])
+def test_forward_mode_over_the_training_rows_is_one_pass(inner: Learner) -> None:
+    assert passes(lambda learner, p: directional_losses(learner, p, DATA, p), inner) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("inner", [tiny_mlp(), tiny_cnn()])
+def test_gradients_per_example_count_every_row(inner: Learner) -> None:
+    """Inside vmap a batch looks like one row; the bill sees through it."""
+    work = passes(lambda learner, p: output_gradients(learner, p, DATA, None, torch.Generator()), inner)
+    assert work == pytest.approx(1)
+
+
+def test_a_vectorised_jacobian_counts_its_rows_once() -> None:
+    assert passes(lambda learner, p: jacrev(lambda q: learner.losses(q, DATA))(p)) == pytest.approx(1)
+
+
+def test_a_gauss_newton_product_is_one_forward_mode_and_one_reverse_mode_pass() -> None:
+    assert passes(lambda learner, p: gauss_newton_product(learner, p, DATA, p)) == pytest.approx(2)
+
+
+def test_conjugate_gradients_count_two_passes_a_step() -> None:
+    def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        solve(learner, params, DATA, params, damping=0.01, tolerance=0.0, iterations=7)
+
+    assert passes(work) == pytest.approx(14)
+
+
+def test_plain_autograd_counts_and_prediction_does_not() -> None:
+    def backward(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+        learner.losses(leaves, DATA).sum().backward()
+
+    def forward(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+        learner.losses(params, DATA)
+        learner.features(params, DATA)
+        with torch.no_grad():
+            learner.outputs(leaves, DATA)
+
+    assert passes(backward) == pytest.approx(1)
+    assert passes(forward) == 0
+
+
+def test_second_derivatives_count_once_a_call_of_the_model() -> None:
+    def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        jvp(grad(lambda q: learner.losses(q, DATA).mean()), (params,), (params,))
+
+    assert passes(work) == pytest.approx(1)
+
+
+def test_a_module_given_to_a_library_counts_too() -> None:
+    def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        module = learner.module(params)
+        module(learner.module_inputs(DATA)).sum().backward()
+        with torch.no_grad():
+            module(learner.module_inputs(DATA))
+
+    assert passes(work) == pytest.approx(1)
+
+
+def test_a_library_s_per_example_gradients_of_a_module_count_every_row() -> None:
+    def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        module = learner.module(params)
+        weights = dict(module.named_parameters())
+
+        def output(weights: dict[str, torch.Tensor], row: torch.Tensor) -> torch.Tensor:
+            return torch.func.functional_call(module, weights, (row[None],)).sum()
+
+        vmap(grad(output), in_dims=(None, 0))(weights, learner.module_inputs(DATA))
+
+    assert passes(work) == pytest.approx(1)
+
+
+def test_the_metered_learner_is_the_learner() -> None:
+    inner = tiny_mlp()
+    learner = MeteredLearner(inner, Meter("cpu"), N)
+    params = learner.initialise(3)
+    torch.testing.assert_close(learner.losses(params, DATA), inner.losses(params, DATA), rtol=0, atol=0)
+    torch.testing.assert_close(learner.features(params, DATA), inner.features(params, DATA), rtol=0, atol=0)
+    torch.testing.assert_close(learner.outputs(params, DATA), torch.exp(-inner.losses(params, DATA)))
+    assert (learner.identity, learner.recipe, learner.name) == (inner.identity, inner.recipe, inner.name)
+
+
+# --- the meter --------------------------------------------------------------------------------------
+
+
+def test_work_is_billed_outside_pauses_only() -> None:
+    a, meter = torch.ones(8, 8), Meter("cpu")
+    with meter.measuring():
+        a @ a
+        time.sleep(0.05)
+        with meter.paused():
+            a @ a @ a
+            time.sleep(0.5)
+        a @ a
+        meter.count_pass(0.5)
+    assert meter.bill.flops == 2 * (2 * 8**3)
+    assert 0.05 <= meter.bill.seconds < 0.5
+    assert meter.bill.core_seconds < meter.bill.seconds + 0.05
+    assert meter.bill.gradient_passes == 0.5
+    assert meter.bill.gpu_seconds == 0
+
+
+def test_separate_work_has_a_bill_of_its_own() -> None:
+    a, meter = torch.ones(8, 8), Meter("cpu")
+    with meter.measuring():
+        a @ a
+        meter.count_pass(1)
+        with meter.separately() as price:
+            a @ a @ a
+            meter.count_pass(2)
+            meter.charge(Cost(retrainings=3))
+            with meter.separately() as inner:
+                a @ a @ a @ a
+        a @ a
+    one = 2 * 8**3
+    assert (price().flops, price().gradient_passes, price().retrainings) == (2 * one, 2, 3)
+    assert (inner().flops, inner().gradient_passes) == (3 * one, 0)
+    assert (meter.bill.flops, meter.bill.gradient_passes, meter.bill.retrainings) == (2 * one, 1, 0)
+
+
+def test_a_failing_method_s_work_is_still_billed() -> None:
+    a, meter = torch.ones(8, 8), Meter("cpu")
+
+    def fail() -> None:
+        with meter.measuring():
+            a @ a
+            raise RuntimeError("gives up")
+
+    with pytest.raises(RuntimeError, match="gives up"):
+        fail()
+    a @ a
+    assert meter.bill.flops == 2 * 8**3
+
+
+def test_shared_work_is_done_once_and_billed_in_full_to_each() -> None:
+    a, work, built = torch.ones(8, 8), SharedWork(), []
+
+    def build() -> int:
+        built.append(1)
+        time.sleep(0.05)
+        a @ a
+        return 7
+
+    bills = []
+    for _ in range(2):
+        meter = Meter("cpu")
+        shared = MeteredShared(work, meter)
+        with meter.measuring():
+            assert shared("same", build) == 7
+        bills.append(meter.bill)
+    assert built == [1]
+    assert [bill.flops for bill in bills] == [2 * 8**3] * 2
+    assert min(bill.seconds for bill in bills) >= 0.05
+
+
+def test_what_watching_adds_is_taken_off_and_never_below_nothing() -> None:
+    a = torch.ones(8, 8)
+    plain, relieved, exaggerated = Meter("cpu"), Meter("cpu", Watching(4e-3, 4e-3)), Meter("cpu", Watching(9.0, 9.0))
+    for meter in (plain, relieved, exaggerated):
+        with meter.measuring():
+            time.sleep(0.1)
+            for _ in range(20):
+                a @ a
+    assert relieved.bill.seconds < 0.1 <= plain.bill.seconds
+    assert (exaggerated.bill.seconds, exaggerated.bill.core_seconds) == (0, 0)
+    assert plain.bill.flops == relieved.bill.flops
+
+
+def test_the_price_of_watching_is_measured_and_small() -> None:
+    learner = tiny_mlp()
+    found = watching_cost(learner, learner.initialise(0), DATA, "cpu")
+    assert 0 <= found.seconds < 1e-2
+    assert watching_cost(learner, learner.initialise(0), DATA, "cuda") == Watching(0.0, 0.0)
+
+
+def test_peak_memory_sees_an_allocation_that_is_gone_again() -> None:
+    quiet, loud = Meter("cpu"), Meter("cpu")
+    with quiet.measuring():
+        torch.ones(1_000)
+    with loud.measuring():
+        torch.ones(25_000_000)  # 100 MB
+    assert 90 < loud.bill.peak_memory_mb < 200
+    assert quiet.bill.peak_memory_mb < 50
+
+
+# --- costs ------------------------------------------------------------------------------------------
+
+ONE = Cost(1.0, 2.0, 3.0, 4.0, 5.0, 6, 7.0)
+OTHER = Cost(10.0, 20.0, 30.0, 40.0, 3.0, 60, 70.0)
+
+
+def test_costs_add_up_and_only_the_peak_is_a_maximum() -> None:
+    assert ONE + OTHER == OTHER + ONE == Cost(11.0, 22.0, 33.0, 44.0, 5.0, 66, 77.0)
+    assert ONE + Cost() == ONE
+    assert len(fields(Cost)) == 7
+
+
+def test_what_came_since_is_what_must_be_added() -> None:
+    total = ONE + OTHER
+    assert total.since(ONE) == Cost(10.0, 20.0, 30.0, 40.0, 5.0, 60, 70.0)
+    assert ONE + total.since(ONE) == total
+
+
+# --- methods' bills ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TwoCoalitions(Retraining):
+    """Retrains everyone and the first, and asks for everyone twice."""
+
+    source: str = "a test"
+    passes: str = "2 retrainings"
+
+    def contributor_values(self, problem: Problem) -> Floats:
+        rows = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
+        utilities = problem.retrain(rows, 0)
+        assert utilities[0] == utilities[2]
+        return utilities[:1].repeat(4)[None]
+
+
+def test_a_retraining_from_the_ledger_costs_what_it_cost_at_first(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, POOL)
+    first, second = (desk.ask("twice", TwoCoalitions(), "shapley").cost for _ in range(2))
+    kept = desk.engine.ledger.outcomes(desk.engine.context)
+    assert len(kept) == 2
+    for bill in (first, second):
+        assert bill.retrainings == 2
+        assert bill.flops == sum(outcome.cost.flops for outcome in kept.values())
+        assert bill.seconds >= sum(outcome.cost.seconds for outcome in kept.values())
+
+
+def test_another_method_pays_for_retrainings_on_seeds_of_its_own(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, POOL)
+    for name in ("one", "other"):
+        desk.ask(name, TwoCoalitions(), "shapley")
+    assert len(desk.engine.ledger.outcomes(desk.engine.context)) == 4
+
+
+@dataclass(frozen=True)
+class FitAndGradient(Additive):
+    """Uses the shared fit and one validation gradient."""
+
+    source: str = "a test"
+    passes: str = "1 retraining, 1 gradient"
+
+    def example_values(self, problem: Problem) -> Floats:
+        mean_gradient(problem.learner, problem.fit(0).params, VALIDATION)
+        return np.ones((1, len(problem.train)))
+
+
+def test_a_shared_fit_is_billed_in_full_to_each_asker(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, POOL)
+    one, other = (desk.ask(name, FitAndGradient(), "standalone").cost for name in ("one", "other"))
+    (outcome,) = desk.engine.ledger.outcomes(desk.engine.context).values()
+    gradient = 3 * 2 * V * (16 * 5 + 5 * 3) - 2 * V * 16 * 5  # no gradient of the pixels
+    for bill in (one, other):
+        assert bill.retrainings == 1
+        assert bill.gradient_passes == pytest.approx(V / N)
+        assert bill.flops == outcome.cost.flops + gradient
+        assert bill.seconds >= outcome.cost.seconds
+
+
+def test_the_same_fit_asked_for_twice_is_the_same_fit(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, POOL)
+    assert problem.fit(1) is problem.fit(1)
+    assert problem.fit(0) is not problem.fit(1)

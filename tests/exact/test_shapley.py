@@ -1,0 +1,452 @@
+"""Every route to a Shapley value, held against games in closed form and against plain definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import questions, shapley
+from harness.coalitions import powerset, to_text
+from harness.engine import Job
+from harness.errors import UserError
+from harness.truth import Truth, find, plan
+from harness.types import Bools, Cost, Floats, Outcome, Scorer
+from tasks.games import GAMES, Game, additive, glove
+from tests.tiny import engine_of, tiny_pool
+
+ALL_GAMES = pytest.mark.parametrize("game", [make() for make in GAMES.values()], ids=list(GAMES))
+RNG = np.random.default_rng
+
+
+def ends(game: Game) -> float:
+    """v(everyone) - v(nobody): what the values of all players must add up to."""
+    everyone, nobody = np.ones((1, game.players), bool), np.zeros((1, game.players), bool)
+    return float(game.score(everyone)[0] - game.score(nobody)[0])
+
+
+def mean_gain(score: Scorer, orders: list[np.ndarray]) -> Floats:
+    """Mean marginal gain of each player over the orders, one coalition at a time."""
+    total = np.zeros(len(orders[0]))
+    for order in orders:
+        coalition = np.zeros((1, len(order)), dtype=bool)
+        before = score(coalition)[0]
+        for player in order:
+            coalition[0, player] = True
+            after = score(coalition)[0]
+            total[player] += after - before
+            before = after
+    return total / len(orders)
+
+
+def table_game(worths_K: Floats) -> Scorer:
+    """A game given by the worth of every coalition, in the order of ``powerset``."""
+    players = int(np.log2(len(worths_K)))
+    return lambda coalitions_KC: np.asarray(worths_K)[coalitions_KC @ (1 << np.arange(players))]
+
+
+# --- exact ------------------------------------------------------------------------------------------
+
+
+@ALL_GAMES
+def test_exact_values_equal_the_closed_forms(game: Game) -> None:
+    np.testing.assert_allclose(shapley.exact(game.score, game.players), game.shapley_C, atol=1e-12)
+
+
+def test_exact_values_equal_the_mean_gain_over_all_orders() -> None:
+    score = table_game(RNG(0).standard_normal(32))
+    orders = [np.array(order) for order in permutations(range(5))]
+    np.testing.assert_allclose(shapley.exact(score, 5), mean_gain(score, orders), atol=1e-12)
+
+
+def test_a_lone_player_is_worth_its_gain() -> None:
+    assert shapley.exact(table_game(np.array([2.0, 5.0])), 1) == pytest.approx([3.0])
+
+
+games = st.integers(1, 5).flatmap(
+    lambda players: st.lists(st.floats(-100, 100, width=32), min_size=2**players, max_size=2**players).map(np.array)
+)
+properties = settings(max_examples=30, deadline=None, derandomize=True)
+
+
+@properties
+@given(games)
+def test_efficiency(worths_K: Floats) -> None:
+    values_C = shapley.exact(table_game(worths_K), int(np.log2(len(worths_K))))
+    assert values_C.sum() == pytest.approx(worths_K[-1] - worths_K[0], abs=1e-9)
+
+
+@properties
+@given(games, st.data())
+def test_symmetric_players_are_worth_the_same(worths_K: Floats, data: st.DataObject) -> None:
+    players = int(np.log2(len(worths_K)))
+    a, b = (data.draw(st.integers(0, players - 1)) for _ in range(2))
+    score = table_game(worths_K)
+    swap = np.arange(players)
+    swap[[a, b]] = b, a
+    values_C = shapley.exact(lambda rows_KC: score(rows_KC) + score(rows_KC[:, swap]), players)
+    assert values_C[a] == pytest.approx(values_C[b], abs=1e-9)
+
+
+@properties
+@given(games, st.data())
+def test_a_player_who_always_adds_the_same_is_worth_that(worths_K: Floats, data: st.DataObject) -> None:
+    players = int(np.log2(len(worths_K)))
+    dummy, adds = data.draw(st.integers(0, players - 1)), data.draw(st.floats(-10, 10))
+    without = np.where(np.arange(players) == dummy, 0, 1 << np.arange(players))
+    values_C = shapley.exact(lambda rows_KC: worths_K[rows_KC @ without] + adds * rows_KC[:, dummy], players)
+    assert values_C[dummy] == pytest.approx(adds, abs=1e-9)
+
+
+@properties
+@given(games, st.floats(-10, 10), st.randoms(use_true_random=False))
+def test_linearity(worths_K: Floats, factor: float, random: object) -> None:
+    players = int(np.log2(len(worths_K)))
+    others_K = np.array([random.uniform(-100, 100) for _ in worths_K])
+    one, other, both = (
+        shapley.exact(table_game(game_K), players) for game_K in (worths_K, others_K, worths_K + factor * others_K)
+    )
+    np.testing.assert_allclose(both, one + factor * other, atol=1e-8)
+
+
+# --- antithetic walks -------------------------------------------------------------------------------
+
+
+@ALL_GAMES
+@pytest.mark.parametrize("estimate", [shapley.plain, shapley.adjusted])
+def test_walks_come_to_the_closed_form(estimate: Callable[[shapley.Walks], Floats], game: Game) -> None:
+    rows_RC = estimate(shapley.walk(game.score, game.players, 600, RNG(1)))
+    error_C = np.abs(rows_RC.mean(axis=0) - game.shapley_C)
+    assert (error_C <= 5 * rows_RC.std(axis=0, ddof=1) / np.sqrt(600) + 1e-9).all()
+
+
+@ALL_GAMES
+@pytest.mark.parametrize("estimate", [shapley.plain, shapley.adjusted])
+def test_every_walk_shares_out_the_whole_gain(estimate: Callable[[shapley.Walks], Floats], game: Game) -> None:
+    rows_RC = estimate(shapley.walk(game.score, game.players, 9, RNG(2)))
+    np.testing.assert_allclose(rows_RC.sum(axis=1), ends(game), atol=1e-9)
+
+
+def test_one_pair_is_exact_for_an_additive_game() -> None:
+    game = GAMES["additive"]()
+    np.testing.assert_allclose(
+        shapley.plain(shapley.walk(game.score, game.players, 1, RNG(3)))[0], game.shapley_C, atol=1e-12
+    )
+
+
+def test_a_pair_is_the_mean_gain_over_an_order_and_its_reverse() -> None:
+    game = GAMES["weighted voting"]()
+    walks = shapley.walk(game.score, game.players, 5, RNG(4))
+    expected = [mean_gain(game.score, [order, order[::-1]]) for order in walks.orders_RC]
+    np.testing.assert_allclose(shapley.plain(walks), expected, atol=1e-12)
+
+
+def test_plain_pairs_over_all_orders_are_exact() -> None:
+    score = table_game(RNG(5).standard_normal(16))
+    orders = np.array(list(permutations(range(4))))
+    scores = np.array([score(shapley.pair_coalitions(order)) for order in orders])
+    rows_RC = shapley.plain(shapley.Walks(orders, scores))
+    np.testing.assert_allclose(rows_RC.mean(axis=0), shapley.exact(score, 4), atol=1e-12)
+
+
+@ALL_GAMES
+@pytest.mark.parametrize("pairs", [2, 3])
+def test_adjusted_estimates_are_unbiased_from_few_pairs(game: Game, pairs: int) -> None:
+    """A surrogate fitted on so few pairs is poor; cross-fitting must keep it from leaning on its own pair."""
+    rng, repeats = RNG(6), 150
+    means = np.array(
+        [shapley.adjusted(shapley.walk(game.score, game.players, pairs, rng)).mean(axis=0) for _ in range(repeats)]
+    )
+    z_C = (means.mean(axis=0) - game.shapley_C) / (means.std(axis=0, ddof=1) / np.sqrt(repeats) + 1e-12)
+    assert np.abs(z_C).max() < 4
+
+
+def test_adjusting_takes_out_what_the_surrogate_explains() -> None:
+    worth_C = RNG(7).standard_normal(9)
+
+    def mixture(rows_KC: Bools) -> Floats:  # a weighted mean of its members: constant and 1/size effects
+        return np.asarray((rows_KC @ worth_C) / np.maximum(rows_KC.sum(axis=1), 1) + rows_KC @ worth_C[::-1])
+
+    walks, exact_C = shapley.walk(mixture, 9, 12, RNG(8)), shapley.exact(mixture, 9)
+    plain, adjusted = (((f(walks).mean(axis=0) - exact_C) ** 2).mean() for f in (shapley.plain, shapley.adjusted))
+    assert adjusted < plain / 20
+
+
+def test_choosing_pairs_is_adjusting_them_alone() -> None:
+    game = GAMES["glove"]()
+    walks, chosen = shapley.walk(game.score, game.players, 11, RNG(9)), np.array([7, 2, 9, 4, 0])
+    np.testing.assert_allclose(
+        shapley.adjuster(walks)(chosen), shapley.adjusted(walks.take(chosen)), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_one_pair_alone_is_left_unadjusted() -> None:
+    game = GAMES["airport"]()
+    walks = shapley.walk(game.score, game.players, 1, RNG(10))
+    np.testing.assert_array_equal(shapley.adjusted(walks), shapley.plain(walks))
+
+
+@pytest.mark.parametrize("players", [2, 3, 7])
+def test_surrogate_values_are_its_exact_shapley_values(players: int) -> None:
+    constant, share, size = effects = RNG(players).standard_normal((3, players))
+
+    def surrogate(rows_KC: Bools) -> Floats:
+        sizes = rows_KC.sum(axis=1)
+        by_size = np.concatenate([[0.0], np.cumsum(size)])[sizes]
+        return np.asarray(rows_KC @ constant + (rows_KC @ share) / np.maximum(sizes, 1) + by_size)
+
+    found = shapley._surrogate_values(effects.ravel(), players)
+    np.testing.assert_allclose(found, shapley.exact(surrogate, players), atol=1e-12)
+
+
+def test_surrogate_steps_are_the_surrogate_s_gains() -> None:
+    order, effects = np.array([2, 0, 3, 1]), RNG(11).standard_normal(12)
+    constant, share, size = np.split(effects, 3)
+    gains = []
+    for way in (order, order[::-1]):
+        members: list[int] = []
+        worth = 0.0
+        for player in way:
+            members.append(int(player))
+            now = constant[members].sum() + share[members].mean() + size[: len(members)].sum()
+            gains.append(now - worth)
+            worth = now
+    np.testing.assert_allclose(shapley._surrogate_steps(order) @ effects, gains, atol=1e-12)
+
+
+# --- pyDVL ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pydvl_game():
+    from methods.semivalues import pydvl_game
+
+    return pydvl_game
+
+
+@ALL_GAMES
+def test_pydvl_values_are_the_mean_gain_over_its_permutations(
+    pydvl_game, game: Game, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+
+    class Recording(pydvl_game.AntitheticPermutationSampler):
+        def generate(self, indices):
+            for sample in super().generate(indices):
+                drawn.append(sample.subset.tolist())
+                yield sample
+
+    calls: list[Bools] = []
+
+    def score(rows_KC: Bools) -> Floats:
+        calls.append(rows_KC)
+        return game.score(rows_KC)
+
+    monkeypatch.setattr(pydvl_game, "AntitheticPermutationSampler", Recording)
+    values_C = pydvl_game.shapley_values(score, game.players, pairs=3, seed=5)
+
+    (asked,) = calls  # all coalitions in one call
+    assert len(np.unique(asked, axis=0)) == len(asked)
+    walked = drawn[:6]
+    assert all(there == back[::-1] for there, back in zip(walked[::2], walked[1::2], strict=True))
+    needed = {tuple(sorted(order[:k])) for order in walked for k in range(game.players + 1)}
+    assert {tuple(np.flatnonzero(row).tolist()) for row in asked} == needed
+    np.testing.assert_allclose(values_C, mean_gain(game.score, [np.array(o) for o in walked]), atol=1e-9)
+
+
+def test_pydvl_is_exact_for_an_additive_game(pydvl_game) -> None:
+    game = GAMES["additive"]()
+    np.testing.assert_allclose(pydvl_game.shapley_values(game.score, game.players, 1, 0), game.shapley_C, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["glove", "airport", "weighted voting"])
+def test_pydvl_comes_to_the_closed_form(pydvl_game, name: str) -> None:
+    game = GAMES[name]()
+    pairs = 60
+    spread_C = shapley.plain(shapley.walk(game.score, game.players, 400, RNG(12))).std(axis=0, ddof=1)
+    values_C = pydvl_game.shapley_values(game.score, game.players, pairs, seed=1)
+    assert (np.abs(values_C - game.shapley_C) < 4.5 * spread_C / np.sqrt(pairs) + 1e-9).all()
+
+
+# --- questions --------------------------------------------------------------------------------------
+
+
+@ALL_GAMES
+def test_standalone_and_leave_one_out_answers_are_plain_differences(game: Game) -> None:
+    everyone, nobody = np.ones((1, game.players), bool), np.zeros((1, game.players), bool)
+    alone, left = [], []
+    for i in range(game.players):
+        only, without = nobody.copy(), everyone.copy()
+        only[0, i], without[0, i] = True, False
+        alone.append(game.score(only)[0] - game.score(nobody)[0])
+        left.append(game.score(everyone)[0] - game.score(without)[0])
+    for question, expected in (("standalone", alone), ("leave-one-out", left)):
+        found = questions.answer(question, game.score, game.players, RNG(0), 1)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@ALL_GAMES
+def test_the_shapley_answer_of_a_small_game_is_exact(game: Game) -> None:
+    np.testing.assert_allclose(
+        questions.answer("shapley", game.score, game.players, RNG(0), 1), game.shapley_C, atol=1e-12
+    )
+
+
+def test_the_shapley_answer_of_a_large_game_is_sampled_and_close() -> None:
+    game = glove(5, 7)
+    asked: list[int] = []
+
+    def score(rows_KC: Bools) -> Floats:
+        asked.append(len(rows_KC))
+        return game.score(rows_KC)
+
+    found = questions.answer("shapley", score, 12, RNG(0), 200)
+    assert asked == [200 * 24]
+    spread_C = shapley.adjusted(shapley.walk(game.score, 12, 200, RNG(1))).std(axis=0, ddof=1)
+    assert (np.abs(found - game.shapley_C) < 4.5 * spread_C / np.sqrt(200)).all()
+
+
+@pytest.mark.parametrize("question", ["standalone", "leave-one-out", "shapley"])
+def test_coalitions_asked_are_those_that_the_answer_scores(question: str) -> None:
+    heard: set[str] = set()
+
+    def score(rows_KC: Bools) -> Floats:
+        heard.update(to_text(row) for row in rows_KC)
+        return rows_KC.sum(axis=1).astype(float)
+
+    def ask(scorer: Scorer) -> Floats:
+        return questions.answer(question, scorer, 11, RNG(3), 2)
+
+    asked = questions.coalitions_asked(ask)
+    ask(score)
+    assert {to_text(row) for row in asked} == heard
+    assert len(asked) == len(heard)
+
+
+# --- truth ------------------------------------------------------------------------------------------
+
+
+class GameEngine:
+    """Answers jobs with a game's worth plus a shift that the seed decides, as an engine would."""
+
+    def __init__(self, score: Scorer, noise: float = 0.0) -> None:
+        self.score, self.noise = score, noise
+        self.asked: list[Job] = []
+
+    def outcomes(self, jobs, advance=lambda done: None):
+        self.asked = list(jobs)
+        rows = np.array([[mark == "1" for mark in job.coalition] for job in jobs])
+        worths = self.score(rows)
+        found = []
+        for job, row, worth in zip(jobs, rows, worths, strict=True):
+            shift_C = self.noise * RNG(job.seed).standard_normal(rows.shape[1])
+            share = Cost(seconds=1.0, retrainings=1)
+            found.append(Outcome(float(worth + row @ shift_C), row.mean(), share))
+        return found
+
+
+def truth_of(question: str, engine: object, players: int, seeds: int = 3, pairs: int = 5) -> Truth:
+    found = plan(question, players, 0, ("games", 0), seeds, pairs)
+    return find(found, engine, RNG(0))
+
+
+@pytest.mark.parametrize("question", ["standalone", "leave-one-out"])
+def test_truth_is_the_difference_of_retrained_utilities(question: str, tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, tiny_pool(3))
+    found = truth_of(question, engine, 3, seeds=2)
+    seeds = list(dict.fromkeys(job.seed for job in plan(question, 3, 0, ("games", 0), 2, 1).jobs))
+    again = engine_of(tmp_path, tiny_pool(3))
+
+    def utility(members: str, seed: int) -> float:
+        return again.outcomes([Job(members, seed)])[0].utility
+
+    if question == "standalone":
+        expected = [[utility(k, s) - utility("000", s) for k in ("100", "010", "001")] for s in seeds]
+    else:
+        expected = [[utility("111", s) - utility(k, s) for k in ("011", "101", "110")] for s in seeds]
+    assert len(set(seeds)) == 2
+    assert np.abs(expected).min() > 1e-3
+    np.testing.assert_allclose(found.values_SC, expected, atol=1e-5)
+
+
+def test_truth_of_a_small_pool_is_exact_for_every_seed() -> None:
+    game = GAMES["weighted voting"]()
+    engine = GameEngine(game.score, noise=0.5)
+    found = truth_of("shapley", engine, game.players, seeds=3)
+    assert len(engine.asked) == 3 * 2**game.players
+    seeds = list(dict.fromkeys(job.seed for job in engine.asked))
+    shifts_SC = [0.5 * RNG(seed).standard_normal(game.players) for seed in seeds]
+    np.testing.assert_allclose(found.values_SC, game.shapley_C + np.array(shifts_SC), atol=1e-12)
+    np.testing.assert_allclose(found.values_C, found.values_SC.mean(axis=0))
+    np.testing.assert_allclose(found.standard_error_C, found.values_SC.std(axis=0, ddof=1) / np.sqrt(3))
+
+
+def test_truth_of_ten_is_exact_and_of_eleven_is_sampled() -> None:
+    def size(rows_KC: Bools) -> Floats:
+        return rows_KC.sum(axis=1).astype(float)
+
+    ten, eleven = GameEngine(size), GameEngine(size)
+    assert truth_of("shapley", ten, 10, seeds=1).values_SC.shape == (1, 10)
+    assert len(ten.asked) == 2**10
+    assert truth_of("shapley", eleven, 11, seeds=1, pairs=4).values_SC.shape == (4, 11)
+    assert len(eleven.asked) == 4 * 2 * 11
+    assert len({job.seed for job in eleven.asked}) == 4  # each pair on a seed of its own
+
+
+def test_sampled_truth_comes_to_the_closed_form() -> None:
+    game = glove(5, 7)
+    found = truth_of("shapley", GameEngine(game.score), 12, pairs=80)
+    assert (np.abs(found.values_C - game.shapley_C) < 4.5 * found.standard_error_C + 1e-9).all()
+    assert found.standard_error_C.max() < 0.06
+
+
+def test_sampled_truth_is_exact_for_an_additive_game_whatever_the_seeds_shift() -> None:
+    game = additive(RNG(1).standard_normal(11).tolist())
+    engine = GameEngine(game.score)
+    np.testing.assert_allclose(truth_of("shapley", engine, 11, pairs=1).values_C, game.shapley_C, atol=1e-12)
+
+
+def test_a_noiseless_truth_has_a_ceiling_of_one_and_a_noisy_one_less() -> None:
+    game = glove(5, 7)
+    spread = additive(np.linspace(-1, 1, 12).tolist())
+    assert truth_of("standalone", GameEngine(spread.score), 12, seeds=4).ceiling == pytest.approx(1)
+    assert truth_of("standalone", GameEngine(spread.score, noise=1.0), 12, seeds=4).ceiling < 0.98
+    assert np.isnan(truth_of("standalone", GameEngine(game.score), 12, seeds=4).ceiling)  # all alike: no order
+    assert np.isnan(truth_of("standalone", GameEngine(spread.score), 12, seeds=1).ceiling)  # nothing to split
+
+
+def test_truth_s_bill_counts_each_retraining_once_and_its_accuracy_is_everyone_s() -> None:
+    engine = GameEngine(GAMES["additive"]().score)
+    found = truth_of("leave-one-out", engine, 8, seeds=2)
+    assert (found.cost.retrainings, found.cost.seconds) == (2 * 9, 2 * 9.0)
+    assert found.accuracy == 1.0
+    assert np.isnan(truth_of("standalone", engine, 8).accuracy)  # trains no one on everybody
+
+
+def test_standard_error_of_a_single_seed_is_unknown() -> None:
+    assert np.isnan(truth_of("standalone", GameEngine(GAMES["airport"]().score), 8, seeds=1).standard_error_C).all()
+
+
+@pytest.mark.parametrize(("seeds", "pairs"), [(0, 1), (1, 0)])
+def test_a_truth_of_nothing_is_refused(seeds: int, pairs: int) -> None:
+    with pytest.raises(UserError, match="at least 1 seed and 1 pair"):
+        plan("shapley", 4, 0, ("games", 0), seeds, pairs)
+
+
+def test_truth_seeds_differ_between_pools_and_are_shared_between_coalitions() -> None:
+    here = plan("leave-one-out", 4, 0, ("games", 0), 3, 1).jobs
+    there = plan("leave-one-out", 4, 0, ("games", 1), 3, 1).jobs
+    assert not {job.seed for job in here} & {job.seed for job in there}
+    by_seed = {seed: {job.coalition for job in here if job.seed == seed} for seed in {job.seed for job in here}}
+    assert len(by_seed) == 3
+    assert all(rows == {"1111", "0111", "1011", "1101", "1110"} for rows in by_seed.values())
+
+
+def test_powerset_holds_every_coalition_once() -> None:
+    rows = powerset(6)
+    assert len({to_text(row) for row in rows}) == len(rows) == 64

@@ -1,0 +1,391 @@
+"""Coupled, stacked training against plain torch loops, and the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from harness import training
+from harness.engine import Diverged, Engine, Job, Stacking
+from harness.flops import FlopCounter
+from harness.ledger import Ledger
+from harness.types import Bools, Examples, Learner, Params, Recipe
+from tasks.learners.classifier import PatchConv2d
+from tests.tiny import engine_of, held_out, images, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+
+LEARNERS = pytest.mark.parametrize("make", [tiny_mlp, tiny_cnn])
+POOL = tiny_pool(4)
+DATA = training.on_device(POOL.train, "cpu")
+OWNERS = POOL.train.owners_N
+
+
+def rows_of(*coalitions: str) -> Bools:
+    """Which training rows the coalitions own."""
+    return np.array([[text[owner] == "1" for owner in OWNERS] for text in coalitions])
+
+
+def train(learner: Learner, members_JN: Bools, seeds: list[int], stacked: bool = True) -> Params:
+    starts = [learner.initialise(seed) for seed in seeds]
+    return training.train(learner, DATA, starts, members_JN, seeds, stacked=stacked, flops=FlopCounter()).params
+
+
+def assert_close(found: Params, expected: Params, atol: float = 1e-5) -> None:
+    assert found.keys() == expected.keys()
+    for name in found:
+        torch.testing.assert_close(found[name], expected[name], atol=atol, rtol=0)
+
+
+# --- stacks, and plain loops ------------------------------------------------------------------------
+
+UNEQUAL = ["1111", "1000", "0110", "1000", "0111"]  # 1000 has 6 examples, fewer than the batch of 8
+
+
+@LEARNERS
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_stack_trains_as_its_jobs_do_alone(make: Callable[..., Learner], stacked: bool) -> None:
+    learner, seeds = make(), [1, 1, 2, 3, 1]
+    together = train(learner, rows_of(*UNEQUAL), seeds, stacked)
+    for j, (coalition, seed) in enumerate(zip(UNEQUAL, seeds, strict=True)):
+        alone = train(learner, rows_of(coalition), [seed], stacked=False)
+        assert_close(training.job(together, j), training.job(alone, 0))
+        moved = max(float((p[0] - learner.initialise(seed)[name]).abs().max()) for name, p in alone.items())
+        assert moved > 1e-2
+
+
+RECIPES = {
+    "sgd": tiny_recipe(momentum=0.0),
+    "sgd, momentum": tiny_recipe(),
+    "sgd, all of it": tiny_recipe(weight_decay=0.1, clip=0.6, warmup=2, rate=0.5),
+    "adamw": tiny_recipe(optimiser="adamw", rate=0.01),
+    "adamw, all of it": tiny_recipe(optimiser="adamw", rate=0.01, weight_decay=0.1, clip=0.6, warmup=2),
+}
+
+
+def torch_rates(recipe: Recipe) -> list[float]:
+    """Learning rates by torch's own schedulers: a linear warm-up, then a half cosine."""
+
+    def rates(steps: int, scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler]) -> list[float]:
+        optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.rate)
+        schedule, found = scheduler(optimiser), []
+        for _ in range(steps):
+            found.append(optimiser.param_groups[0]["lr"])
+            optimiser.step()
+            schedule.step()
+        return found
+
+    warm, cold = recipe.warmup, recipe.steps - recipe.warmup
+    rising = rates(warm, lambda o: torch.optim.lr_scheduler.LinearLR(o, 1 / (warm + 1), total_iters=max(1, warm)))
+    return rising + rates(cold, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, cold))
+
+
+def plain_loop(
+    learner: Learner, data: dict[str, torch.Tensor], coalition: str, seed: int
+) -> tuple[Params, list[float], list[float]]:
+    """One coalition trained by torch's own optimiser: parameters, the loss of each step, the norms before clipping."""
+    recipe, module = learner.recipe, learner.module(learner.initialise(seed))
+    optimiser: torch.optim.Optimizer
+    if recipe.optimiser == "adamw":
+        optimiser = torch.optim.AdamW(module.parameters(), weight_decay=recipe.weight_decay)
+    else:
+        optimiser = torch.optim.SGD(module.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    losses, norms = [], []
+    batches = training.draw_batches(rows_of(coalition), [seed], recipe)
+    for rate, (rows, weights) in zip(torch_rates(recipe), batches, strict=True):
+        assert (weights == 1).all()
+        batch = {name: column[torch.from_numpy(rows[0])] for name, column in data.items()}
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.zero_grad()
+        loss = F.cross_entropy(module(batch["inputs"]), batch["targets"])
+        loss.backward()
+        if recipe.clip is not None:
+            norms.append(float(nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)))
+        optimiser.step()
+        losses.append(loss.item())
+    params = {name.removeprefix("inner."): p.detach() for name, p in module.named_parameters()}
+    return params, losses, norms
+
+
+@LEARNERS
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_training_equals_a_plain_loop_with_torch_s_optimisers(make: Callable[..., Learner], recipe: Recipe) -> None:
+    learner, coalitions, seeds = make(recipe), ["1011", "0100"], [7, 8]
+    found = train(learner, rows_of(*coalitions), seeds)
+    norms: list[float] = []
+    for j, (coalition, seed) in enumerate(zip(coalitions, seeds, strict=True)):
+        expected, _, lengths = plain_loop(learner, DATA, coalition, seed)
+        assert_close(training.job(found, j), expected)
+        norms += lengths
+    assert recipe.clip is None or min(norms) < recipe.clip < max(norms)  # some gradients were clipped, some not
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 5])
+def test_rates_are_torch_s_schedulers(warmup: int) -> None:
+    recipe = tiny_recipe(steps=13, warmup=warmup, rate=0.3)
+    np.testing.assert_allclose(recipe.rates(), torch_rates(recipe), rtol=1e-9)
+
+
+def test_rates_follow_their_closed_form() -> None:
+    recipe = tiny_recipe(steps=10, warmup=4, rate=2.0)
+    rising = [2.0 * (t + 1) / 5 for t in range(4)]
+    falling = [2.0 * np.cos(np.pi * t / 6 / 2) ** 2 for t in range(6)]
+    np.testing.assert_allclose(recipe.rates(), rising + falling)
+
+
+def test_training_in_a_stack_counts_as_many_operations_as_in_turn() -> None:
+    learner, counts = tiny_mlp(), []
+    for stacked in (True, False):
+        flops = FlopCounter()
+        starts = [learner.initialise(0)] * 2
+        training.train(learner, DATA, starts, rows_of("1111", "0111"), [0, 0], stacked=stacked, flops=flops)
+        counts.append(flops.flops)
+    rows, inputs, hidden, classes = 8, 16, 5, 3
+    forward = 2 * rows * (inputs * hidden + hidden * classes)
+    weights, hidden_inputs = forward, 2 * rows * hidden * classes  # no gradient of the pixels
+    assert counts == [2 * 6 * (forward + weights + hidden_inputs)] * 2
+
+
+# --- batches ----------------------------------------------------------------------------------------
+
+
+def drawn(members_JN: Bools, seeds: list[int], recipe: Recipe) -> list[list[list[int]]]:
+    """Rows with weight of each step and job."""
+    return [
+        [rows[j][weights[j] > 0].tolist() for j in range(len(seeds))]
+        for rows, weights in training.draw_batches(members_JN, seeds, recipe)
+    ]
+
+
+pools = st.integers(4, 60).flatmap(
+    lambda size: st.tuples(
+        st.lists(st.booleans(), min_size=size, max_size=size).filter(any).map(np.array), st.integers(1, 12)
+    )
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(pools, st.integers(0, 2**63 - 1))
+def test_a_batch_is_the_coalition_s_members_of_highest_priority(pool: tuple[Bools, int], seed: int) -> None:
+    member_N, batch_size = pool
+    recipe = tiny_recipe(steps=3, batch_size=batch_size)
+    for step, (batch,) in enumerate(drawn(member_N[None], [seed], recipe)):
+        priority_N = np.random.default_rng((seed, step)).random(len(member_N))
+        best = sorted(np.flatnonzero(member_N), key=lambda n: -priority_N[n])[:batch_size]
+        assert batch == best
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(2, 6), st.integers(1, 9), st.integers(1, 30), st.data())
+def test_leaving_one_out_changes_a_batch_only_where_its_examples_stood(
+    contributors: int, each: int, batch_size: int, data: st.DataObject
+) -> None:
+    """With everyone and with everyone but i in one stack: the others' examples stay, newcomers take i's places."""
+    owners = np.repeat(np.arange(contributors), each)
+    left = data.draw(st.integers(0, contributors - 1))
+    members = np.stack([owners >= 0, owners != left])
+    recipe = tiny_recipe(steps=4, batch_size=batch_size)
+    for everyone, without in drawn(members, [5, 5], recipe):
+        stay = [n for n in everyone if owners[n] != left]
+        assert without[: len(stay)] == stay
+        assert not (owners[without] == left).any()
+        expected = min(batch_size, (contributors - 1) * each)
+        assert len(without) == len(set(without)) == expected
+        assert len(everyone) == min(batch_size, contributors * each)
+
+
+def test_padding_has_no_weight_and_names_the_coalition_s_own_rows() -> None:
+    """A padded row with weight 0 is still computed; another's row that overflows would make the loss nan."""
+    members = rows_of("1111", "0010")
+    for rows, weights in training.draw_batches(members, [3, 3], tiny_recipe(batch_size=20)):
+        assert weights.sum(axis=1).tolist() == [20, (OWNERS == 2).sum()]
+        assert set(np.unique(weights)) <= {0.0, 1.0}
+        assert (OWNERS[rows[1]] == 2).all()
+
+
+@pytest.mark.parametrize("block", [1, 100, 10_000])
+def test_batches_do_not_depend_on_how_many_steps_are_planned_ahead(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    members, recipe = rows_of("1111", "0010", "1010"), tiny_recipe(steps=9)
+    expected = drawn(members, [1, 2, 1], recipe)
+    monkeypatch.setattr(training, "PLAN_BLOCK", block)
+    assert drawn(members, [1, 2, 1], recipe) == expected
+    assert len(expected) == 9
+
+
+def test_batches_follow_the_seed_and_change_from_step_to_step() -> None:
+    members = rows_of("1111")
+    one, again, other = (drawn(members, [seed], tiny_recipe()) for seed in (1, 1, 2))
+    assert one == again
+    assert one != other
+    assert len({tuple(step[0]) for step in one}) == len(one)
+
+
+def test_a_batch_does_not_depend_on_its_company() -> None:
+    recipe = tiny_recipe(batch_size=12)
+    alone = drawn(rows_of("0100"), [4], recipe)
+    crowd = drawn(rows_of("1111", "0100", "1101"), [4, 4, 9], recipe)
+    assert [step[0] for step in alone] == [step[1] for step in crowd]
+
+
+# --- evaluation and traces --------------------------------------------------------------------------
+
+
+@LEARNERS
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("block", [10, 32_768])
+def test_evaluation_is_cross_entropy_and_accuracy(
+    make: Callable[..., Learner], stacked: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "EVALUATION_BLOCK", block)
+    learner, split = make(), training.on_device(held_out(70, 5), "cpu")
+    starts = [learner.initialise(seed) for seed in range(3)]
+    stack = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+    utility, accuracy = training.evaluate(learner, stack, split, stacked=stacked, flops=FlopCounter())
+    for j, start in enumerate(starts):
+        logits = learner.module(start)(split["inputs"]).detach()
+        assert utility[j] == pytest.approx(-float(F.cross_entropy(logits, split["targets"])), abs=1e-6)
+        assert accuracy[j] == float((logits.argmax(1) == split["targets"]).double().mean())
+
+
+@LEARNERS
+def test_a_traced_fit_ends_where_everyone_s_stacked_retraining_does(
+    make: Callable[..., Learner], tmp_path: Path
+) -> None:
+    learner = make()
+    fit, outcome = engine_of(tmp_path, POOL, learner).fit(3)
+    assert_close(fit.params, training.job(train(learner, rows_of("1010", "1111"), [3, 3]), 1))
+    (again,) = engine_of(tmp_path, POOL, learner).outcomes([Job("1111", 3)])
+    assert outcome.utility == pytest.approx(again.utility, abs=1e-5)
+    assert outcome.accuracy == again.accuracy
+    assert_close(fit.initial, learner.initialise(3), atol=0)
+
+
+def test_checkpoints_are_the_parameters_on_the_way(tmp_path: Path) -> None:
+    recipe = tiny_recipe(steps=7, checkpoints=3, warmup=1)
+    learner = tiny_mlp(recipe)
+    fit, _ = engine_of(tmp_path, POOL, learner).fit(0)
+    assert [checkpoint.step for checkpoint in fit.checkpoints] == [2, 5, 7]
+    rates = recipe.rates()
+    expected = [rates[:2].sum(), rates[2:5].sum(), rates[5:].sum()]
+    np.testing.assert_allclose([checkpoint.rate_sum for checkpoint in fit.checkpoints], expected)
+    assert sum(checkpoint.rate_sum for checkpoint in fit.checkpoints) == pytest.approx(rates.sum())
+
+    kept: dict[int, Params] = {}
+    training.train(
+        learner,
+        DATA,
+        [learner.initialise(0)],
+        rows_of("1111"),
+        [0],
+        stacked=True,
+        flops=FlopCounter(),
+        keep=lambda finished, params: kept.update({finished: {n: p[0].clone() for n, p in params.items()}}),
+    )
+    for checkpoint in fit.checkpoints:
+        assert_close(checkpoint.params, kept[checkpoint.step])
+
+
+def test_training_stops_between_steps_when_told() -> None:
+    finished: list[int] = []
+    learner = tiny_mlp()
+    with pytest.raises(training.Stopped):
+        training.train(
+            learner,
+            DATA,
+            [learner.initialise(0)],
+            rows_of("1111"),
+            [0],
+            stacked=True,
+            flops=FlopCounter(),
+            stopped=lambda: len(finished) == 2,
+            keep=lambda step, params: finished.append(step),
+        )
+    assert finished == [1, 2]
+
+
+# --- the engine -------------------------------------------------------------------------------------
+
+
+@LEARNERS
+def test_outcomes_depend_neither_on_workers_nor_on_stacks(make: Callable[..., Learner], tmp_path: Path) -> None:
+    jobs = [Job(f"{k:04b}", seed) for seed in (0, 1) for k in (0, 1, 6, 7, 9, 14, 15)]
+    found = {
+        (size, workers): engine_of(tmp_path, POOL, make(), Stacking(size, workers)).outcomes(jobs)
+        for size, workers in [(1, 1), (1, 2), (4, 2), (16, 1)]
+    }
+    expected = np.array([outcome.utility for outcome in found[1, 1]])
+    assert len(set(expected.round(6))) == len(jobs)
+    for outcomes in found.values():
+        np.testing.assert_allclose([outcome.utility for outcome in outcomes], expected, atol=1e-5)
+        assert [outcome.accuracy for outcome in outcomes] == [outcome.accuracy for outcome in found[1, 1]]
+
+
+def test_nobody_s_model_is_the_initialisation(tmp_path: Path) -> None:
+    learner = tiny_mlp()
+    (outcome,) = engine_of(tmp_path, POOL, learner).outcomes([Job("0000", 9)])
+    module = learner.module(learner.initialise(9))
+    split = training.on_device(POOL.validation, "cpu")
+    loss = F.cross_entropy(module(split["inputs"]), split["targets"])
+    assert outcome.utility == pytest.approx(-loss.item())
+
+
+def first_broken(learner: Learner, data: dict[str, torch.Tensor], coalition: str) -> int:
+    """The first step, counted from 1, at which a plain loop's loss is not finite."""
+    return 1 + int(np.flatnonzero(~np.isfinite(plain_loop(learner, data, coalition, 0)[1]))[0])
+
+
+@pytest.mark.parametrize("stacking", [Stacking(16, 1), Stacking(1, 2)])
+def test_a_diverged_job_is_named_and_the_finite_ones_are_kept(tmp_path: Path, stacking: Stacking) -> None:
+    """Contributor 0's pixels are finite, but so large that the loss on them is not; the others never see them."""
+    columns = images(len(OWNERS), np.random.default_rng(0))
+    columns["inputs"][OWNERS == 0] = 3e38
+    poisoned = Examples(columns, OWNERS, np.ones(len(OWNERS), bool))
+    engine = Engine(tiny_mlp(), poisoned, POOL.validation, Ledger(tmp_path / "ledger.sqlite"), stacking=stacking)
+    step = first_broken(tiny_mlp(), training.on_device(poisoned, "cpu"), "1000")
+
+    sound = [Job("0111", 0), Job("0001", 0), Job("0000", 0)]
+    with pytest.raises(Diverged, match=f"not finite at step {step} of 6 for coalition 1000, seed 0") as caught:
+        engine.outcomes([sound[0], Job("1000", 0), *sound[1:]])
+    assert "more)" not in str(caught.value)
+    kept = engine.ledger.outcomes(engine.context)
+    assert set(kept) == set(sound)
+    assert engine.missing([*sound, Job("1000", 0)]) == 1
+
+
+def test_the_step_at_which_training_breaks_is_named(tmp_path: Path) -> None:
+    learner = tiny_mlp(tiny_recipe(rate=1e12))
+    step = first_broken(learner, DATA, "1111")
+    assert step > 2
+    engine = engine_of(tmp_path, POOL, learner)
+    with pytest.raises(Diverged, match=rf"step {step} of 6 for coalition 1111.*\(and 1 more\)"):
+        engine.outcomes([Job("1111", 0), Job("0111", 0)])
+    with pytest.raises(Diverged, match=f"step {step} of 6 for coalition 1111, seed 0"):
+        engine.fit(0)
+
+
+# --- the convolution --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 0), (3, 2, 1), (2, 2, 0), (3, 3, 1), (5, 2, 2)])
+@pytest.mark.parametrize(("high", "wide"), [(7, 7), (8, 6)])
+def test_patch_convolution_equals_torch_s(kernel: int, stride: int, padding: int, high: int, wide: int) -> None:
+    torch.manual_seed(0)
+    patches = PatchConv2d(2, 3, kernel, stride=stride, padding=padding)
+    plain = nn.Conv2d(2, 3, kernel, stride=stride, padding=padding)
+    plain.load_state_dict(patches.state_dict())
+    images_a = torch.randn(4, 2, high, wide, requires_grad=True)
+    images_b = images_a.detach().clone().requires_grad_()
+    found, expected = patches(images_a.movedim(1, -1)).movedim(-1, 1), plain(images_b)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    weight = torch.randn_like(expected)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    pairs = [(images_a.grad, images_b.grad), (patches.weight.grad, plain.weight.grad)]
+    for ours, torchs in [*pairs, (patches.bias.grad, plain.bias.grad)]:
+        torch.testing.assert_close(ours, torchs, atol=1e-4, rtol=1e-4)

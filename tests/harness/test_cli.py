@@ -1,0 +1,346 @@
+"""The command line: mistakes are told in one line that helps, and what needs no torch starts without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import harness.cli.running as running
+from harness.cli import main
+from harness.cli.places import known_suites
+from harness.config import Suite, to_toml
+from methods import METHODS
+from tasks import TASKS
+from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
+from tests.harness.test_flow import Breaks
+from tests.tiny import tiny_recipe, tiny_task
+
+pytestmark = THIRD_PARTY
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs ``dataworth`` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["dataworth", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        said = capsys.readouterr()
+        return Said(status, said.out, said.err)
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def in_a_process(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "runall.py"), *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def mistake(said: Said, *parts: str) -> None:
+    """One clear line on standard error, status 2, nothing begun."""
+    assert said.status == 2
+    assert "Traceback" not in said.err
+    line = said.err.strip().splitlines()[-1]
+    assert line.lower().startswith("error:")
+    for part in parts:
+        assert part in line
+    assert said.out == ""
+
+
+@pytest.fixture
+def tiny_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line knows tiny tasks instead of the real ones, and a method that breaks."""
+    tasks = {"tiny": tiny_task, "wild": lambda: tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))}
+    monkeypatch.setattr(running, "TASKS", tasks)
+    monkeypatch.setattr(running, "METHODS", {**METHODS, "breaks": Breaks})
+
+
+def suite_file(folder: Path, suite: Suite | None = None) -> Path:
+    path = folder / "asked" / "suite.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(to_toml(suite or tiny_suite(questions=("standalone",))), encoding="utf-8")
+    return path
+
+
+# --- mistakes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--suite", "embeded-quick"], ["suite", "'embeded-quick'", "Did you mean embedded-quick?"]),
+        (["--suite", "gone/suite.toml"], ["no suite file", "gone/suite.toml"]),
+        (["--tasks", "image-clasification"], ["task", "'image-clasification'", "Did you mean image-classification?"]),
+        (["--methods", "tracim"], ["method", "'tracim'", "Did you mean tracin"]),
+        (["--methods", "size,trak9000"], ["'trak9000'", "There are:", "data-shapley"]),
+        (["--questions", "shaply"], ["question", "'shaply'", "Did you mean shapley?"]),
+        (["--questions", "standalone,stand-alone"], ["'stand-alone'", "Did you mean standalone"]),
+        (["--pools", "0"], ["--pools", "at least 1", "got 0"]),
+        (["--seeds", "-1"], ["--seeds", "at least 1", "got -1"]),
+        (["--pools", "many"], ["--pools", "'many'", "integer"]),
+        (["--seeds", "2.5"], ["--seeds", "'2.5'", "integer"]),
+        (["--methods", " , "], ["--methods", "empty"]),
+        (["--tasks", ""], ["--tasks", "empty"]),
+        (["--device", "quantum"], ["--device", "'quantum'", "cpu, cuda"]),
+        (["--device", "mps"], ["--device", "'mps'", "cpu, cuda"]),
+        (["--device", "cuda:99"], ["--device", "'cuda:99'", "CUDA devices"]),
+        (["--metods", "size"], ["--metods", "--methods"]),
+        (["--methods", "[/red]"], ["'[/red]'"]),
+        (["--methods", "[bold]size"], ["'[bold]size'"]),
+    ],
+)
+def test_bad_options_of_run(command: Command, arguments: list[str], parts: list[str], tmp_path: Path) -> None:
+    mistake(command("run", *arguments), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_commands_and_names_are_answered_with_the_near_ones(command: Command) -> None:
+    mistake(command("rum"), "rum")
+    mistake(command("show", "tracim"), "'tracim'", "Did you mean tracin")
+    mistake(command("show"), "METHOD|TASK")
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("tasks = tiny\n", ["Cannot read the suite", "line 1"]),
+        ('tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseed = 1\nseeds = -4\npairs = 1\n', ["seeds", "got -4"]),
+        ('tasks = ["a", "a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npairs = 1\n', ["tasks", "twice"]),
+        ('tasks = ["a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npairs = 1\npoools = 2\n', ["Did you mean pools"]),
+    ],
+)
+def test_bad_suite_files_are_named(command: Command, tmp_path: Path, content: str, parts: list[str]) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(content)
+    mistake(command("run", "--suite", path), str(path), *parts)
+
+
+@pytest.mark.parametrize("out", ["file", "file/deeper"])
+@pytest.mark.usefixtures("tiny_tables")
+def test_a_folder_that_cannot_be_written_is_told(command: Command, tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    path = suite_file(tmp_path)
+    mistake(command("run", "--suite", path, "--out", tmp_path / out), "Cannot write", str(tmp_path / out), "--out")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_a_folder_of_another_truth_is_not_mixed_up(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path)
+    assert command("run", "--suite", path, "--out", tmp_path / "out").status == 0
+    kept = (tmp_path / "out" / "leaderboard.csv").read_bytes()
+    said = command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out")
+    mistake(said, "holds results with seeds 2 (asked: 3)", "--out", "--fresh")
+    assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == kept
+    assert command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out", "--fresh").status == 0
+    assert len(list((tmp_path / "out").glob("ledger-until-*"))) == 1
+    assert "seeds = 3" in (tmp_path / "out" / "suite.toml").read_text()
+
+
+def test_a_report_of_nothing_is_a_mistake(command: Command, tmp_path: Path) -> None:
+    mistake(command("report", "--out", tmp_path / "nowhere"), str(tmp_path / "nowhere"), "suite.toml", "--out")
+    path = suite_file(tmp_path)
+    mistake(command("report", "--out", path.parent), "no results yet", "dataworth run")
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stored")
+    finished(folder)
+    return folder
+
+
+@pytest.mark.parametrize("damage", ['{"format": 1, "kind"', "\xff\xfe", '{"format": 9}'])
+def test_a_damaged_line_of_results_is_named(command: Command, stored: Path, tmp_path: Path, damage: str) -> None:
+    folder = Path(shutil.copytree(stored, tmp_path / "copy"))
+    file = folder / "results" / "tiny.jsonl"
+    lines = file.read_bytes().splitlines()
+    file.write_bytes(b"\n".join([*lines[:3], damage.encode("latin-1"), *lines[4:]]) + b"\n")
+    mistake(command("report", "--out", folder), str(file), "line 4")
+
+
+def test_a_mistake_in_a_process_of_its_own_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = in_a_process("report", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# --- how a run ends ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_unsuitable_rows_have_their_reason_and_the_status_is_0(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path)
+    said = command("run", "--suite", path, "--methods", "size,ntk-mmd:calibrated", "--out", tmp_path / "out")
+    assert said.status == 0
+    assert "unsuitable" in said.out
+    assert "this run has no other task" in (tmp_path / "out" / "leaderboard.csv").read_text()
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_a_method_that_raises_is_a_failed_row_and_the_status_is_1(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path)
+    said = command("run", "--suite", path, "--methods", "breaks,size", "--out", tmp_path / "out")
+    assert said.status == 1
+    assert "1 answers failed" in said.out
+    table = (tmp_path / "out" / "leaderboard.csv").read_text()
+    assert "tiny,standalone,breaks,additive,failed,pool 1: RuntimeError: out of luck," in table
+    assert "tiny,standalone,size,additive,ok," in table
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_a_diverging_recipe_is_failed_rows_and_the_status_is_1(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(["wild", "tiny"], questions=("standalone",)))
+    said = command("run", "--suite", path, "--methods", "size,mmd", "--out", tmp_path / "out")
+    assert said.status == 1
+    assert "Lower the learning rate" in said.out
+    lines = (tmp_path / "out" / "leaderboard.csv").read_text().splitlines()
+    assert all(("training diverged" in line) == line.startswith("wild,") for line in lines)
+    assert sum(",ok," in line for line in lines) == 3  # tiny's truth and two methods
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_stopping_says_how_to_go_on_and_the_status_is_130(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: Breaks, problem: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # as a batch system stops a job
+        time.sleep(5)
+
+    monkeypatch.setattr(Breaks, "example_values", stop)
+    monkeypatch.setenv("COLUMNS", "60")
+    path, out = suite_file(tmp_path), tmp_path / "a folder"
+    said = command("run", "--suite", path, "--methods", "size,breaks,mmd", "--out", out, "--fresh")
+    assert said.status == 130
+    assert f"To go on: dataworth run --suite {path} --methods size,breaks,mmd --out '{out}'\n" in said.out
+    assert (out / "results" / "tiny.jsonl").is_file()
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path)
+    assert command("run", "--suite", path, "--seeds", 4).status == 0
+    (folder,) = (tmp_path / "leaderboards").iterdir()
+    assert folder.name == "tiny-4-seeds"
+    assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
+
+
+# --- what is told ---------------------------------------------------------------------------------------
+
+
+def test_every_task_method_and_suite_is_listed(command: Command) -> None:
+    said = command("list")
+    assert said.status == 0
+    first_words = {line.split()[0] for line in said.out.splitlines() if line.strip()}
+    assert set(TASKS) | set(METHODS) | set(known_suites()) <= first_words
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_show_tells_a_methods_source_and_cost(command: Command, name: str) -> None:
+    method = METHODS[name]()
+    said = command("show", name)
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    for text in (name, method.family, method.source, method.passes):
+        assert " ".join(text.split()) in shown
+    assert (ROOT / shown.rsplit(" ", 1)[-1]).is_file()  # the last word is where its code is
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_show_tells_a_tasks_data_and_learner(command: Command, name: str) -> None:
+    said = command("show", name)
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    assert " ".join(TASKS[name]().summary.split()) in shown
+    assert str(TASKS[name]().learner().recipe.steps) in shown
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["report"], ["list"], ["show"]])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_each_command_has_help(command: Command, arguments: list[str], flag: str) -> None:
+    said = command(*arguments, flag)
+    assert said.status == 0
+    assert " ".join(["dataworth", *arguments, "[OPTIONS]"]) in said.out.splitlines()[0]
+
+
+def test_help_of_run_names_its_options_and_exit_statuses(command: Command) -> None:
+    said = command("run", "--help").out
+    for option in ("suite", "tasks", "methods", "questions", "pools", "seeds", "device", "out", "resume", "fresh"):
+        assert f"--{option}" in said
+    for status in ("0", "1", "2", "130"):
+        assert f" {status} " in said
+
+
+# --- starting and drawing without torch -----------------------------------------------------------------
+
+
+def best_of_three(*arguments: str) -> float:
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = in_a_process(*arguments)
+        took.append(time.perf_counter() - started)
+        assert done.returncode == 0, done.stderr
+    return min(took)
+
+
+def test_help_starts_in_a_second() -> None:
+    seconds = best_of_three("--help")
+    print(f"--help took {seconds:.2f} s")
+    assert seconds < 1.5  # the claim is 1 s; half as much again for a machine that is busy
+
+
+def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(stored, tmp_path / "copy"))
+    for name in ("README.md", "leaderboard.csv"):
+        (folder / name).unlink()
+    seconds = best_of_three("report", "--out", str(folder))
+    print(f"report took {seconds:.2f} s")
+    for name in ("README.md", "leaderboard.csv"):
+        assert (folder / name).read_bytes() == (stored / name).read_bytes()
+    assert seconds < 2.0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["report", "--out", "{stored}"]])
+def test_no_torch_is_imported(stored: Path, arguments: list[str]) -> None:
+    program = (
+        "import sys\nfrom harness.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'torch', 'sklearn', 'transformers', 'pydvl', 'datasets'} & set(sys.modules)))"
+    )
+    given = [part.format(stored=stored) for part in arguments]
+    done = subprocess.run([sys.executable, "-c", program, *given], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,234 @@
+"""The image task: its splits share nothing, its pools are what they say, and the same index is the same pool."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from harness.errors import UserError
+from harness.types import Pool
+from tasks.image_classification import AXES, CLASSES, DigitMaterials, deal_pool, sources, task
+
+ROOT = Path(__file__).resolve().parents[2]
+POOLS = (0, 1)
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def pool(request: pytest.FixtureRequest) -> Pool:
+    return deal_pool(request.param)
+
+
+def pixels(pool: Pool, split: str = "train") -> np.ndarray:
+    """Pixels on the scale of the data set, N x 64."""
+    inputs = getattr(pool, split).columns["inputs"].astype(np.float64)
+    return (inputs * sources().scale + sources().mean).reshape(len(inputs), -1)
+
+
+def own(pool: Pool, owner: int) -> np.ndarray:
+    return np.flatnonzero(pool.train.owners_N == owner)
+
+
+# --- splits -------------------------------------------------------------------------------------------
+
+
+def test_the_splits_share_no_image_and_use_every_one() -> None:
+    contents = {name: [image.tobytes() for image in images] for name, images in sources().images.items()}
+    whole = [(image / 16.0).tobytes() for image in load_digits().images]
+    assert Counter(content for split in contents.values() for content in split) == Counter(whole)
+    seen: set[bytes] = set()
+    for split in contents.values():
+        assert not seen & set(split)
+        seen |= set(split)
+
+
+def test_images_keep_their_labels() -> None:
+    digits = load_digits()
+    label_of = {(image / 16.0).tobytes(): int(label) for image, label in zip(digits.images, digits.target, strict=True)}
+    for name, images in sources().images.items():
+        assert [label_of[image.tobytes()] for image in images] == sources().labels[name].tolist()
+
+
+def test_held_out_splits_are_real_and_the_same_in_every_pool() -> None:
+    first, second = deal_pool(0), deal_pool(1)
+    for split in ("validation", "test"):
+        assert getattr(first, split).digest() == getattr(second, split).digest()
+        assert getattr(first, split).real_N.all()
+        np.testing.assert_allclose(pixels(first, split), sources().images[split].reshape(-1, 64), atol=1e-6)
+
+
+# --- pools --------------------------------------------------------------------------------------------
+
+
+def test_there_are_24_contributors_of_20_to_40_examples(pool: Pool) -> None:
+    sizes = np.bincount(pool.train.owners_N)
+    assert len(pool.contributors) == len(sizes) == 24
+    assert sizes.min() >= 20
+    assert sizes.max() <= 40
+    assert [contributor.planted["size"] for contributor in pool.contributors] == sizes.tolist()
+
+
+def test_real_shares_are_what_was_planted(pool: Pool) -> None:
+    for owner, contributor in enumerate(pool.contributors):
+        assert contributor.planted["real_share"] == pytest.approx(pool.train.real_N[own(pool, owner)].mean())
+
+
+def source_rows(pool: Pool, owner: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A contributor's real rows, the nearest dealt image of each after exposure is taken out, and how near it is."""
+    rows = own(pool, owner)
+    rows = rows[pool.train.real_N[rows]]
+    stock = sources().images["contributors"].reshape(-1, 64)
+    found = [_standard(image) for image in (pixels(pool)[rows], stock)]
+    likeness = found[0] @ found[1].T
+    return rows, likeness.argmax(axis=1), likeness.max(axis=1)
+
+
+def _standard(images: np.ndarray) -> np.ndarray:
+    """Without contrast and brightness, which are their owner's style."""
+    centred = images - images.mean(axis=1, keepdims=True)
+    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+
+
+def test_real_rows_are_digits_of_the_contributors_split(pool: Pool) -> None:
+    for owner in range(24):
+        _, _, likeness = source_rows(pool, owner)
+        assert (likeness > 0.97).all()  # near-duplicates differ by a little jitter
+
+
+def test_no_real_digit_is_dealt_to_two_contributors(pool: Pool) -> None:
+    dealt: dict[int, str] = {}
+    for owner, contributor in enumerate(pool.contributors):
+        if contributor.planted["copy_of"]:
+            continue
+        _, found, likeness = source_rows(pool, owner)
+        exact = found[likeness > 1 - 1e-9]
+        jittered = found[likeness <= 1 - 1e-9]
+        assert len(set(exact.tolist())) == len(exact)
+        assert len(jittered) <= round(contributor.planted["near_duplicates"] * contributor.planted["size"])
+        for row in set(exact.tolist()):
+            assert row not in dealt, f"{contributor.name} and {dealt[row]} hold the same digit"
+            dealt[row] = contributor.name
+
+
+def test_label_noise_is_what_was_planted(pool: Pool) -> None:
+    """Exactly, in contributors whose rows are all real; within the bound of their synthetic rows in the others."""
+    original = sources().labels["contributors"]
+    noisy = 0
+    for owner, contributor in enumerate(pool.contributors):
+        rows, found, likeness = source_rows(pool, owner)
+        sure = likeness > 1 - 1e-9
+        wrong = (pool.train.targets[rows] != original[found])[sure].sum()
+        planted = round(contributor.planted["label_noise"] * contributor.planted["size"])
+        hidden = contributor.planted["size"] - sure.sum()
+        assert wrong <= planted <= wrong + hidden
+        noisy += wrong
+        if not planted:
+            assert wrong == 0
+    assert noisy > 0
+
+
+def test_a_clean_contributors_synthetic_labels_are_among_its_classes(pool: Pool) -> None:
+    ranked = sources().generator.ranked
+    cut = 0
+    for owner, contributor in enumerate(pool.contributors):
+        rows = own(pool, owner)
+        made = pool.train.targets[rows[~pool.train.real_N[rows]]]
+        if contributor.planted["label_noise"] == 0:
+            assert set(made.tolist()) <= set(ranked[: contributor.planted["keep_ranks"]])
+            cut += contributor.planted["keep_ranks"] < CLASSES
+    assert cut > 0
+
+
+def test_the_copy_is_exact(pool: Pool) -> None:
+    names = pool.names
+    copies = [(i, c.planted["copy_of"]) for i, c in enumerate(pool.contributors) if c.planted["copy_of"]]
+    assert len(copies) == AXES.copies == 1
+    for copy, original in copies:
+        one, other = (pool.train.take(own(pool, owner)) for owner in (copy, names.index(original)))
+        np.testing.assert_array_equal(one.columns["inputs"], other.columns["inputs"])
+        np.testing.assert_array_equal(one.targets, other.targets)
+        np.testing.assert_array_equal(one.real_N, other.real_N)
+
+
+def test_pixels_are_standardised_by_the_generator_split() -> None:
+    images = sources().images["generator"]
+    assert sources().mean == pytest.approx(np.mean(images))
+    assert sources().scale == pytest.approx(np.std(images))
+    inputs = deal_pool(0).test.columns["inputs"]
+    assert inputs.dtype == np.float32
+    assert inputs.shape[1:] == (1, 8, 8)
+
+
+def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:
+    assert set(pool.facts) == {"coverage", "kl", "head_share", "tail_share"}
+    assert 0 < pool.facts["coverage"] <= 1
+    assert pool.facts["kl"] > 0.01
+    assert pool.facts["head_share"] + pool.facts["tail_share"] == pytest.approx(1)
+
+
+# --- determinism ----------------------------------------------------------------------------------------
+
+
+def digests(pool: Pool) -> list[str]:
+    planted = repr([dict(contributor.planted) for contributor in pool.contributors])
+    return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]
+
+
+def test_the_same_index_is_the_same_pool_in_another_process() -> None:
+    program = (
+        "from tasks.image_classification import deal_pool\n"
+        "from tests.tasks.test_image_classification import digests\n"
+        "print(*digests(deal_pool(1)), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == digests(deal_pool(1))
+
+
+def test_another_index_is_another_pool() -> None:
+    assert len({deal_pool(index).train.digest() for index in (0, 1, 2)}) == 3
+
+
+def test_dealing_again_gives_the_same_pool() -> None:
+    assert digests(deal_pool(0)) == digests(deal_pool(0))
+
+
+# --- what is asked too much -------------------------------------------------------------------------------
+
+
+def test_more_real_digits_than_are_left_is_a_mistake_that_says_both_numbers() -> None:
+    source = sources()
+    few = DigitMaterials(source.images["contributors"][:10], source.labels["contributors"][:10], source.generator)
+    rng = np.random.default_rng(0)
+    few.real(6, 0.0, rng)
+    with pytest.raises(UserError, match=r"needs 5 more real digits, 4 are left"):
+        few.real(5, 0.0, rng)
+    assert len(few.real(4, 0.0, rng)["labels"]) == 4
+
+
+def test_topic_skew_leans_towards_some_classes() -> None:
+    source = sources()
+
+    def spread(skew: float) -> float:
+        found = []
+        for seed in range(20):
+            stock = DigitMaterials(source.images["contributors"], source.labels["contributors"], source.generator)
+            labels = stock.real(60, skew, np.random.default_rng(seed))["labels"]
+            found.append(np.bincount(labels, minlength=CLASSES).std())
+        return float(np.mean(found))
+
+    assert spread(1.0) > 2 * spread(0.0)
+
+
+def test_the_task_tells_what_it_is() -> None:
+    made = task()
+    assert made.name == "image-classification"
+    told = str(made.about)
+    assert "1,797" in told
+    assert "24 a pool" in told
+    assert "20-40 examples" in told
+    assert made.learner().recipe.about() in told
