@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ class Engine:
         identity = self._identity(train, held_out)
         self.context = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         ledger.describe(self.context, identity)
-        self._known = {Job(*key): outcome for key, outcome in ledger.outcomes(self.context).items()}
+        self._known = cast(dict[Job, Outcome], ledger.outcomes(self.context))  # a Job equals its plain tuple
         self._initial: dict[int, Params] = {}
         self._stop = threading.Event()
 

@@ -10,12 +10,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.types import Cost, Outcome
+
+_told = attrgetter(*(f.name for f in fields(Cost)))
+"""A bill as the columns hold it."""
 
 APPLICATION = 0x44574C47  # "DWLG": tells our files from other people's
 SCHEMA = 1
@@ -130,7 +134,7 @@ class Ledger:
         now = time.time()
         self._write(
             "insert or ignore into outcomes values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(context, coalition, seed, o.utility, o.accuracy, *astuple(o.cost), now) for coalition, seed, o in found],
+            [(context, coalition, seed, o.utility, o.accuracy, *_told(o.cost), now) for coalition, seed, o in found],
         )
 
     def answer(self, key: str) -> dict[str, Any] | None:

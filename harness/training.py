@@ -1,7 +1,7 @@
 """Coupled training of many models at once.
 
 *Coupled*: for one seed every coalition shares its initialisation and the order in which examples are drawn.
-At each step every example of the pool gets a random priority from the stream (seed, step), and the batch is
+At each step every example of the pool gets a random priority from the seed's stream, and the batch is
 the members of highest priority. So U(N) and U(N without i) differ only where i's examples stood, and most of
 the noise cancels in their difference (common random numbers).
 
@@ -43,9 +43,10 @@ def draw_batches(members_JN: Bools, seeds_J: Sequence[int], recipe: Recipe) -> I
     examples = members_JN.shape[1]
     width = min(recipe.batch_size, int(members_JN.sum(axis=1).max()))
     block = max(1, PLAN_BLOCK // max(1, examples * len(set(seeds_J))))
+    streams = {seed: np.random.default_rng(seed) for seed in dict.fromkeys(seeds_J)}
     for start in range(0, recipe.steps, block):
         steps = range(start, min(start + block, recipe.steps))
-        order = {seed: _order(seed, steps, examples) for seed in set(seeds_J)}
+        order = {seed: _order(rng, len(steps), examples) for seed, rng in streams.items()}
         drawn = [_first_members(order[seed], members_JN[j], width) for j, seed in enumerate(seeds_J)]
         rows_JTB = np.stack([rows for rows, _ in drawn])
         weights_JTB = np.stack([weights for _, weights in drawn])
@@ -53,10 +54,9 @@ def draw_batches(members_JN: Bools, seeds_J: Sequence[int], recipe: Recipe) -> I
             yield rows_JTB[:, t], weights_JTB[:, t]
 
 
-def _order(seed: int, steps: range, examples: int) -> Ints:
-    """Examples by falling priority, T x N: the whole pool's order, before any coalition is chosen."""
-    priorities = np.stack([np.random.default_rng((seed, step)).random(examples) for step in steps])
-    return np.argsort(-priorities, axis=1)
+def _order(rng: np.random.Generator, steps: int, examples: int) -> Ints:
+    """Examples by falling priority at the next steps, T x N: the whole pool's order, before any coalition is chosen."""
+    return np.argsort(-rng.random((steps, examples)), axis=1)
 
 
 def _first_members(order_TN: Ints, member_N: Bools, width: int) -> tuple[Ints, Floats]:

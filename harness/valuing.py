@@ -56,13 +56,7 @@ class Desk:
     validation: Examples
     engine: Engine
     shared: SharedWork = field(default_factory=SharedWork)
-    watching: Watching = field(init=False)
-
-    def __post_init__(self) -> None:
-        device = self.engine.device
-        rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
-        params = self.engine.learner.initialise(0, device)
-        self.watching = watching_cost(self.engine.learner, params, rows, device)
+    _watching: Watching | None = field(init=False, default=None)
 
     def ask(
         self,
@@ -73,7 +67,7 @@ class Desk:
         advance: Advance = lambda done: None,
     ) -> Valuation | str:
         """The method's valuation, or why it is unsuitable."""
-        meter = Meter(self.engine.device, self.watching)
+        meter = Meter(self.engine.device, self._price_of_watching())
         problem = self._problem(name, question, meter, precedents, advance)
         if reason := method.unsuitable(problem):
             return reason
@@ -86,6 +80,14 @@ class Desk:
                 f"got {values_SC.shape}."
             )
         return Valuation(name, self.task, self.pool, question, values_SC, meter.bill)
+
+    def _price_of_watching(self) -> Watching:
+        """Measured once, when first needed."""
+        if self._watching is None:
+            learner, device = self.engine.learner, self.engine.device
+            rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
+            self._watching = watching_cost(learner, learner.initialise(0, device), rows, device)
+        return self._watching
 
     def _values(self, method: Method, problem: Problem) -> Floats:
         """Values S x C, by family."""

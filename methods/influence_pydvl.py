@@ -25,7 +25,8 @@ from harness.types import Additive, Floats, Learner, Problem
 from methods.gradients.directional import tensors
 from methods.influence import mean_eigenvalue
 
-BATCH = 8
+FISHER_BATCH, EKFAC_BATCH = 8, 512
+"""Examples a batch: as the mending above needs, and as EK-FAC is fast (its values do not depend on it)."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class InfluencePydvl(Additive):
                 second_order_mode=SecondOrderMode.GAUSS_NEWTON,
             ).fit(loader)
 
-        return _mean_influences(problem, self.damping, model)
+        return _mean_influences(problem, self.damping, FISHER_BATCH, model)
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,17 @@ class InfluenceEkfac(Additive):
         def model(module: nn.Module, damping: float, loader: Any) -> Any:
             return EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping).fit(loader)
 
-        return _mean_influences(problem, self.damping, model)
+        return _mean_influences(problem, self.damping, EKFAC_BATCH, model)
 
 
-def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
+def _mean_influences(problem: Problem, damping: float, batch: int, model: Any) -> Floats:
     """Influence of each training example on the mean validation loss, 1 x N."""
     learner, params = problem.learner, problem.fit(0).params
     train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
     generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
     strength = damping * mean_eigenvalue(learner, params, train, generator)
     inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
-    loader = DataLoader(TensorDataset(inputs, train["targets"]), batch_size=BATCH)
+    loader = DataLoader(TensorDataset(inputs, train["targets"]), batch_size=batch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = model(learner.module(params), strength, loader)

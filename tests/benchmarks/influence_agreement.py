@@ -90,13 +90,6 @@ def main() -> None:
 
         return Rival(call)
 
-    def with_batch(method: influence_pydvl.InfluenceEkfac, batch: int) -> Floats:
-        usual, influence_pydvl.BATCH = influence_pydvl.BATCH, batch
-        try:
-            return method.example_values(problem)
-        finally:
-            influence_pydvl.BATCH = usual
-
     rivals = {
         name: rival(name, lambda tolerance=tolerance: Influence(runs=1, tolerance=tolerance).example_values(problem))
         for name, tolerance in (("ours", 1e-2), ("ours, tolerance 1e-4", 1e-4))
@@ -105,8 +98,7 @@ def main() -> None:
         cg, ekfac = influence_pydvl.InfluencePydvl(), influence_pydvl.InfluenceEkfac()
         rivals |= {
             "pyDVL CG, GAUSS_NEWTON": rival("pyDVL CG, GAUSS_NEWTON", lambda: cg.example_values(problem)),
-            "pyDVL EK-FAC, batch 8": rival("pyDVL EK-FAC, batch 8", lambda: ekfac.example_values(problem)),
-            "pyDVL EK-FAC, batch 512": rival("pyDVL EK-FAC, batch 512", lambda: with_batch(ekfac, 512)),
+            "pyDVL EK-FAC": rival("pyDVL EK-FAC", lambda: ekfac.example_values(problem)),
         }
     truth_N = exact(learner, params, train, validation)
     found = race(rivals, 1 if options.quick else 3)

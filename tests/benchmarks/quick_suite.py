@@ -80,7 +80,7 @@ def main() -> None:
     print()
     verdict("the suite's wall time", wall / 60, 10, " minutes", at_least=False)
     verdict("the suite's wall time, stretch", wall / 60, 5, " minutes", at_least=False)
-    verdict("report, median", float(np.median(report)), 1, " s", at_least=False)
+    verdict("report, median", float(np.median(report)), 2, " s", at_least=False)
     verdict("--help, median", float(np.median(help_)), 1, " s", at_least=False)
 
 

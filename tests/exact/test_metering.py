@@ -199,7 +199,7 @@ def test_shared_work_is_done_once_and_billed_in_full_to_each() -> None:
     assert min(bill.seconds for bill in bills) >= 0.05
 
 
-def test_what_watching_adds_is_taken_off_and_never_below_nothing() -> None:
+def test_what_watching_adds_is_taken_off_but_never_more_than_half() -> None:
     a = torch.ones(8, 8)
     plain, relieved, exaggerated = Meter("cpu"), Meter("cpu", Watching(4e-3, 4e-3)), Meter("cpu", Watching(9.0, 9.0))
     for meter in (plain, relieved, exaggerated):
@@ -208,7 +208,7 @@ def test_what_watching_adds_is_taken_off_and_never_below_nothing() -> None:
             for _ in range(20):
                 a @ a
     assert relieved.bill.seconds < 0.1 <= plain.bill.seconds
-    assert (exaggerated.bill.seconds, exaggerated.bill.core_seconds) == (0, 0)
+    assert 0.05 <= exaggerated.bill.seconds < 0.1
     assert plain.bill.flops == relieved.bill.flops
 
 
