@@ -150,10 +150,11 @@ class SharedWork:
 
 
 class MeteredShared:
-    """Shared work on one method's bill."""
+    """Shared work on one method's bill: in full, but once however often the method asks."""
 
     def __init__(self, work: SharedWork, meter: Meter) -> None:
         self._work, self._meter = work, meter
+        self._charged: set[str] = set()
 
     def __call__(self, key: str, build: Callable[[], T]) -> T:
         if key not in self._work.done:
@@ -161,7 +162,9 @@ class MeteredShared:
                 value = build()
             self._work.done[key] = (value, price())
         value, cost = self._work.done[key]
-        self._meter.charge(cost)
+        if key not in self._charged:
+            self._charged.add(key)
+            self._meter.charge(cost)
         return cast(T, value)
 
 

@@ -2,9 +2,9 @@
 
 Names are not enough. What pyDVL calls Gauss-Newton is the empirical Fisher matrix (outer products of loss gradients),
 not J'HJ; and version 0.10 averages it over batches with a weight of one over the number of systems solved (here the
-validation examples) on the first batch, so that with one batch the curvature all but vanishes. Batches of eight leave
-out eight examples in effect, and then it agrees with the exact damped empirical Fisher solve
-(tests/exact/test_influence.py).
+validation examples) on the first batch, so that with one batch the curvature all but vanishes. It is handed a first
+batch of the one example with the least loss, and the damping that makes up for its being counted; then it agrees
+with the exact damped empirical Fisher solve (tests/exact/test_influence.py).
 Its Hessian is exact, but indefinite after a short training run, where a damped solve means nothing.
 """
 
@@ -25,8 +25,8 @@ from harness.types import Additive, Floats, Learner, Problem
 from methods.gradients.directional import tensors
 from methods.influence import mean_eigenvalue
 
-FISHER_BATCH, EKFAC_BATCH = 8, 512
-"""Examples a batch: as the mending above needs, and as EK-FAC is fast (its values do not depend on it)."""
+FISHER_BATCH, EKFAC_BATCH = 64, 512
+"""Examples a batch; values do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,23 @@ class InfluencePydvl(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
-        def model(module: nn.Module, damping: float, loader: Any) -> Any:
+        batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // FISHER_BATCH))
+        least = [int(_losses(problem).argmin())]
+        counted = len(batches) / (len(batches) + 1)  # the mean runs over the vanishing batch too
+
+        def model(module: nn.Module, damping: float, data: TensorDataset) -> Any:
             return CgInfluence(
                 module,
                 F.cross_entropy,
-                regularization=damping,
+                regularization=counted * damping,
                 rtol=1e-2,
                 maxiter=self.iterations,
                 solve_simultaneously=True,
                 warn_on_max_iteration=False,
                 second_order_mode=SecondOrderMode.GAUSS_NEWTON,
-            ).fit(loader)
+            ).fit(DataLoader(data, batch_sampler=[least, *(batch.tolist() for batch in batches)]))
 
-        return _mean_influences(problem, self.damping, FISHER_BATCH, model)
+        return counted * _mean_influences(problem, self.damping, model)
 
 
 @dataclass(frozen=True)
@@ -93,25 +97,30 @@ class InfluenceEkfac(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import EkfacInfluence
 
-        def model(module: nn.Module, damping: float, loader: Any) -> Any:
-            return EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping).fit(loader)
+        def model(module: nn.Module, damping: float, data: TensorDataset) -> Any:
+            method = EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping)
+            return method.fit(DataLoader(data, batch_size=EKFAC_BATCH))
 
-        return _mean_influences(problem, self.damping, EKFAC_BATCH, model)
+        return _mean_influences(problem, self.damping, model)
 
 
-def _mean_influences(problem: Problem, damping: float, batch: int, model: Any) -> Floats:
+def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
     """Influence of each training example on the mean validation loss, 1 x N."""
     learner, params = problem.learner, problem.fit(0).params
     train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
     generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
     strength = damping * mean_eigenvalue(learner, params, train, generator)
     inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
-    loader = DataLoader(TensorDataset(inputs, train["targets"]), batch_size=batch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = model(learner.module(params), strength, loader)
+        fitted = model(learner.module(params), strength, TensorDataset(inputs, train["targets"]))
         values_VN = fitted.influences(asked, validation["targets"], inputs, train["targets"])
     return np.asarray(values_VN.mean(0, keepdim=True).detach().double().cpu().numpy()) / len(problem.train)
+
+
+@torch.no_grad()
+def _losses(problem: Problem) -> torch.Tensor:
+    return problem.learner.losses(problem.fit(0).params, tensors(problem.train, problem.device))
 
 
 def _missing() -> str | None:

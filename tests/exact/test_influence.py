@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from harness.types import Learner, Problem
 from methods.influence import Influence, mean_eigenvalue
-from methods.influence_pydvl import FISHER_BATCH, InfluenceEkfac, InfluencePydvl
+from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from tests.exact.test_gradients import dense_gauss_newton, loss_gradients
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -117,18 +117,8 @@ def test_pydvl_agrees_with_the_exact_damped_empirical_fisher(dense: Fitted) -> N
     found = InfluencePydvl().example_values(dense.problem)[0]
     fisher_PP = dense.gradients_NP.T @ dense.gradients_NP / len(dense.gradients_NP)
     expected = dense.values(fisher_PP, dense.damping())
-    assert spearmanr(found, expected)[0] > 0.95
-    assert 0.9 < slope(found, expected) < 1.25  # about a tenth of the curvature is left out
-    assert np.corrcoef(found, expected)[0, 1] > 0.9
-
-
-def test_pydvl_s_curvature_leaves_out_its_first_batch(dense: Fitted) -> None:
-    """Explains the gap: the first batch weighs one over the number of systems solved at once."""
-    found = InfluencePydvl().example_values(dense.problem)[0]
-    batches = torch.split(dense.gradients_NP, FISHER_BATCH)
-    weights = [1 / len(dense.problem.validation)] + [1.0] * (len(batches) - 1)
-    curvature_PP = sum(w * rows.T @ rows / len(rows) for w, rows in zip(weights, batches, strict=True)) / len(batches)
-    assert relative_error(found, dense.values(curvature_PP, dense.damping())) < 1e-3
+    assert spearmanr(found, expected)[0] > 0.99
+    assert relative_error(found, expected) < 0.05
 
 
 def test_pydvl_s_ekfac_points_the_same_way_and_no_more(tmp_path: Path) -> None:

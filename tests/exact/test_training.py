@@ -175,8 +175,9 @@ pools = st.integers(4, 60).flatmap(
 def test_a_batch_is_the_coalition_s_members_of_highest_priority(pool: tuple[Bools, int], seed: int) -> None:
     member_N, batch_size = pool
     recipe = tiny_recipe(steps=3, batch_size=batch_size)
-    for step, (batch,) in enumerate(drawn(member_N[None], [seed], recipe)):
-        priority_N = np.random.default_rng((seed, step)).random(len(member_N))
+    stream = np.random.default_rng(seed)
+    for (batch,) in drawn(member_N[None], [seed], recipe):
+        priority_N = stream.random(len(member_N))
         best = sorted(np.flatnonzero(member_N), key=lambda n: -priority_N[n])[:batch_size]
         assert batch == best
 
