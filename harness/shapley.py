@@ -1,8 +1,8 @@
 """Shapley values of any set function: exact where affordable, else unbiased with a standard error.
 
 The estimator walks antithetic pairs of permutations and takes out, without bias, what a cheap surrogate of
-the set function already explains. On a pool of digit contributors at equal retrainings its variance is a third to a
-fifth of the plain pairs', and theirs is below that of weighted least squares over paired coalitions
+the set function already explains. On a pool of digit contributors at equal retrainings its variance is about a
+third of the plain pairs', and theirs is below that of weighted least squares over paired coalitions
 (tests/benchmarks/shapley_precision.py).
 """
 

@@ -15,7 +15,7 @@ from harness.seeds import stream
 from harness.types import HELD_OUT, Array, Bools, Examples, Ints, Learner, Plain, Pool, Recipe, Task
 from tasks.building.dealing import Axes, Rows, deal
 from tasks.building.image_generator import ClassGaussians
-from tasks.building.splits import split_by_content
+from tasks.building.splits import split_by_content, told
 from tasks.building.truncation import truncation_caused
 from tasks.learners.classifier import Classifier, SmallCnn
 
@@ -166,16 +166,17 @@ def _symbols(images: Array) -> Ints:
     return np.asarray(nearest, dtype=np.int64)
 
 
-ABOUT = f"""
-Real side    scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in four splits by content hash:
-             {", ".join(f"{share:.0%} {name}" for name, share in SPLITS.items())}.
-Synthetic    probabilistic PCA a class (Tipping & Bishop 1999), {LATENTS} latents, fitted on the generator split.
-             Each contributor's is cut: to the {KEEP_RANKS[0]} to {KEEP_RANKS[1]} most frequent classes, and to latents
-             within {LATENT_BOUND[0]} to {LATENT_BOUND[1]} standard deviations.
-             What that cut is measured over {PROTOTYPES} style prototypes (coverage, KL, head and tail shares).
-{AXES.about()}
-             Style: exposure, that is contrast and brightness.
-Learner      small CNN: strided convolutions of 8 (3 x 3) and 16 (2 x 2) channels, tanh, linear head.
-{RECIPE.about()}
-Utility      mean log-likelihood on the test split; accuracy is kept beside it.
-"""
+ABOUT = {
+    "real": ("scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in " + told(SPLITS)),
+    "synthetic": (
+        f"probabilistic PCA a class (Tipping & Bishop 1999), {LATENTS} latents, fitted on the generator split; each "
+        f"contributor's is cut to the {KEEP_RANKS[0]} to {KEEP_RANKS[1]} most frequent classes, and to latents within "
+        f"{LATENT_BOUND[0]} to {LATENT_BOUND[1]} standard deviations. What that cut is measured over {PROTOTYPES} "
+        "style prototypes (coverage, KL divergence, head and tail shares)"
+    ),
+    "contributors": AXES.about(),
+    "style": "exposure: contrast and brightness",
+    "learner": "small CNN: strided convolutions of 8 (3 x 3) and 16 (2 x 2) channels, tanh, linear head",
+    "recipe": RECIPE.about(),
+    "utility": "mean log-likelihood on the test split; accuracy is kept beside it",
+}

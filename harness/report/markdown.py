@@ -46,6 +46,31 @@ def page(suite: Suite, results: Results, rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def summary(rows: Sequence[Row]) -> str:
+    """Methods down; for each question the agreement, then the bill of one valuation: for a page that has no room."""
+    questions = list(dict.fromkeys(row.question for row in rows))
+    found = {(row.method, row.question): row for row in rows}
+    lines = []
+    for method in by_score(rows):
+        own = [found[method, question] for question in questions if (method, question) in found]
+        cells = [_ceiling(row) if method == TRUTH else _bold(_short(row), row.rank == 1) for row in own]
+        lines.append([method, *cells, *_mean_bill(own)])
+    return _table(lines, ["method", *questions, "seconds", "GPU-hours, projected", "retrainings"])
+
+
+def _short(row: Row) -> str:
+    return numbers.agreement(row).split(" / ")[0]
+
+
+def _mean_bill(rows: Sequence[Row]) -> list[str]:
+    def mean(of: Callable[[Row], float]) -> float:
+        known = [of(row) for row in rows if math.isfinite(of(row))]
+        return sum(known) / len(known) if known else math.nan
+
+    told = [numbers.seconds(mean(lambda r: r.seconds)), numbers.hours(mean(lambda r: r.projected_gpu_hours))]
+    return [*told, numbers.count(mean(lambda r: r.retrainings))]
+
+
 def _question(suite: Suite, question: str, rows: Sequence[Row]) -> list[str]:
     projected = all(math.isnan(row.gpu_hours) for row in rows)
     label = (

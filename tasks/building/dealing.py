@@ -53,12 +53,13 @@ class Axes:
 
     def about(self) -> str:
         """The axes as ``dataworth show`` tells them."""
+        copies = "1 exact copy" if self.copies == 1 else f"{self.copies} exact copies"
         return (
-            f"Contributors {self.contributors} a pool of {self.size[0]}-{self.size[1]} examples; "
-            f"real share {self.real_share[0]:g}-{self.real_share[1]:g};\n"
-            f"             up to {self.noise[1]:.0%} wrong answers in {self.noisy:.0%} of them, "
-            f"up to {self.near_duplicates[1]:.0%} near-duplicates,\n"
-            f"             topic skew, a style of their own, {self.copies} exact copy of another."
+            f"{self.contributors} a pool, of {self.size[0]}-{self.size[1]} examples each; "
+            f"real share {self.real_share[0]:g}-{self.real_share[1]:g}; "
+            f"up to {self.noise[1]:.0%} wrong answers in {self.noisy:.0%} of them; "
+            f"up to {self.near_duplicates[1]:.0%} near-duplicates; topic skew up to {self.topic_skew[1]:g}; "
+            f"a style of their own; {copies} of another"
         )
 
 

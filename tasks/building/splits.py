@@ -36,6 +36,11 @@ def split_by_content(contents: Sequence[bytes], shares: Mapping[str, float], sal
     return rows
 
 
+def told(shares: Mapping[str, float]) -> str:
+    """The shares as ``dataworth show`` tells them."""
+    return "four splits by content hash: " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
+
+
 def _place(content: bytes, salt: str) -> float:
     """A number in [0, 1) that depends on the content alone."""
     digest = hashlib.sha256(salt.encode() + b"\0" + content).digest()

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import threading
 from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
-from harness.types import Batch, Learner, Params, Plain, Recipe
+from harness.types import Batch, Params, Plain, Recipe
+from tasks.learners.functional import ModuleLearner
 
 
-class Classifier(Learner):
-    """Cross-entropy on one label an example.
-
-    Args:
-        name: what the ledger and the reports call it.
-        build: makes a freshly initialised module; its ``forward`` takes one tensor and returns logits N x K and
-            penultimate features N x F.
-        classes: K.
-        recipe: how it is trained.
-        column: the input column.
-        settings: what else distinguishes the module that ``build`` makes.
-    """
+class Classifier(ModuleLearner):
+    """Cross-entropy on one label an example; ``classes`` is K, the other arguments are ModuleLearner's."""
 
     def __init__(
         self,
@@ -34,34 +22,11 @@ class Classifier(Learner):
         build: Callable[[], nn.Module],
         classes: int,
         recipe: Recipe,
-        column: str = "inputs",
         settings: Mapping[str, Plain] | None = None,
+        base: Params | None = None,
     ) -> None:
-        self.name, self.recipe = name, recipe
-        self._build, self._classes, self._column = build, classes, column
-        self._settings = dict(settings or {})
-        self._template = build()
-        self._local = threading.local()
-
-    @property
-    def identity(self) -> Mapping[str, Plain]:
-        return {"name": self.name, "classes": self._classes, **self._settings}
-
-    def initialise(self, seed: int, device: str = "cpu") -> Params:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module = self._build()
-        return {name: p.detach().to(device) for name, p in module.named_parameters()}
-
-    def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        pair = functional_call(self._skeleton(), params, (batch[self._column],))
-        return cast(tuple[torch.Tensor, torch.Tensor], pair)
-
-    def _skeleton(self) -> nn.Module:
-        """This thread's module: ``functional_call`` swaps parameters inside it, so threads must not share one."""
-        if not hasattr(self._local, "module"):
-            self._local.module = copy.deepcopy(self._template)
-        return cast(nn.Module, self._local.module)
+        super().__init__(name, build, recipe, settings={"classes": classes, **(settings or {})}, base=base)
+        self._classes = classes
 
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return F.cross_entropy(logits, batch["targets"], reduction="none")
@@ -70,26 +35,7 @@ class Classifier(Learner):
         return logits.argmax(-1) == batch["targets"]
 
     def target_features(self, batch: Batch) -> torch.Tensor:
-        return F.one_hot(batch["targets"], self._classes).to(batch[self._column].dtype)
-
-    def module(self, params: Params) -> nn.Module:
-        module = self._build()
-        module.load_state_dict({name: p.detach().cpu() for name, p in params.items()})
-        return LogitsOnly(module).to(next(iter(params.values())).device)
-
-    def module_inputs(self, batch: Batch) -> torch.Tensor:
-        return batch[self._column]
-
-
-class LogitsOnly(nn.Module):
-    """The module without its features: one tensor in, logits out, as libraries expect."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return cast(torch.Tensor, self.inner(inputs)[0])
+        return F.one_hot(batch["targets"], self._classes).float()
 
 
 class PatchConv2d(nn.Conv2d):

@@ -1,0 +1,76 @@
+"""What the README says is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.types import Method
+from methods import METHODS
+from tests.readme import BLOCK, README, ROOT, SUITE, drawn
+from tests.tiny import desk_of, tiny_pool
+
+TEXT = README.read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+
+
+def test_the_readme_tells_both_ways_of_setting_up() -> None:
+    assert {"make leaderboard", "make test"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_knows_the_readme_s_targets(command: str) -> None:
+    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {"make leaderboard": "runall.py", "make test": "pytest"}[command] in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dataworth ")])
+def test_the_readme_s_commands_run(command: str, tmp_path: Path) -> None:
+    (tmp_path / "leaderboards").mkdir()
+    shutil.copytree(SUITE, tmp_path / "leaderboards" / SUITE.name, ignore=shutil.ignore_patterns("ledger*"))
+    arguments = shlex.split(command)[1:]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "runall.py"), *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_command_line_of_the_readme_is_one_of_ours() -> None:
+    assert {command.split()[0] for command in COMMANDS} == {"make", "dataworth"}
+
+
+def test_the_table_is_what_the_stored_results_give() -> None:
+    found = BLOCK.search(TEXT)
+    assert found, "the README has no place for the table"
+    assert found[0] == drawn(), "run: python -m tests.readme"
+
+
+def test_the_example_of_a_method_is_a_method(tmp_path: Path) -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "(Additive)" in block)
+    names: dict[str, object] = {"__name__": "tests.example"}
+    exec(compile(code, "README.md", "exec"), names)
+    made = names["MeanInput"]
+    assert isinstance(made, type)
+    method = made()
+    assert isinstance(method, Method)
+    pool = tiny_pool()
+    valuation = desk_of(tmp_path, pool).ask("mean-input", method, "standalone")
+    assert not isinstance(valuation, str)
+    pixels = pool.train.columns["inputs"].reshape(len(pool.train), -1).mean(axis=1)
+    expected = [pixels[pool.train.owners_N == c].sum() for c in range(len(pool.contributors))]
+    np.testing.assert_allclose(valuation.values_C, expected, rtol=1e-5)
+
+
+def test_the_readme_names_every_method() -> None:
+    named = set(re.findall(r"`([a-z:-]+)`", TEXT.split("## Methods")[1].split("## Add a method")[0]))
+    assert {name for name in METHODS if not name.startswith("ntk-mmd:")} <= named

@@ -1,0 +1,29 @@
+"""The README's current table: ``python -m tests.readme`` draws it again from the stored results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness.config import load_suite
+from harness.leaderboard import leaderboard
+from harness.report.markdown import summary
+from harness.results import load
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+SUITE = ROOT / "leaderboards" / "embedded-quick"
+BLOCK = re.compile(r"(?<=<!-- leaderboard -->\n).*?(?=<!-- /leaderboard -->)", re.DOTALL)
+
+
+def drawn() -> str:
+    """The table as the stored results give it."""
+    suite = load_suite(SUITE / "suite.toml")
+    tasks = suite.tasks
+    rows = leaderboard(suite, load(SUITE / "results"))
+    parts = [f"{task}\n\n{summary([row for row in rows if row.task == task])}" for task in tasks]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+if __name__ == "__main__":
+    README.write_text(BLOCK.sub(lambda _: drawn(), README.read_text(encoding="utf-8")), encoding="utf-8")
