@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import shutil
@@ -55,13 +56,11 @@ def test_the_table_is_what_the_stored_results_give() -> None:
     assert found[0] == drawn(), "run: python -m tests.readme"
 
 
-def test_the_example_of_a_method_is_a_method(tmp_path: Path) -> None:
+def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "(Additive)" in block)
-    names: dict[str, object] = {"__name__": "tests.example"}
-    exec(compile(code, "README.md", "exec"), names)
-    made = names["MeanInput"]
-    assert isinstance(made, type)
-    method = made()
+    (tmp_path / "readme_example.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    method = importlib.import_module("readme_example").MeanInput()
     assert isinstance(method, Method)
     pool = tiny_pool()
     valuation = desk_of(tmp_path, pool).ask("mean-input", method, "standalone")
