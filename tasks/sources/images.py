@@ -1,0 +1,96 @@
+"""Images and labels, however they are stored, as checked arrays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.types import Array, Ints
+from tasks.sources.description import Source
+
+
+def as_images(images: Array, name: str) -> Array:
+    """N x H x W (x C) numbers as N x H x W x C in [0, 1], single precision.
+
+    Args:
+        images: whole numbers 0 to 255, or fractions in [0, 1].
+        name: of the file, for errors.
+    """
+    if images.ndim not in (3, 4) or 0 in images.shape[1:]:
+        raise UserError(f"{name}: images are N x height x width (x channels), got {_shape(images.shape)}.")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.shape[-1] not in (1, 3, 4):
+        hint = "; put the channels last" if images.shape[1] in (1, 3, 4) else ""
+        raise UserError(f"{name}: images have 1, 3 or 4 channels on their last axis, got {_shape(images.shape)}{hint}.")
+    if images.dtype.kind == "f":
+        pixels, top = images.astype(np.float32), 1
+    elif images.dtype.kind in "iu":
+        pixels, top = images.astype(np.float32) / np.float32(255), 255
+    else:
+        raise UserError(f"{name}: pixels are numbers, got {images.dtype}.")
+    good = (np.isfinite(pixels) & (pixels >= 0) & (pixels <= 1)).all(axis=(1, 2, 3))
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
+        values = images[row].astype(float)
+        raise UserError(
+            f"{name}, row {row + 1}: pixels of type {images.dtype} lie in [0, {top}], "
+            f"got {values.min():g} to {values.max():g}."
+        )
+    return pixels
+
+
+def as_labels(labels: Sequence[Any] | Array, source: Source, places: Sequence[str]) -> Ints:
+    """Whole numbers in [0, classes), or an error that names the row."""
+    found = np.asarray(labels)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        for value, place in zip(labels, places, strict=True):
+            if not isinstance(value, int | np.integer):
+                raise UserError(f"{place}: a label is a whole number from 0, got {value!r}.")
+    found = found.astype(np.int64)
+    classes = source.classes if source.classes is not None else int(found.max(initial=0)) + 1
+    wrong = np.flatnonzero((found < 0) | (found >= classes))
+    if len(wrong):
+        row = int(wrong[0])
+        raise UserError(
+            f"{places[row]}: the label {found[row]} is out of range; {source.name} has {classes} classes, "
+            f"0 to {classes - 1}. Correct the file, or the classes in the description."
+        )
+    return found
+
+
+def decode(values: Sequence[Any], places: Sequence[str]) -> Array:
+    """Stored image files (bytes, as parquet keeps them) as N x H x W x C bytes, all of one size."""
+    from PIL import Image, UnidentifiedImageError
+
+    arrays: list[Array] = []
+    for value, place in zip(values, places, strict=True):
+        content = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(content, bytes):
+            raise UserError(f"{place}: an image's content is expected in the table itself, got {_short(value)}.")
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                grey = image.mode in ("1", "L", "I;16", "I", "F")
+                array = np.asarray(image.convert("L" if grey else "RGB"))
+        except (UnidentifiedImageError, OSError, ValueError) as error:
+            raise UserError(f"{place}: this is no image that can be read ({error}).") from error
+        array = array[..., None] if array.ndim == 2 else array
+        if arrays and array.shape != arrays[0].shape:
+            raise UserError(
+                f"{place}: the image is {_shape(array.shape)}, those before it are {_shape(arrays[0].shape)}; "
+                "all of a source must have one size."
+            )
+        arrays.append(array)
+    return np.stack(arrays)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _short(value: object) -> str:
+    return repr(value) if len(repr(value)) < 60 else repr(value)[:57] + "..."
