@@ -64,8 +64,9 @@ def tiny_task(contributors: int = 4, recipe: Recipe | None = None, name: str = "
 
 def engine_of(folder: Path, pool: Pool, learner: Learner | None = None, stacking: Stacking | None = None) -> Engine:
     """An engine that scores on the validation split, with a ledger of its own in ``folder``."""
-    ledger = Ledger(folder / f"{len(list(folder.glob('*.sqlite')))}.sqlite")
-    return Engine(learner or tiny_mlp(), pool.train, pool.validation, ledger, stacking=stacking or Stacking(16, 2))
+    ledger, learner = Ledger(folder / f"{len(list(folder.glob('*.sqlite')))}.sqlite"), learner or tiny_mlp()
+    stacking = stacking or Stacking(16 if learner.stacks else 1, 2)
+    return Engine(learner, pool.train, pool.validation, ledger, stacking=stacking)
 
 
 def desk_of(folder: Path, pool: Pool, learner: Learner | None = None) -> Desk:

@@ -25,14 +25,15 @@ def output_gradients(
     """
     parameters = size(params)
     projected = width is not None and parameters > width
-    one = vmap(grad(_one_output(learner)), in_dims=(None, 0))
+    one = grad(_one_output(learner))
+    each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
     rows = max(1, BLOCK_ENTRIES // parameters)
     project = _projection(params, width or 0, generator) if projected else None
     found = []
     for wide in blocks(batch, learner):
         for start in range(0, len(wide["targets"]), rows):
             block = {name: column[start : start + rows] for name, column in wide.items()}
-            gradients = torch.cat([g.flatten(1) for g in one(params, block).values()], dim=1).detach()
+            gradients = torch.cat([g.flatten(1) for g in each(params, block).values()], dim=1).detach()
             found.append(project(gradients) if project else gradients)
     return torch.cat(found)
 
@@ -42,6 +43,17 @@ def _one_output(learner: Learner) -> Callable[[Params, Batch], torch.Tensor]:
         return learner.outputs(params, {name: value[None] for name, value in row.items()})[0]
 
     return output
+
+
+def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
+    """The same as ``vmap`` over rows, for modules whose forward pass ``vmap`` cannot follow."""
+
+    def each(params: Params, batch: Batch) -> Params:
+        rows = range(len(batch["targets"]))
+        found = [one(params, {name: column[row] for name, column in batch.items()}) for row in rows]
+        return {name: torch.stack([gradient[name] for gradient in found]) for name in params}
+
+    return each
 
 
 def _projection(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:

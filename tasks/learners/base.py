@@ -1,0 +1,123 @@
+"""Bases: small models trained once on a task's generator split, and kept for every run after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from harness.errors import UserError
+from harness.types import Ints, Params, Plain
+from tasks.learners.language_model import IGNORED
+
+VERSION = 1
+"""Raised whenever the same rows would give another base."""
+
+
+def cache_folder() -> Path:
+    """Where bases are kept: the environment's DATAWORTH_CACHE, or the user's cache folder."""
+    named = os.environ.get("DATAWORTH_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataworth"
+
+
+def trained_language_model(
+    build: Callable[[], nn.Module],
+    inputs_NT: Ints,
+    targets_NT: Ints,
+    *,
+    steps: int,
+    rate: float = 3e-3,
+    batch_size: int = 64,
+    seed: int = 0,
+    identity: Mapping[str, Plain],
+) -> Params:
+    """Parameters of a language model trained on the rows, from the cache if they have been trained before.
+
+    Args:
+        build: makes the module (ids -> logits, hidden states).
+        inputs_NT, targets_NT: as LanguageModel takes them.
+        steps, rate, batch_size: AdamW, the rate falling along a half cosine.
+        identity: what distinguishes the module.
+
+    Raises:
+        UserError: the cache folder cannot be written.
+    """
+    settings = {"steps": steps, "rate": rate, "batch_size": batch_size, "seed": seed, "version": VERSION}
+    told = json.dumps({**identity, **settings, "torch": torch.__version__.split("+")[0]}, sort_keys=True)
+    content = hashlib.sha256(told.encode())
+    for rows in (inputs_NT, targets_NT):
+        content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes())
+    file = cache_folder() / f"base-{content.hexdigest()[:16]}.safetensors"
+    if file.is_file():
+        return load_file(file)
+    params = _train(build, torch.from_numpy(inputs_NT), torch.from_numpy(targets_NT), steps, rate, batch_size, seed)
+    _keep(params, file)
+    return params
+
+
+def digest(params: Params) -> str:
+    """Hash of parameters, for a learner's identity."""
+    content = hashlib.sha256()
+    for name in sorted(params):
+        content.update(name.encode() + params[name].numpy().tobytes())
+    return content.hexdigest()[:16]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small models run best, and give the same numbers wherever they run, in one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    build: Callable[[], nn.Module],
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    steps: int,
+    rate: float,
+    batch_size: int,
+    seed: int,
+) -> Params:
+    """Plain training, in one thread so that it gives the same everywhere on a machine."""
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = build()
+        optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.0)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(steps):
+            rows = torch.randint(len(inputs), (batch_size,))
+            width = int((targets[rows] != IGNORED).any(0).nonzero().max()) + 1
+            logits = module(inputs[rows, :width])[0]
+            loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), targets[rows, 1:width].flatten(), ignore_index=IGNORED)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def _keep(params: Params, file: Path) -> None:
+    """Write in one step: a killed run leaves no half base."""
+    scratch = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: p.contiguous() for name, p in params.items()}, scratch)
+        os.replace(scratch, file)
+    except OSError as error:
+        raise UserError(
+            f"Cannot keep a base in {file.parent}: {error.strerror}. Name another folder in DATAWORTH_CACHE."
+        ) from error
