@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from tasks.on_sources.text_materials import HABITS, TextMaterials, Texts
 from tasks.on_sources.texts import TextTask
 from tasks.on_sources.tokens import byte_pairs, encode_pairs, encode_prompts, with_label
 from tasks.on_sources.topics import Topics
+from tests.tasks.sources_hub_server import Hub, served
 
 TEXT_TASKS = ("sentiment", "instruction-following", "reasoning")
 FORMATS = ("jsonl", "csv", "tsv", "parquet")
@@ -174,6 +178,40 @@ def test_the_same_images_always_give_the_same_pool(tmp_path: Path) -> None:
     one, other = (image_task(tmp_path).deal(1) for _ in range(2))
     assert (one.train.digest(), one.test.digest()) == (other.train.digest(), other.test.digest())
     assert dict(one.facts) == dict(other.facts)
+
+
+DEALS = """
+import sys
+from tests.tasks.test_on_sources import settings, task
+
+pool = task("sentiment", settings(real=(sys.argv[1],), synthetic=(sys.argv[2],)), "hub", None).deal(0)
+print(pool.train.digest(), pool.test.digest())
+"""
+
+
+@pytest.mark.slow
+def test_a_hub_gives_the_same_pool_as_files_of_the_same_rows(tmp_path: Path) -> None:
+    """In a fresh process, because the hub's address is read when its library is imported."""
+    expected = text_task(tmp_path, "sentiment", kind="parquet").task().deal(0)
+    card = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: train.parquet\n---\n"
+    revision = "1" * 40
+    sets, files = {}, []
+    for side in ("real", "synthetic"):
+        content = (tmp_path / f"{side}.parquet").read_bytes()
+        sets[f"lab/{side}"] = {revision: {"README.md": card, "train.parquet": content}}
+        told = (tmp_path / f"{side}-source.toml").read_text(encoding="utf-8")
+        place = f'hub = "lab/{side}"\nsplit = "train"\nrevision = "{revision}"'
+        file = tmp_path / f"{side}-hub.toml"
+        file.write_text(told.replace(f'path = "{side}.parquet"', place), encoding="utf-8")
+        files.append(str(file))
+    with served(Hub(sets)) as hub:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DATAWORTH_"))}
+        environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        environment |= {"HF_UPDATE_DOWNLOAD_COUNTS": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", DEALS, *files]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [expected.train.digest(), expected.test.digest()]
 
 
 # --- splits -------------------------------------------------------------------------------------------
