@@ -41,7 +41,7 @@ class TextGenerator:
         def build() -> torch.nn.Module:
             return transformer.small("language model", vocabulary, length, size=SIZE)
 
-        identity: dict[str, Plain] = {"name": f"{name}, generator", "vocabulary": vocabulary}
+        identity: dict[str, Plain] = {"name": f"{name}, generator", "vocabulary": vocabulary, "size": str(SIZE)}
         params = base.trained_language_model(build, inputs, targets, steps=STEPS, identity=identity)
         module = build()
         module.load_state_dict(params, strict=False)
