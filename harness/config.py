@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from harness.errors import UserError, unknown
-from harness.types import QUESTIONS, Question
+from harness.types import QUESTIONS, Question, Recipe
 
 SUITE_FILE = "suite.toml"
+
+DataKind = Literal["embedded", "files", "hub"]
+Count = Field(default=None, gt=0)
 
 
 class Projection(BaseModel):
@@ -27,22 +33,82 @@ class Projection(BaseModel):
         return flops / (self.peak_tflops * 1e12 * self.utilisation) / 3600
 
 
+class TaskSettings(BaseModel):
+    """What a suite changes about one task; None leaves what the task does by itself.
+
+    Args:
+        seeds, pairs: of this task's truth, instead of the suite's.
+        real, synthetic: data sets of each side, by the names of ``tasks/sources/catalogue`` or as paths to files like
+            those there.
+        model: folder or hub name of a pretrained model; ``revision`` pins the one of a hub.
+        lora: rank of the adapters that are trained instead of the whole model.
+        length: tokens of the longest prompt with its answer.
+        steps, batch_size, micro_batch, rate, precision: of the recipe (``harness.types.Recipe``).
+        contributors: how many a pool.
+        size: fewest and most examples of a contributor.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: int | None = Count
+    pairs: int | None = Count
+    real: tuple[str, ...] | None = Field(default=None, min_length=1)
+    synthetic: tuple[str, ...] | None = Field(default=None, min_length=1)
+    model: str | None = Field(default=None, min_length=1)
+    revision: str | None = Field(default=None, min_length=1)
+    lora: int | None = Count
+    length: int | None = Count
+    steps: int | None = Count
+    batch_size: int | None = Count
+    micro_batch: int | None = Count
+    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    precision: Literal["float32", "bf16"] | None = None
+    contributors: int | None = Field(default=None, ge=2)
+    size: tuple[int, int] | None = None
+
+    @field_validator("size")
+    @classmethod
+    def _in_order(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        if size and not 1 <= size[0] <= size[1]:
+            raise ValueError(f"expected the fewest examples of a contributor, then the most, got {list(size)}")
+        return size
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The settings that are not None, by name."""
+        return self.model_dump(exclude_none=True)
+
+    def recipe(self, default: Recipe) -> Recipe:
+        """A task's own recipe with what is set here; never more checkpoints than steps."""
+        changes = {name: value for name, value in self.given.items() if name in RECIPE_KEYS}
+        steps = self.steps or default.steps
+        return replace(default, **changes, checkpoints=min(default.checkpoints, steps))  # type: ignore[arg-type]
+
+
+RECIPE_KEYS = ("steps", "batch_size", "micro_batch", "rate", "precision")
+EMBEDDED_KEYS = ("seeds", "pairs", *RECIPE_KEYS)
+"""Settings that embedded tasks have too: they make their own data and models."""
+
+
 class Suite(BaseModel):
     """What is asked.
 
     Args:
         name: of the suite's folder.
+        data: where the tasks' data come from: made by the program, a folder that ``--data`` names, or a hub.
         tasks, methods, questions: names.
         pools: draws of contributors a task, numbered from 0.
         seeds: initialisations of the standalone and leave-one-out truths (and of exact Shapley values).
         pairs: antithetic pairs of permutations of the Shapley truth, each on a seed of its own.
         seed: root of every random stream.
+        settings: what is different for one task, by its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     summary: str = ""
+    data: DataKind = "embedded"
     tasks: tuple[str, ...] = Field(min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
     questions: tuple[Question, ...] = Field(default=QUESTIONS, min_length=1)
@@ -50,6 +116,7 @@ class Suite(BaseModel):
     seeds: int = Field(gt=0)
     pairs: int = Field(gt=0)
     seed: int = 0
+    settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
 
     @field_validator("tasks", "methods", "questions")
@@ -58,6 +125,29 @@ class Suite(BaseModel):
         if len(set(names)) != len(names):
             raise ValueError(f"a name appears twice in {list(names)}")
         return names
+
+    @field_validator("settings")
+    @classmethod
+    def _fit_the_suite(cls, settings: Mapping[str, TaskSettings], info: ValidationInfo) -> Mapping[str, TaskSettings]:
+        for task, own in settings.items():
+            if "tasks" in info.data and task not in info.data["tasks"]:
+                raise unknown("task of this suite", task, info.data["tasks"])
+            foreign = [key for key in own.given if key not in EMBEDDED_KEYS]
+            if foreign and info.data.get("data") == "embedded":
+                raise ValueError(
+                    f"{task}.{foreign[0]} is for data from files or a hub, and this suite's data are embedded. Take it "
+                    'out, or say data = "files" (and give --data DIR) or data = "hub".'
+                )
+        return settings
+
+    def settings_of(self, task: str) -> TaskSettings:
+        return self.settings.get(task, TaskSettings())
+
+    def seeds_of(self, task: str) -> int:
+        return self.settings_of(task).seeds or self.seeds
+
+    def pairs_of(self, task: str) -> int:
+        return self.settings_of(task).pairs or self.pairs
 
 
 def load_suite(path: Path) -> Suite:
@@ -81,9 +171,20 @@ def checked(content: dict[str, object], where: str) -> Suite:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise UserError(f"{where}: {unknown('suite key', key, Suite.model_fields)}") from error
+            raise UserError(f"{where}: {_unknown_key(first['loc'])}") from error
+        if first["type"] == "value_error":  # one of ours, which tells what came
+            raise UserError(f"{where}: {key}: {str(first['ctx']['error']).rstrip('.')}.") from error
         got = "" if first["type"] == "missing" else f", got {first['input']!r}"
         raise UserError(f"{where}: {key}: {first['msg']}{got}.") from error
+
+
+def _unknown_key(place: tuple[int | str, ...]) -> UserError:
+    *tables, key = map(str, place)
+    if tables[:1] == ["settings"]:
+        return unknown(f"setting of {tables[1]}", key, TaskSettings.model_fields)
+    if tables:
+        return unknown(f"key of {tables[0]}", key, Projection.model_fields)
+    return unknown("suite key", key, Suite.model_fields)
 
 
 def find_suite(name: str, folders: Iterable[Path]) -> Path:
@@ -114,16 +215,24 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
-
-    def value(item: object) -> str:
-        if isinstance(item, str):
-            return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        if isinstance(item, list | tuple):
-            return "[\n" + "".join(f"    {value(part)},\n" for part in item) + "]"
-        return str(item)
-
-    content = suite.model_dump()
-    projection = content.pop("projection")
-    lines = [f"{key} = {value(item)}" for key, item in content.items()]
-    lines += ["", "[projection]"] + [f"{key} = {value(item)}" for key, item in projection.items()]
+    content = suite.model_dump(exclude={"settings", "projection"})
+    lines = [f"{key} = {_value(item)}" for key, item in content.items()]
+    for task, own in suite.settings.items():
+        lines += ["", f"[settings.{_key(task)}]", *(f"{key} = {_value(item)}" for key, item in own.given.items())]
+    projection = suite.projection.model_dump()
+    lines += ["", "[projection]", *(f"{key} = {_value(item)}" for key, item in projection.items())]
     return "\n".join(lines) + "\n"
+
+
+def _value(item: object) -> str:
+    if isinstance(item, str):
+        return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(item, list | tuple):
+        if all(isinstance(part, int) for part in item):
+            return f"[{', '.join(map(str, item))}]"
+        return "[\n" + "".join(f"    {_value(part)},\n" for part in item) + "]"
+    return str(item)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)

@@ -140,8 +140,8 @@ class PoolRun:
             len(self.pool.contributors),
             self.suite.seed,
             (self.task.name, self.index),
-            self.suite.seeds,
-            self.suite.pairs,
+            self.suite.seeds_of(self.task.name),
+            self.suite.pairs_of(self.task.name),
         )
 
     def _no_truth(self, question: Question) -> TruthRecord:

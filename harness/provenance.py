@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,7 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
     """What a reader needs to run it again and compare."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["dataworth", *sys.argv[1:]]),
+        "command": _command(sys.argv[1:]),
         "commit": _commit(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -28,6 +29,15 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
         "threads": threads,
         "device": _device_name(device),
     }
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command as results may tell it: where a user keeps files is not for others to read."""
+    told, hide = ["dataworth"], False
+    for argument in arguments:
+        told.append("DIR" if hide else "--data=DIR" if argument.startswith("--data=") else argument)
+        hide = argument == "--data"
+    return " ".join(told)
 
 
 def _version(name: str) -> str | None:

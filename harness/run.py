@@ -58,6 +58,7 @@ class Runner:
     failures: list[str] = field(default_factory=list)
     results: Results = field(default_factory=Results)
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
+    _pools: dict[tuple[str, int], PoolRun] = field(default_factory=dict)
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
@@ -86,11 +87,16 @@ class Runner:
     def _each_pool(self, ledgers: Ledgers, work: Callable[[PoolRun], None]) -> None:
         for task in self.chosen.tasks.values():
             for index in range(self.suite.pools):
-                with self.watch.stage(f"{task.name}, pool {index + 1}/{self.suite.pools}: dealing"):
-                    pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name)
-                    training.warm_up(task.learner(), pool.pool.train, self.device)
+                pool = self._pools.get((task.name, index)) or self._dealt(task, index, ledgers)
                 work(pool)
                 save(self.out / RESULTS, self.results)
+
+    def _dealt(self, task: Task, index: int, ledgers: Ledgers) -> PoolRun:
+        with self.watch.stage(f"{task.name}, pool {index + 1}/{self.suite.pools}: dealing"):
+            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name)
+            training.warm_up(task.learner(), pool.pool.train, self.device)
+        self._pools[task.name, index] = pool
+        return pool
 
     def _answer(
         self,

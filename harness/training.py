@@ -165,31 +165,49 @@ def train(
     params = {name: torch.stack([start[name] for start in initial]) for name in initial[0]}
     optimiser = Optimiser(recipe, params)
     device = data["targets"].device
-    gradients_of = _gradients_stacked(learner) if stacked else _gradients_in_turn(learner)
+    gradients_of = _gradients_in_parts(learner, stacked)
     broke_J = torch.full((len(initial),), -1, device=device)
     for t, (rows_JB, weights_JB) in enumerate(draw_batches(members_JN, seeds_J, recipe)):
         if stopped():
             raise Stopped
         rows = torch.from_numpy(rows_JB).to(device)
-        batch = {name: column[rows] for name, column in data.items()}
-        weights = torch.from_numpy(weights_JB).to(device, torch.float32)
+        weights = torch.from_numpy(weights_JB / weights_JB.sum(axis=1, keepdims=True)).to(device, torch.float32)
         with flops.counting(times=recipe.steps) if t == 0 else nullcontext():
-            gradients, losses_J = gradients_of(params, batch, weights)
+            gradients, losses_J = gradients_of(params, data, rows, weights)
         optimiser.step(t, gradients)
         broke_J = torch.where((broke_J < 0) & ~losses_J.isfinite(), t, broke_J)
         keep(t + 1, params)
     return Trained(params, broke_J.cpu().numpy())
 
 
+def _losses(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
+    """Loss of each example, from a forward pass in the recipe's precision."""
+    logits, _ = _predict(learner, params, batch)
+    return learner.losses_of(logits, batch)
+
+
+def _predict(learner: Learner, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and features in single precision, whatever they were computed in."""
+    if learner.recipe.precision == "float32":
+        return learner.predict(params, batch)
+    # Cast weights are not kept for the next pass: it may be of other models, or inside another transform.
+    with torch.autocast(batch["targets"].device.type, dtype=torch.bfloat16, cache_enabled=False):
+        logits, features = learner.predict(params, batch)
+    return logits.float(), features.float()
+
+
 def _weighted_loss(learner: Learner) -> Callable[[Params, Batch, torch.Tensor], torch.Tensor]:
     def loss(params: Params, batch: Batch, weights_B: torch.Tensor) -> torch.Tensor:
-        losses_B = learner.losses(params, batch)
-        return (losses_B * weights_B).sum() / weights_B.sum()
+        return (_losses(learner, params, batch) * weights_B).sum()
 
     return loss
 
 
 Gradients = Callable[[Params, Batch, torch.Tensor], tuple[Params, torch.Tensor]]
+"""Parameters, batches J x B, weights J x B -> gradients of the weighted sums of losses, and these sums, J."""
+
+GradientsOfRows = Callable[[Params, Batch, torch.Tensor, torch.Tensor], tuple[Params, torch.Tensor]]
+"""The same for rows J x B of the data."""
 
 
 def _gradients_stacked(learner: Learner) -> Gradients:
@@ -206,6 +224,28 @@ def _gradients_in_turn(learner: Learner) -> Gradients:
         return stacked, torch.stack([loss for _, loss in found])
 
     return gradients_of
+
+
+def _gradients_in_parts(learner: Learner, stacked: bool) -> GradientsOfRows:
+    """Added up over parts of at most ``micro_batch`` rows a job."""
+    gradients_of = _gradients_stacked(learner) if stacked else _gradients_in_turn(learner)
+
+    def summed(
+        params: Params, data: Batch, rows_JB: torch.Tensor, weights_JB: torch.Tensor
+    ) -> tuple[Params, torch.Tensor]:
+        jobs, width = rows_JB.shape
+        total: Params = {}
+        losses_J = torch.zeros(jobs, device=rows_JB.device)
+        for start in range(0, width, learner.recipe.micro_batch or width):
+            chosen = slice(start, start + (learner.recipe.micro_batch or width))
+            batch = {name: column[rows_JB[:, chosen]] for name, column in data.items()}
+            part, losses = gradients_of(params, batch, weights_JB[:, chosen])
+            losses_J = losses_J + losses
+            for name in params:  # one at a time, so that no third set of gradients is held
+                total[name] = total[name] + part.pop(name) if name in total else part.pop(name)
+        return total, losses_J
+
+    return summed
 
 
 def job(stacked: Mapping[str, torch.Tensor], j: int) -> dict[str, torch.Tensor]:
@@ -242,11 +282,15 @@ def evaluate(
 ) -> tuple[Floats, Floats]:
     """Mean log-likelihood and accuracy of J stacked models on held-out rows, J each."""
     jobs, rows = len(next(iter(params.values()))), len(held_out["targets"])
-    width = max(1, EVALUATION_BLOCK // jobs) if stacked else 4 * learner.recipe.batch_size
+    recipe = learner.recipe
+    in_turn = 4 * (recipe.micro_batch or recipe.batch_size)
+    width = max(1, EVALUATION_BLOCK // jobs) if stacked else in_turn
+    if recipe.micro_batch:  # what has no room for a batch of gradients has none for a whole split either
+        width = min(width, in_turn)
     losses_J, correct_J = np.zeros(jobs), np.zeros(jobs)
 
     def scored(params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, _ = learner.predict(params, batch)
+        logits, _ = _predict(learner, params, batch)
         return learner.losses_of(logits, batch), learner.correct(logits, batch)
 
     with flops.counting():
@@ -275,9 +319,9 @@ def warm_up(learner: Learner, train: Examples, device: str) -> None:
     def losses(p: Params) -> torch.Tensor:
         return learner.losses(p, batch)
 
-    grad_and_value(lambda p: losses(p).sum())(params)
+    grad_and_value(lambda p: _losses(learner, p, batch).sum())(params)
     vjp(losses, params)[1](torch.ones_like(losses(params)))
     jvp(losses, (params,), (params,))
     if learner.stacks:
         stack = {name: p[None] for name, p in params.items()}
-        vmap(grad_and_value(lambda p: losses(p).sum()))(stack)
+        vmap(grad_and_value(lambda p: _losses(learner, p, batch).sum()))(stack)

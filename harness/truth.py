@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness import questions, shapley
-from harness.coalitions import powerset, to_text
-from harness.engine import Advance, Engine, Job
+from harness.coalitions import powerset
 from harness.errors import UserError
 from harness.intervals import noise_ceiling
 from harness.seeds import seed_of, stream
 from harness.types import Bools, Cost, Floats, Ints, Outcome, Question
+
+if TYPE_CHECKING:  # it brings torch, and a plan is counted without
+    from harness.engine import Advance, Engine, Job
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +50,30 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The retrainings that a question's truth takes, and how to read it off their outcomes."""
+    """The retrainings that a question's truth takes, and how to read it off their outcomes.
+
+    Args:
+        rows: the coalitions of each repeat, K x C.
+        seeds: the initialisation of each repeat.
+        read: outcomes in the jobs' order -> values S x C, and the mean over any choice of the S.
+    """
 
     question: Question
-    jobs: Sequence[Job]
+    rows: Sequence[Bools]
+    seeds: Sequence[int]
     read: Callable[[Sequence[Outcome]], tuple[Floats, Callable[[Ints], Floats]]]
-    """Outcomes in the jobs' order -> values S x C, and the mean over any choice of the S."""
+
+    @property
+    def retrainings(self) -> list[tuple[str, int]]:
+        """Coalition and seed of every retraining, as the ledger writes them."""
+        repeats = zip(self.rows, self.seeds, strict=True)
+        return [(text, seed) for rows_KC, seed in repeats for text in _texts(rows_KC)]
+
+    @property
+    def jobs(self) -> list[Job]:
+        from harness.engine import Job
+
+        return [Job(coalition, seed) for coalition, seed in self.retrainings]
 
 
 def plan(question: Question, contributors: int, root: int, pool: tuple[str, int], seeds: int, pairs: int) -> Plan:
@@ -74,18 +95,23 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
         rng = stream(root, "truth", *pool, "permutations")
         orders = np.array([rng.permutation(contributors) for _ in range(pairs)])
         rows = [shapley.pair_coalitions(order) for order in orders]
-        return Plan(question, _jobs(rows, [seed(k) for k in range(pairs)]), lambda found: _read_walks(orders, found))
+        return Plan(question, rows, [seed(k) for k in range(pairs)], lambda found: _read_walks(orders, found))
     rows_KC, value = _asked(question, contributors)
-    jobs = _jobs([rows_KC] * seeds, [seed(k) for k in range(seeds)])
-    return Plan(question, jobs, lambda found: _read_seeds(_utilities(found, seeds), value))
+    return Plan(
+        question,
+        [rows_KC] * seeds,
+        [seed(k) for k in range(seeds)],
+        lambda found: _read_seeds(_utilities(found, seeds), value),
+    )
 
 
 def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance = lambda done: None) -> Truth:
     """Retrain what the ledger does not know and read the truth off the outcomes."""
-    outcomes = engine.outcomes(plan.jobs, advance)
+    jobs = plan.jobs
+    outcomes = engine.outcomes(jobs, advance)
     values_SC, mean_of = plan.read(outcomes)
-    cost = sum({job: o.cost for job, o in zip(plan.jobs, outcomes, strict=True)}.values(), Cost())
-    everyone = [o.accuracy for job, o in zip(plan.jobs, outcomes, strict=True) if "0" not in job.coalition]
+    cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
+    everyone = [o.accuracy for job, o in zip(jobs, outcomes, strict=True) if "0" not in job.coalition]
     return Truth(
         question=plan.question,
         values_SC=values_SC,
@@ -104,8 +130,10 @@ def _asked(question: Question, contributors: int) -> tuple[Bools, Callable[[Floa
     return powerset(contributors), lambda scores_K: shapley.exact(lambda _: scores_K, contributors)
 
 
-def _jobs(rows: Sequence[Bools], seeds: Sequence[int]) -> list[Job]:
-    return [Job(to_text(row), seed) for rows_KC, seed in zip(rows, seeds, strict=True) for row in rows_KC]
+def _texts(rows_KC: Bools) -> list[str]:
+    """``coalitions.to_text`` of each row, all at once: plans of large suites hold hundreds of thousands."""
+    marks, width = (rows_KC.astype(np.uint8) + ord("0")).tobytes().decode(), rows_KC.shape[1]
+    return [marks[start : start + width] for start in range(0, len(marks), width)]
 
 
 def _utilities(outcomes: Sequence[Outcome], repeats: int) -> Floats:

@@ -173,6 +173,10 @@ class Recipe:
         warmup: steps over which the rate first rises linearly.
         clip: bound on the norm of a job's gradient, None for no bound.
         checkpoints: how many parameter snapshots a traced fit keeps, evenly spaced, the last included.
+        micro_batch: examples that a pass takes at once, None for the whole batch. A step adds up the gradients of its
+            parts, so the result is the same up to rounding, and the peak of memory falls.
+        precision: of the forward pass in training and evaluation, by torch's autocast; parameters, losses and the
+            optimiser stay in single precision. Methods differentiate in single precision whatever is said here.
     """
 
     steps: int
@@ -184,11 +188,20 @@ class Recipe:
     warmup: int = 0
     clip: float | None = None
     checkpoints: int = 6
+    micro_batch: int | None = None
+    precision: Literal["float32", "bf16"] = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "checkpoints"):
-            if getattr(self, name) < 1:
+        for name in ("steps", "batch_size", "checkpoints", "micro_batch"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"A recipe needs {name} of at least 1, got {getattr(self, name)}.")
+        if self.micro_batch is not None and self.micro_batch > self.batch_size:
+            raise UserError(
+                f"A recipe's micro_batch is a part of its batch of {self.batch_size}, got {self.micro_batch}; make it "
+                "smaller, or the batch larger."
+            )
+        if self.precision not in ("float32", "bf16"):
+            raise UserError(f"A recipe's precision is float32 or bf16, got {self.precision!r}.")
         if self.checkpoints > self.steps:
             raise UserError(f"A recipe of {self.steps} steps cannot keep {self.checkpoints} checkpoints.")
         if not (math.isfinite(self.rate) and self.rate > 0):
@@ -204,9 +217,11 @@ class Recipe:
     def about(self) -> str:
         """The recipe as ``dataworth show`` tells it."""
         optimiser = "AdamW" if self.optimiser == "adamw" else f"SGD with momentum {self.momentum:g}"
+        parts = f" in parts of {self.micro_batch}" if self.micro_batch else ""
+        forward = ", forward passes in bf16" if self.precision == "bf16" else ""
         return (
-            f"{self.steps} steps of {self.batch_size} examples, {optimiser}, rate {self.rate:g} falling along a half "
-            "cosine"
+            f"{self.steps} steps of {self.batch_size} examples{parts}, {optimiser}, rate {self.rate:g} falling along a "
+            f"half cosine{forward}"
         )
 
     def checkpoint_steps(self) -> list[int]:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from harness.errors import UserError
 
-DEFAULT_SUITE = "embedded-quick"
+DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
 
 
 class RunByDefault(click.Group):
@@ -37,6 +37,8 @@ def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 
 
 SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
+DATA = click.option("--data", metavar="DIR", help="The folder of your files, for suites that read files.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
 OUT = click.option("--out", type=click.Path(path_type=Path), help="The results' folder.  [default: leaderboards/SUITE]")
 
 
@@ -50,17 +52,23 @@ def dataworth() -> None:
 
 
 @dataworth.command()
-@SUITE
+@click.option(
+    "--suite",
+    help="A suite's name, or a path to its TOML.",
+    show_default=f"{DEFAULT_SUITE}; {DEFAULT_ON_FILES} with --data",
+)
+@DATA
 @click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
 @click.option("--methods", callback=_names, help="Only these methods; others than the suite's may be named too.")
 @click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of truth seeds; Shapley pairs follow in proportion.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
+@DEVICE
 @OUT
 @click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")
 def run(
-    suite: str,
+    suite: str | None,
+    data: str | None,
     tasks: tuple[str, ...] | None,
     methods: tuple[str, ...] | None,
     questions: tuple[str, ...] | None,
@@ -78,7 +86,8 @@ def run(
     from harness.cli.running import Request, run_suite
     from harness.report.terminal import make_console
 
-    request = Request(suite, tasks, methods, questions, pools, seeds, device, out, resume)
+    suite = suite or (DEFAULT_SUITE if data is None else DEFAULT_ON_FILES)
+    request = Request(suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
     sys.exit(run_suite(request, make_console()))
 
 
@@ -111,13 +120,30 @@ def list_all() -> None:
 
 
 @dataworth.command()
-@click.argument("name", metavar="METHOD|TASK")
-def show(name: str) -> None:
-    """Tell what a method or a task is: source, equation, cost; data, learner, contributors."""
-    from harness.cli.showing import print_one
+@click.argument("name", metavar="SUITE|METHOD|TASK")
+@DATA
+@click.option("--measure", is_flag=True, help="Time a few of the suite's retrainings on this machine.")
+@DEVICE
+def show(name: str, data: str | None, measure: bool, device: str) -> None:
+    """Tell what a suite, a method or a task is.
+
+    A suite: what it would run, and how many retrainings that takes; with --measure, how long. A method: source,
+    equation, cost. A task: data, learner, contributors; with --data, those of your files.
+    """
+    from harness.cli.places import is_suite
     from harness.report.terminal import make_console
 
-    print_one(make_console(), name)
+    console = make_console()
+    if is_suite(name):
+        from harness.cli.planning import print_plan
+
+        print_plan(console, name, data, device if measure else None)
+        return
+    if measure:
+        raise UserError(f"--measure is for suites, and {name} is none.")
+    from harness.cli.showing import print_one
+
+    print_one(console, name, data)
 
 
 def main() -> None:

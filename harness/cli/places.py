@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.config import SUITE_FILE, Suite, checked, find_suite, load_suite, suites, to_toml
+from harness.config import SUITE_FILE, Suite, TaskSettings, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.results import write_atomically
 
 FOLDER = "leaderboards"
-TRUTH_KEYS = ("pools", "seeds", "pairs", "seed")
-"""What two runs into one folder must have in common."""
+TRUTH_KEYS = ("data", "pools", "seeds", "pairs", "seed")
+"""What two runs into one folder must have in common, beside the settings of the tasks that both have."""
 
 
 def suite_folders() -> list[Path]:
@@ -20,8 +20,35 @@ def suite_folders() -> list[Path]:
     return [Path(FOLDER), Path(__file__).resolve().parents[2] / FOLDER]
 
 
+def is_suite(name: str) -> bool:
+    """Whether a name is that of a suite or of a suite's file."""
+    return name.endswith(".toml") or name in suites(suite_folders())
+
+
 def known_suites() -> dict[str, Suite]:
     return {name: load_suite(file) for name, file in suites(suite_folders()).items()}
+
+
+def data_folder(suite: Suite, given: str | None) -> Path | None:
+    """The folder that ``--data`` names, where the suite's tasks take one.
+
+    Raises:
+        UserError: it is missing, is no folder, or the suite has no use for it.
+    """
+    if suite.data == "embedded" and given is not None:
+        raise UserError(
+            f'--data {given}: the suite {suite.name} makes its own data (data = "embedded"). Leave --data out, or '
+            "choose a suite on files, such as files-quick."
+        )
+    if suite.data == "files" and given is None:
+        raise UserError(f'The suite {suite.name} reads your files (data = "files"); give their folder: --data DIR.')
+    return None if given is None else existing_folder(given)
+
+
+def existing_folder(given: str) -> Path:
+    if not given or not Path(given).is_dir():
+        raise UserError(f"--data {given!r} is no folder; give the one that holds your data sets.")
+    return Path(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +70,16 @@ class Place:
     def of_run(cls, name: str, pools: int | None, seeds: int | None, out: Path | None) -> Place:
         """The suite with the changes asked for. A changed truth gets a folder of its own, unless one is given."""
         asked = load_suite(find_suite(name, suite_folders()))
-        changed = {**asked.model_dump(), "pools": pools or asked.pools, "seeds": seeds or asked.seeds}
         for option, value in (("--pools", pools), ("--seeds", seeds)):
             if value is not None and value < 1:
                 raise UserError(f"{option} must be at least 1, got {value}.")
-        changed["pairs"] = max(1, round(asked.pairs * changed["seeds"] / asked.seeds))
-        suite = checked(changed, name)
+        dealt = asked.model_copy(update={"pools": pools or asked.pools})
+        suite = _with_seeds(dealt, seeds) if seeds else dealt
         own = asked.name
-        if suite != asked:
-            own += "".join(
-                f"-{getattr(suite, key)}-{key}"
-                for key in ("pools", "seeds")
-                if getattr(suite, key) != getattr(asked, key)
-            )
+        if dealt != asked:
+            own += f"-{pools}-pools"
+        if suite != dealt:
+            own += f"-{seeds}-seeds"
         return cls(suite, out or Path(FOLDER) / own)
 
     @classmethod
@@ -80,13 +104,42 @@ class Place:
         file = self.folder / SUITE_FILE
         if file.is_file():
             there = load_suite(file)
-            differs = [key for key in TRUTH_KEYS if getattr(there, key) != getattr(self.suite, key)]
+            differs = _differences(there, self.suite)
             if not differs:
                 return
             if not fresh:
-                was = ", ".join(f"{key} {getattr(there, key)} (asked: {getattr(self.suite, key)})" for key in differs)
                 raise UserError(
-                    f"{self.folder} holds results with {was}. Choose another folder with --out, or start anew with "
-                    "--fresh."
+                    f"{self.folder} holds results with {', '.join(differs)}. Choose another folder with --out, or "
+                    "start anew with --fresh."
                 )
         write_atomically(file, to_toml(self.suite))
+
+
+def _with_seeds(suite: Suite, seeds: int) -> Suite:
+    """The suite with so many seeds for every task, and each one's pairs in proportion."""
+
+    def in_proportion(pairs: int, had: int) -> int:
+        return max(1, round(pairs * seeds / had))
+
+    common = in_proportion(suite.pairs, suite.seeds)
+
+    def changed(task: str, own: TaskSettings) -> TaskSettings:
+        pairs = in_proportion(suite.pairs_of(task), suite.seeds_of(task))
+        keeps = own.pairs is None and pairs == common
+        return own.model_copy(update={"seeds": own.seeds and seeds, "pairs": None if keeps else pairs})
+
+    settings = {task: changed(task, own) for task, own in suite.settings.items()}
+    return suite.model_copy(update={"seeds": seeds, "pairs": common, "settings": settings})
+
+
+def _differences(there: Suite, asked: Suite) -> list[str]:
+    """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
+    found = {key: (getattr(there, key), getattr(asked, key)) for key in TRUTH_KEYS}
+    for task in sorted(set(there.tasks) & set(asked.tasks)):
+        was, now = there.settings_of(task), asked.settings_of(task)
+        found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in TaskSettings.model_fields}
+    return [
+        f"{key} {'unset' if was is None else was} (asked: {'unset' if now is None else now})"
+        for key, (was, now) in found.items()
+        if was != now
+    ]

@@ -5,34 +5,35 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar, cast
+from typing import NoReturn, cast
 
 import torch
 from rich.console import Console
 
-from harness.cli.places import Place
+from harness.cli.places import Place, data_folder
+from harness.config import Suite
 from harness.errors import UserError, unknown
 from harness.progress import Watch
 from harness.report.files import write_report
 from harness.report.terminal import print_leaderboard
 from harness.run import Chosen, Runner
-from harness.types import QUESTIONS, SetFunction
+from harness.types import QUESTIONS, Method, SetFunction, Task
 from methods import METHODS
-from tasks import TASKS
+from tasks import make
 
-T = TypeVar("T")
 FEATURES = ("initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options of ``dataworth run``; None where the suite decides."""
+    """The options of ``dataworth run``; None where the suite decides. ``data`` is the folder of the user's files."""
 
     suite: str
+    data: str | None
     tasks: tuple[str, ...] | None
     methods: tuple[str, ...] | None
     questions: tuple[str, ...] | None
@@ -47,7 +48,7 @@ def run_suite(request: Request, console: Console) -> int:
     """Run and report; the exit status."""
     place = Place.of_run(request.suite, request.pools, request.seeds, request.out)
     chosen = _chosen(request, place)
-    device = _device(request.device)
+    device = device_of(request.device)
     place.prepare(fresh=not request.resume)
     signal.signal(signal.SIGTERM, _interrupt)
     runner = Runner(place.suite, chosen, place.folder, device, Watch(console))
@@ -74,8 +75,8 @@ def run_suite(request: Request, console: Console) -> int:
 
 def _chosen(request: Request, place: Place) -> Chosen:
     suite = place.suite
-    tasks = _pick(request.tasks or suite.tasks, TASKS, "task")
-    methods = _pick(request.methods or suite.methods, METHODS, "method")
+    tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
+    methods = methods_of(request.methods or suite.methods)
     for question in request.questions or ():
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)
@@ -86,14 +87,20 @@ def _chosen(request: Request, place: Place) -> Chosen:
     return Chosen(tasks, methods, features, questions)
 
 
-def _pick(names: Iterable[str], table: Mapping[str, Callable[[], T]], kind: str) -> dict[str, T]:
+def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Task]:
+    """The suite's tasks, or the named ones, on the suite's data and with its settings."""
+    chosen = dict.fromkeys(names or suite.tasks)
+    return {name: make(name, suite.data, suite.settings_of(name), folder) for name in chosen}
+
+
+def methods_of(names: Iterable[str]) -> dict[str, Method]:
     for name in names:
-        if name not in table:
-            raise unknown(kind, name, table)
-    return {name: table[name]() for name in dict.fromkeys(names)}
+        if name not in METHODS:
+            raise unknown("method", name, METHODS)
+    return {name: METHODS[name]() for name in dict.fromkeys(names)}
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -8,18 +8,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.places import known_suites
-from harness.errors import unknown
+from harness.cli.places import existing_folder, known_suites, suite_folders
+from harness.config import TaskSettings, suites
+from harness.errors import UserError, unknown
 from harness.types import Method, Task
 from methods import METHODS
-from tasks import TASKS
+from tasks import TASKS, make
 
 
 def print_list(console: Console) -> None:
     """Tasks, methods and suites with a line each."""
     for title, lines in (
-        ("Tasks", {name: make().summary for name, make in TASKS.items()}),
-        ("Methods", {name: make().summary for name, make in METHODS.items()}),
+        ("Tasks", {name: one().summary for name, one in TASKS.items()}),
+        ("Methods", {name: one().summary for name, one in METHODS.items()}),
         ("Suites", {name: suite.summary for name, suite in known_suites().items()}),
     ):
         table = _pairs(title)
@@ -28,14 +29,17 @@ def print_list(console: Console) -> None:
         console.print(table, "")
 
 
-def print_one(console: Console, name: str) -> None:
-    """Everything that is to be told about one method or task."""
-    if name in METHODS:
-        _print_method(console, name, METHODS[name]())
-    elif name in TASKS:
-        _print_task(console, TASKS[name]())
+def print_one(console: Console, name: str, data: str | None) -> None:
+    """Everything that is to be told about one method or task; a task on the files in ``data``, where it is given."""
+    if name in TASKS:
+        folder = None if data is None else existing_folder(data)
+        _print_task(console, make(name, "embedded" if folder is None else "files", TaskSettings(), folder))
+    elif name not in METHODS:
+        raise unknown("suite, method or task", name, [*suites(suite_folders()), *METHODS, *TASKS])
+    elif data is not None:
+        raise UserError(f"--data is for suites and tasks, and {name} is a method.")
     else:
-        raise unknown("method or task", name, [*METHODS, *TASKS])
+        _print_method(console, name, METHODS[name]())
 
 
 def _print_method(console: Console, name: str, method: Method) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from harness import training
 from harness.engine import Diverged, Engine, Job, Stacking
+from harness.errors import UserError
 from harness.flops import FlopCounter
 from harness.ledger import Ledger
 from harness.types import Bools, Examples, Learner, Params, Recipe
@@ -124,6 +126,117 @@ def test_training_equals_a_plain_loop_with_torch_s_optimisers(make: Callable[...
         assert_close(training.job(found, j), expected)
         norms += lengths
     assert recipe.clip is None or min(norms) < recipe.clip < max(norms)  # some gradients were clipped, some not
+
+
+# --- batches in parts, and lower precision ------------------------------------------------------------
+
+
+class Watched:
+    """Notes how each forward pass of a learner is made."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.rows: list[int] = []
+        self.halved: list[bool] = []
+        self.logits: list[torch.dtype] = []
+        predict, losses_of = learner.predict, learner.losses_of
+
+        def watch_predict(params: Params, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+            self.rows.append(len(batch["targets"]))
+            self.halved.append(torch.is_autocast_enabled("cpu"))
+            return predict(params, batch)
+
+        def watch_losses(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            self.logits.append(logits.dtype)
+            return losses_of(logits, batch)
+
+        learner.predict, learner.losses_of = watch_predict, watch_losses  # type: ignore[method-assign, assignment]
+
+
+@LEARNERS
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("micro_batch", [1, 3])
+@pytest.mark.parametrize("name", ["sgd, all of it", "adamw, all of it"])
+def test_parts_of_a_batch_add_up_to_the_whole(
+    make: Callable[..., Learner], stacked: bool, micro_batch: int, name: str
+) -> None:
+    members, seeds = rows_of(*UNEQUAL), [1, 1, 2, 3, 1]
+    whole, parts = make(RECIPES[name]), make(replace(RECIPES[name], micro_batch=micro_batch))
+    found = train(parts, members, seeds, stacked)
+    assert_close(found, train(whole, members, seeds, stacked), atol=1e-6)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_no_pass_is_wider_than_a_part(stacked: bool) -> None:
+    learner = tiny_mlp(tiny_recipe(micro_batch=3))
+    watched = Watched(learner)
+    stack = train(learner, rows_of("1111", "0110"), [0, 1], stacked)
+    assert set(watched.rows) == {3, 2}  # 8 = 3 + 3 + 2
+    watched.rows.clear()
+    training.evaluate(learner, stack, training.on_device(held_out(70, 5), "cpu"), stacked=stacked, flops=FlopCounter())
+    assert max(watched.rows) == 12  # without gradients four parts take what one takes with them
+
+
+@LEARNERS
+@pytest.mark.parametrize("stacked", [True, False])
+def test_half_precision_is_close_and_in_the_forward_pass_alone(make: Callable[..., Learner], stacked: bool) -> None:
+    full, half = make(), make(tiny_recipe(precision="bf16", micro_batch=5))
+    watched, split = Watched(half), training.on_device(held_out(70, 5), "cpu")
+    scores = []
+    for learner in (full, half):
+        found = train(learner, rows_of("1111", "0110"), [0, 1], stacked)
+        assert {p.dtype for p in found.values()} == {torch.float32}
+        scores.append(training.evaluate(learner, found, split, stacked=stacked, flops=FlopCounter())[0])
+    assert all(watched.halved)
+    assert set(watched.logits) == {torch.float32}
+    np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
+    assert (np.abs(scores[1] - scores[0]) > 1e-6).all()
+
+
+def test_half_precision_changes_nothing_for_those_who_differentiate(tmp_path: Path) -> None:
+    half, full = tiny_cnn(tiny_recipe(precision="bf16")), tiny_cnn()
+    params = full.initialise(0)
+    passes = [torch.func.jvp(lambda p, m=m: m.losses(p, DATA), (params,), (params,)) for m in (half, full)]
+    for ours, theirs in zip(*passes, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
+
+
+def test_half_precision_trains_the_same_model_in_a_stack_as_alone() -> None:
+    learner, seeds = tiny_mlp(tiny_recipe(precision="bf16")), [1, 2]
+    stack, alone = (train(learner, rows_of("1111", "0110"), seeds, stacked) for stacked in (True, False))
+    assert_close(stack, alone, atol=5e-3)
+
+
+@pytest.mark.parametrize("stacking", [Stacking(16, 1), Stacking(1, 1)])
+def test_divergence_is_noticed_in_parts_and_in_half_precision(tmp_path: Path, stacking: Stacking) -> None:
+    for changes in ({"precision": "bf16"}, {"micro_batch": 3}):
+        learner = tiny_mlp(tiny_recipe(rate=1e12, **changes))
+        with pytest.raises(Diverged, match=r"not finite at step \d of 6 for coalition 1111, seed 0"):
+            engine_of(tmp_path, POOL, learner, stacking).outcomes([Job("1111", 0)])
+
+
+def test_parts_and_precision_enter_the_ledger_s_key(tmp_path: Path) -> None:
+    recipes = [tiny_recipe(), tiny_recipe(micro_batch=4), tiny_recipe(precision="bf16")]
+    assert len({engine_of(tmp_path, POOL, tiny_mlp(recipe)).context for recipe in recipes}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"micro_batch": 0}, "micro_batch of at least 1, got 0"),
+        ({"micro_batch": 9}, "its batch of 8, got 9"),
+        ({"precision": "fp8"}, "float32 or bf16, got 'fp8'"),
+    ],
+)
+def test_impossible_parts_and_precisions_are_refused(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        tiny_recipe(**changes)
+
+
+def test_a_recipe_tells_its_parts_and_its_precision() -> None:
+    assert "8 examples, SGD" in tiny_recipe().about()
+    told = tiny_recipe(micro_batch=4, precision="bf16").about()
+    assert "8 examples in parts of 4, SGD" in told
+    assert told.endswith("forward passes in bf16")
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 5])

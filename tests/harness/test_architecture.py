@@ -76,7 +76,7 @@ def test_methods_know_the_nouns_and_each_other_only() -> None:
 
 
 def test_tasks_know_the_nouns_and_each_other_only() -> None:
-    assert strangers("tasks", "harness.types", "harness.errors", "harness.seeds", "tasks") == {}
+    assert strangers("tasks", "harness.types", "harness.errors", "harness.seeds", "harness.config", "tasks") == {}
 
 
 def test_scores_and_intervals_know_only_arrays() -> None:

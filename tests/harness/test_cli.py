@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,11 @@ import pytest
 
 import harness.cli.running as running
 from harness.cli import main
-from harness.cli.places import known_suites
-from harness.config import Suite, to_toml
+from harness.cli.places import Place, known_suites
+from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
+from harness.errors import UserError
+from harness.results import load
+from harness.types import Task
 from methods import METHODS
 from tasks import TASKS
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
@@ -26,6 +30,7 @@ from tests.tiny import tiny_recipe, tiny_task
 
 pytestmark = THIRD_PARTY
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = {name: load_suite(file) for name, file in suites([ROOT / "leaderboards"]).items()}
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def mistake(said: Said, *parts: str) -> None:
 def tiny_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line knows tiny tasks instead of the real ones, and a method that breaks."""
     tasks = {"tiny": tiny_task, "wild": lambda: tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))}
-    monkeypatch.setattr(running, "TASKS", tasks)
+    monkeypatch.setattr("tasks.TASKS", tasks)
     monkeypatch.setattr(running, "METHODS", {**METHODS, "breaks": Breaks})
 
 
@@ -99,7 +104,7 @@ def suite_file(folder: Path, suite: Suite | None = None) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--suite", "embeded-quick"], ["suite", "'embeded-quick'", "Did you mean embedded-quick?"]),
+        (["--suite", "embeded-quick"], ["suite", "'embeded-quick'", "Did you mean embedded-quick"]),
         (["--suite", "gone/suite.toml"], ["no suite file", "gone/suite.toml"]),
         (["--tasks", "image-clasification"], ["task", "'image-clasification'", "Did you mean image-classification?"]),
         (["--methods", "tracim"], ["method", "'tracim'", "Did you mean tracin"]),
@@ -116,6 +121,11 @@ def suite_file(folder: Path, suite: Suite | None = None) -> Path:
         (["--device", "mps"], ["--device", "'mps'", "cpu, cuda"]),
         (["--device", "cuda:99"], ["--device", "'cuda:99'", "CUDA devices"]),
         (["--metods", "size"], ["--metods", "--methods"]),
+        (["--data", "gone"], ["--data 'gone' is no folder"]),
+        (["--data", ""], ["--data '' is no folder"]),
+        (["--data", ".", "--suite", "embedded"], ["the suite embedded makes its own data", "files-quick"]),
+        (["--suite", "files-quick"], ["files-quick reads your files", "--data DIR"]),
+        (["--data"], ["--data", "requires an argument"]),
         (["--methods", "[/red]"], ["'[/red]'"]),
         (["--methods", "[bold]size"], ["'[bold]size'"]),
     ],
@@ -128,7 +138,8 @@ def test_bad_options_of_run(command: Command, arguments: list[str], parts: list[
 def test_unknown_commands_and_names_are_answered_with_the_near_ones(command: Command) -> None:
     mistake(command("rum"), "rum")
     mistake(command("show", "tracim"), "'tracim'", "Did you mean tracin")
-    mistake(command("show"), "METHOD|TASK")
+    mistake(command("show", "embeded-quick"), "'embeded-quick'", "Did you mean embedded-quick", "tracin")
+    mistake(command("show"), "SUITE|METHOD|TASK")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +177,59 @@ def test_a_folder_of_another_truth_is_not_mixed_up(command: Command, tmp_path: P
     assert command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out", "--fresh").status == 0
     assert len(list((tmp_path / "out").glob("ledger-until-*"))) == 1
     assert "seeds = 3" in (tmp_path / "out" / "suite.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"settings": {"tiny": {"seeds": 3}}}, "tiny.seeds unset (asked: 3)"),
+        ({"settings": {"tiny": {"pairs": 5}}}, "tiny.pairs unset (asked: 5)"),
+        (
+            {"settings": {"tiny": {"steps": 4, "rate": 0.2}}},
+            "tiny.steps unset (asked: 4), tiny.rate unset (asked: 0.2)",
+        ),
+        ({"data": "files"}, "data embedded (asked: files)"),
+        ({"seed": 1}, "seed 0 (asked: 1)"),
+    ],
+)
+@pytest.mark.usefixtures("tiny_tables")
+def test_changed_settings_are_another_truth(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    asked = tiny_suite(questions=("standalone",))
+    Place(asked, tmp_path / "out").prepare(fresh=False)
+    Place(asked, tmp_path / "out").prepare(fresh=False)  # the same again is welcome
+    changed = Place(Suite.model_validate({**asked.model_dump(), **changes}), tmp_path / "out")
+    with pytest.raises(UserError, match=re.escape(f"holds results with {told}. Choose another folder with --out")):
+        changed.prepare(fresh=False)
+    changed.prepare(fresh=True)
+    changed.prepare(fresh=False)
+
+
+def test_settings_of_a_task_that_was_not_there_are_no_change(tmp_path: Path) -> None:
+    Place(tiny_suite(), tmp_path).prepare(fresh=False)
+    Place(tiny_suite(["tiny", "wild"], settings={"wild": {"seeds": 5}}), tmp_path).prepare(fresh=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, (6, 30)),
+        ({"steps": 3}, (6, 30)),
+        ({"seeds": 3}, (6, 20)),
+        ({"pairs": 4}, (6, 12)),
+        ({"seeds": 12, "pairs": 4}, (6, 2)),
+    ],
+)
+def test_another_number_of_seeds_is_every_tasks_with_pairs_in_proportion(
+    tmp_path: Path, own: dict[str, int], expected: tuple[int, int]
+) -> None:
+    path = suite_file(tmp_path, tiny_suite(seeds=2, pairs=10, settings={"tiny": own}))
+    place = Place.of_run(str(path), None, 6, None)
+    assert (place.suite.seeds_of("tiny"), place.suite.pairs_of("tiny")) == expected
+    assert place.suite.settings_of("tiny").steps == own.get("steps")
+    assert place.folder.name == "tiny-6-seeds"
+    both = Place.of_run(str(path), 3, 6, None)
+    assert both.folder.name == "tiny-3-pools-6-seeds"
+    assert Place.of_run(str(path), 1, 2, None).folder.name == ("tiny-2-seeds" if "seeds" in own else "tiny")
 
 
 def test_a_report_of_nothing_is_a_mistake(command: Command, tmp_path: Path) -> None:
@@ -258,6 +322,71 @@ def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Pa
     assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
 
 
+# --- files of the user's ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TaskSettings, Path | None]]:
+    """What tasks were asked for; tiny ones are made in their place."""
+    asked: list[tuple[str, str, TaskSettings, Path | None]] = []
+
+    def make(name: str, data: str, settings: TaskSettings, folder: Path | None) -> Task:
+        asked.append((name, data, settings, folder))
+        return tiny_task(name=name)
+
+    monkeypatch.setattr(running, "make", make)
+    return asked
+
+
+ONE = ["--tasks", "sentiment", "--methods", "size", "--questions", "standalone", "--pools", 1, "--seeds", 2]
+
+
+@pytest.mark.parametrize("given", [["--data", "{}"], ["--data={}"]])
+def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
+    command: Command, tmp_path: Path, made: list[tuple[str, str, TaskSettings, Path | None]], given: list[str]
+) -> None:
+    data = tmp_path / "private place"
+    data.mkdir()
+    assert command("run", *[part.format(data) for part in given], *ONE).status == 0
+    ((name, kind, settings, folder),) = made
+    assert (name, kind, folder) == ("sentiment", "files", data)
+    assert settings.seeds == 2
+    (out,) = (tmp_path / "leaderboards").iterdir()
+    assert out.name == "files-quick-1-pools-2-seeds"
+    written = [file for file in out.rglob("*") if file.is_file()]
+    assert len(written) >= 5
+    assert not [file for file in written if b"private place" in file.read_bytes()]
+    assert f"dataworth run {given[0].format('DIR')}" in (out / "README.md").read_text()
+
+
+def test_settings_reach_the_tasks(
+    command: Command, tmp_path: Path, made: list[tuple[str, str, TaskSettings, Path | None]]
+) -> None:
+    own = {"steps": 3, "model": "m"}
+    suite = tiny_suite(["tiny", "twin"], questions=("standalone",), data="hub", settings={"twin": own})
+    assert command("run", "--suite", suite_file(tmp_path, suite), "--out", tmp_path / "out").status == 0
+    assert made == [
+        ("tiny", "hub", TaskSettings(), None),
+        ("twin", "hub", TaskSettings(steps=3, model="m"), None),
+    ]
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_an_embedded_task_takes_the_suites_recipe(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(questions=("standalone",), settings={"tiny": {"steps": 2, "rate": 0.3}}))
+    assert command("run", "--suite", path, "--out", tmp_path / "out").status == 0
+    (pool,) = load(tmp_path / "out" / "results").pools.values()
+    assert (pool.learner["steps"], pool.learner["rate"], pool.learner["batch_size"]) == (2, 0.3, 8)
+
+
+def test_settings_that_do_not_fit_the_recipe_are_told(command: Command, tmp_path: Path) -> None:
+    settings = {"image-classification": {"micro_batch": 1000}}
+    path = suite_file(tmp_path, tiny_suite(["image-classification"], settings=settings))
+    said = command("run", "--suite", path, "--out", tmp_path / "out")
+    assert said.status == 2
+    assert "micro_batch is a part of its batch of 64, got 1000" in said.err
+
+
 # --- what is told ---------------------------------------------------------------------------------------
 
 
@@ -288,6 +417,78 @@ def test_show_tells_a_tasks_data_and_learner(command: Command, name: str) -> Non
     assert str(TASKS[name]().learner().recipe.steps) in shown
 
 
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_show_tells_what_a_suite_would_run(command: Command, name: str) -> None:
+    said, suite = command("show", name), SHIPPED[name]
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    for text in (suite.summary, *suite.questions, *suite.methods, *suite.tasks):
+        assert text in shown
+    for task in suite.tasks:
+        contributors = suite.settings_of(task).contributors or 24
+        size = suite.settings_of(task).size
+        each = f"{size[0]}-{size[1]}" if size else "its own"
+        counts = f"{suite.pools} {suite.seeds_of(task)} {suite.pairs_of(task)}"
+        assert f"{task} {contributors} {each} {counts}" in shown
+        standalone = suite.pools * suite.seeds_of(task) * (contributors + 1)
+        assert f"{task} {standalone:,} {standalone:,}" in shown  # leave-one-out takes as many
+    assert f"dataworth show {name} --measure" in shown
+
+
+def test_show_tells_a_suites_settings(command: Command, tmp_path: Path) -> None:
+    own = {
+        "real": ["mine", "ours"],
+        "synthetic": ["theirs"],
+        "model": "some/model",
+        "lora": 4,
+        "rate": 1e-3,
+        "steps": 9,
+    }
+    suite = tiny_suite(data="files", questions=("standalone",), settings={"tiny": {**own, "contributors": 6}})
+    said = command("show", suite_file(tmp_path, suite))
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    assert "tiny files mine, ours theirs some/model, LoRA of rank 4 9 steps, rate 0.001" in shown
+    assert "retrainings standalone all truths methods together" in shown
+    assert "tiny 14 14 0 14" in shown  # 7 coalitions, 2 seeds
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_show_times_retrainings_when_asked(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(methods=("size", "data-shapley")))
+    said = command("show", path, "--measure")
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    assert "tiny 10 10 32 32 56 88" in shown  # of 4 contributors, as they were dealt: 2 seeds x 2^4, 4 x (2 x 6 + 2)
+    assert re.search(r"tiny 32 [\d.]+ ms [\d.e+]+ [\d.]+ (ms|s) [\d.]+ (ms|s) [\d.e-]+ ", shown)
+    assert "Only one round of tiny was timed" in shown
+    assert [file.name for file in tmp_path.iterdir()] == ["asked"]  # nothing is kept
+
+
+@pytest.mark.usefixtures("tiny_tables")
+@pytest.mark.parametrize(
+    ("changes", "options", "parts"),
+    [
+        ({"data": "files"}, ["--measure"], ["reads your files", "--data DIR"]),
+        ({"data": "files"}, ["--data", "gone"], ["'gone' is no folder"]),
+        ({}, ["--data", "."], ["makes its own data"]),
+        ({"tasks": ["tinny"]}, ["--measure"], ["'tinny'", "Did you mean tiny?"]),
+        ({"methods": ["sise"]}, ["--measure"], ["'sise'", "Did you mean size?"]),
+        ({}, ["--measure", "--device", "quantum"], ["--device", "'quantum'"]),
+    ],
+)
+def test_mistakes_about_a_suite_that_is_shown(
+    command: Command, tmp_path: Path, changes: dict[str, object], options: list[str], parts: list[str]
+) -> None:
+    mistake(command("show", suite_file(tmp_path, tiny_suite(**changes)), *options), *parts)
+
+
+def test_what_is_no_suite_is_not_timed_and_a_method_has_no_data(command: Command) -> None:
+    mistake(command("show", "tracin", "--measure"), "--measure is for suites", "tracin")
+    mistake(command("show", "tracin", "--data", "."), "--data is for suites and tasks", "tracin is a method")
+    mistake(command("show", "image-classification", "--data", "gone"), "'gone' is no folder")
+
+
 @pytest.mark.parametrize("arguments", [[], ["run"], ["report"], ["list"], ["show"]])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_each_command_has_help(command: Command, arguments: list[str], flag: str) -> None:
@@ -298,7 +499,19 @@ def test_each_command_has_help(command: Command, arguments: list[str], flag: str
 
 def test_help_of_run_names_its_options_and_exit_statuses(command: Command) -> None:
     said = command("run", "--help").out
-    for option in ("suite", "tasks", "methods", "questions", "pools", "seeds", "device", "out", "resume", "fresh"):
+    for option in (
+        "suite",
+        "data",
+        "tasks",
+        "methods",
+        "questions",
+        "pools",
+        "seeds",
+        "device",
+        "out",
+        "resume",
+        "fresh",
+    ):
         assert f"--{option}" in said
     for status in ("0", "1", "2", "130"):
         assert f" {status} " in said
@@ -317,9 +530,10 @@ def best_of_three(*arguments: str) -> float:
     return min(took)
 
 
-def test_help_starts_in_a_second() -> None:
-    seconds = best_of_three("--help")
-    print(f"--help took {seconds:.2f} s")
+@pytest.mark.parametrize("arguments", [["--help"], ["show", "embedded-quick"]])
+def test_help_and_plans_start_in_a_second(arguments: list[str]) -> None:
+    seconds = best_of_three(*arguments)
+    print(f"{' '.join(arguments)} took {seconds:.2f} s")
     assert seconds < 1.5  # the claim is 1 s; half as much again for a machine that is busy
 
 
@@ -334,7 +548,9 @@ def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: P
     assert seconds < 2.0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["report", "--out", "{stored}"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["show", "paper"]]
+)
 def test_no_torch_is_imported(stored: Path, arguments: list[str]) -> None:
     program = (
         "import sys\nfrom harness.cli import main\n"

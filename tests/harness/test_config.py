@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.config import Projection, Suite, checked, find_suite, load_suite, suites, to_toml
+from harness.config import Projection, Suite, TaskSettings, checked, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError, unknown
 from harness.types import QUESTIONS
+from methods import METHODS
+from tasks.sources.description import load_source
+from tests.tiny import tiny_recipe
 
 GOOD = 'tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseeds = 2\npairs = 3\n'
 
@@ -83,6 +86,12 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     assert "seeds: Field required" in message
 
 
+def test_an_unknown_key_of_the_projection_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    message = complaint(suite_file(tmp_path, GOOD + "[projection]\nutilization = 0.4\n"))
+    assert "key of projection" in message
+    assert "Did you mean utilisation?" in message
+
+
 def test_an_impossible_projection_is_refused(tmp_path: Path) -> None:
     assert "utilisation" in complaint(suite_file(tmp_path, GOOD + "[projection]\nutilisation = 1.5\n"))
 
@@ -119,8 +128,152 @@ def test_an_unknown_suite_is_answered_with_the_near_ones_and_all(tmp_path: Path)
         find_suite(str(tmp_path / "gone.toml"), [tmp_path])
 
 
+# --- settings of one task ---------------------------------------------------------------------------------
+
+FILES = 'data = "files"\n' + GOOD
+
+
+def test_settings_change_one_tasks_seeds_and_pairs(tmp_path: Path) -> None:
+    settings = "[settings.tiny]\nseeds = 7\n[settings.other]\npairs = 9\n"
+    suite = load_suite(suite_file(tmp_path, GOOD.replace('["tiny"]', '["tiny", "other"]') + settings))
+    assert [(suite.seeds_of(task), suite.pairs_of(task)) for task in suite.tasks] == [(7, 3), (2, 9)]
+    assert suite.settings_of("tiny") == TaskSettings(seeds=7)
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    settings = """
+        real = ["sst2", "mine.toml"]
+        synthetic = ["supergen-sst2"]
+        model = "some/model"
+        revision = "abc"
+        lora = 8
+        length = 64
+        steps = 5
+        batch_size = 16
+        micro_batch = 4
+        rate = 1e-4
+        precision = "bf16"
+        contributors = 12
+        size = [10, 20]
+        seeds = 3
+        pairs = 4
+    """
+    own = load_suite(suite_file(tmp_path, FILES + "[settings.tiny]\n" + settings)).settings_of("tiny")
+    assert set(own.given) == set(TaskSettings.model_fields)
+    assert (own.real, own.rate, own.size) == (("sst2", "mine.toml"), 1e-4, (10, 20))
+    recipe = own.recipe(tiny_recipe(steps=40, checkpoints=6, momentum=0.5))
+    assert recipe == tiny_recipe(
+        steps=5, batch_size=16, micro_batch=4, rate=1e-4, precision="bf16", checkpoints=5, momentum=0.5
+    )
+
+
+def test_no_settings_leave_a_recipe_as_it_is() -> None:
+    assert TaskSettings().recipe(tiny_recipe()) == tiny_recipe()
+    assert TaskSettings().given == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ("[settings.tiny]\nstps = 3\n", ["setting of tiny", "'stps'", "Did you mean steps"]),
+        ("[settings.tinny]\nsteps = 3\n", ["task of this suite", "'tinny'", "Did you mean tiny?"]),
+        ("[settings.tiny]\nsteps = 0\n", ["settings.tiny.steps", "greater than 0", "got 0"]),
+        ("[settings.tiny]\nseeds = -1\n", ["settings.tiny.seeds", "greater than 0", "got -1"]),
+        ("[settings.tiny]\nlora = 2.5\n", ["settings.tiny.lora", "got 2.5"]),
+        ("[settings.tiny]\nrate = inf\n", ["settings.tiny.rate", "finite"]),
+        ("[settings.tiny]\nrate = -0.1\n", ["settings.tiny.rate", "got -0.1"]),
+        ('[settings.tiny]\nprecision = "fp8"\n', ["settings.tiny.precision", "'bf16'", "got 'fp8'"]),
+        ("[settings.tiny]\ncontributors = 1\n", ["settings.tiny.contributors", "2", "got 1"]),
+        ("[settings.tiny]\nsize = [30, 20]\n", ["settings.tiny.size", "fewest", "[30, 20]"]),
+        ("[settings.tiny]\nsize = [0, 20]\n", ["settings.tiny.size", "fewest", "[0, 20]"]),
+        ("[settings.tiny]\nsize = [20]\n", ["settings.tiny.size"]),
+        ("[settings.tiny]\nreal = []\n", ["settings.tiny.real", "at least 1"]),
+        ("[settings.tiny]\nreal = 'sst2'\n", ["settings.tiny.real", "'sst2'"]),
+        ("[settings.tiny]\nmodel = ''\n", ["settings.tiny.model", "at least 1"]),
+        ("settings = 3\n", ["settings", "got 3"]),
+    ],
+)
+def test_unfit_settings_are_named(tmp_path: Path, settings: str, parts: list[str]) -> None:
+    message = complaint(suite_file(tmp_path, FILES + settings))
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    "setting", ['real = ["sst2"]', 'model = "gpt2"', "lora = 8", "length = 9", "contributors = 6", "size = [4, 9]"]
+)
+def test_embedded_data_takes_no_sources_and_no_models(tmp_path: Path, setting: str) -> None:
+    message = complaint(suite_file(tmp_path, GOOD + f"[settings.tiny]\n{setting}\n"))
+    assert f"tiny.{setting.split()[0]} is for data from files or a hub" in message
+    assert 'data = "files"' in message
+    assert "--data DIR" in message
+    assert 'data = "hub"' in message
+
+
+def test_embedded_data_takes_another_recipe(tmp_path: Path) -> None:
+    own = 'steps = 3\nbatch_size = 8\nmicro_batch = 4\nrate = 0.1\nprecision = "bf16"\nseeds = 1\npairs = 1\n'
+    suite = load_suite(suite_file(tmp_path, GOOD + f"[settings.tiny]\n{own}"))
+    assert suite.settings_of("tiny").steps == 3
+
+
+def test_an_unknown_kind_of_data_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    message = complaint(suite_file(tmp_path, 'data = "cloud"\n' + GOOD))
+    assert "data:" in message
+    assert "'embedded', 'files' or 'hub'" in message
+    assert "got 'cloud'" in message
+
+
+# --- suites that come with the program ----------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = suites([ROOT / "leaderboards"])
+DATA = {"embedded-quick": "embedded", "embedded": "embedded", "files-quick": "files", "files": "files", "paper": "hub"}
+FOUR = ("image-classification", "sentiment", "instruction-following", "reasoning")
+
+
+def test_the_five_suites_are_there() -> None:
+    assert {name: load_suite(file).data for name, file in SHIPPED.items()} == DATA
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_suite_names_what_there_is(name: str) -> None:
+    suite = load_suite(SHIPPED[name])
+    assert suite.summary
+    assert set(suite.tasks) <= set(FOUR)
+    assert set(suite.methods) == set(METHODS)
+    assert set(suite.questions) == set(QUESTIONS)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_suites_sources_are_in_the_catalogue_for_their_task_and_side(name: str) -> None:
+    for task, own in load_suite(SHIPPED[name]).settings.items():
+        for side, sources in (("real", own.real), ("synthetic", own.synthetic)):
+            for source in map(load_source, sources or ()):
+                assert (source.task, source.side) == (task, side), source.name
+
+
+@pytest.mark.parametrize("name", sorted(set(SHIPPED) - {"embedded-quick"}))
+def test_the_larger_suites_ask_all_four_tasks(name: str) -> None:
+    assert load_suite(SHIPPED[name]).tasks == FOUR
+
+
+# --- written out --------------------------------------------------------------------------------------------
+
 text = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=20)
 named = st.lists(text.filter(bool), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+counts = st.integers(1, 10**6)
+task_settings = st.builds(
+    TaskSettings,
+    seeds=st.none() | counts,
+    real=st.none() | named,
+    model=st.none() | text.filter(bool),
+    lora=st.none() | counts,
+    rate=st.none() | st.floats(1e-9, 10),
+    precision=st.sampled_from([None, "bf16"]),
+    size=st.none() | st.tuples(st.integers(1, 9), st.integers(9, 99)),
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -129,7 +282,9 @@ named = st.lists(text.filter(bool), min_size=1, max_size=3, unique=True).map(tup
         Suite,
         name=text,
         summary=text,
-        tasks=named,
+        data=st.sampled_from(["files", "hub"]),
+        settings=st.fixed_dictionaries({}, optional={"a b.c": task_settings, 'q"\\': task_settings}),
+        tasks=named.map(lambda names: tuple(dict.fromkeys((*names, "a b.c", 'q"\\')))),
         methods=named,
         questions=st.sampled_from([QUESTIONS, ("shapley",)]),
         pools=st.integers(1, 99),

@@ -72,6 +72,8 @@ RECIPE_CHANGES = {
     "warmup": 1,
     "clip": 1.0,
     "checkpoints": 2,
+    "micro_batch": 4,
+    "precision": "bf16",
 }
 TRAIN_CHANGES = {
     "a pixel": bump("inputs"),

@@ -119,6 +119,25 @@ def test_the_truth_and_the_methods_keep_separate_ledgers(whole: Whole) -> None:
     assert not contexts[0] & contexts[1]
 
 
+def test_one_tasks_settings_are_its_own_truths(tmp_path: Path) -> None:
+    """Standalone takes seeds; Shapley values of 11 contributors take pairs."""
+    eleven = Task("many", 1, "", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp)
+    run = finished(
+        tmp_path,
+        methods=["size"],
+        tasks=[tiny_task(), eleven],
+        questions=["standalone", "shapley"],
+        settings={"many": {"seeds": 3, "pairs": 5}},
+    )
+    repeats = {(task, question): len(record.values) for (task, _, question), record in run.results.truths.items()}
+    assert repeats == {
+        ("tiny", "standalone"): 2,
+        ("tiny", "shapley"): 2,
+        ("many", "standalone"): 3,
+        ("many", "shapley"): 5,
+    }
+
+
 # --- a second method, another task, a fresh start -----------------------------------------------------
 
 

@@ -1,0 +1,199 @@
+"""``dataworth show SUITE``: what a suite would run, and what that would take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.places import data_folder, suite_folders
+from harness.config import Suite, TaskSettings, find_suite, load_suite
+from harness.estimate import CONTRIBUTORS, Budget, Counts, Pace, count, measure
+from harness.report import numbers
+
+BUDGETS: Mapping[str, Budget] = {
+    "tracin": Budget(fits=3),
+    "influence": Budget(fits=3),
+    "influence-pydvl": Budget(fits=1),
+    "influence-pydvl:ekfac": Budget(fits=1),
+    "data-shapley": Budget(repeats=4, pairs=2),
+}
+"""What methods retrain; others do not. Told here so that no method, and no torch, is loaded to tell it."""
+
+DATA = {
+    "embedded": "embedded: made by the program",
+    "files": "files: in the folder that --data names",
+    "hub": "hub: downloaded by name",
+}
+TOLD_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --data DIR", "hub": ""}
+OWN = "its own"
+"""What a task takes where the suite says nothing."""
+
+
+def print_plan(console: Console, name: str, data: str | None, device: str | None) -> None:
+    """Print the plan of a suite; retrainings are timed on ``device``, None for no timing.
+
+    Raises:
+        UserError: there is no such suite, its data are not where they should be, or a name in it is unknown (which is
+            found out where something is timed).
+    """
+    suite = load_suite(find_suite(name, suite_folders()))
+    paces = {} if device is None else _timed(console, suite, data, device)
+    if device is None and data is not None:
+        data_folder(suite, data)
+    sizes = {task: _contributors(suite, task, paces) for task in suite.tasks}
+    budgets = [BUDGETS[method] for method in suite.methods if method in BUDGETS]
+    counts = {task: count(suite, task, size, budgets) for task, size in sizes.items()}
+    console.print(_head(suite), highlight=False)
+    console.print(_tasks(suite, sizes))
+    console.print(_learning(suite))
+    console.print(Text(f"its own: the task's defaults{TOLD_BY[suite.data]}\n", style="dim italic"))
+    console.print(_counts(suite, counts))
+    _caption(console, suite, timed=bool(paces))
+    if paces:
+        console.print(_times(suite, counts, paces))
+        _caption_of_times(console, suite, paces)
+
+
+def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:
+    from harness.cli.running import device_of, methods_of, tasks_of
+
+    tasks = tasks_of(suite, data_folder(suite, data))
+    methods_of(suite.methods)
+    found = {}
+    for name, task in tasks.items():
+        with console.status(f"timing retrainings of {name}"):
+            found[name] = measure(suite, task, device_of(device))
+    return found
+
+
+def _contributors(suite: Suite, task: str, paces: Mapping[str, Pace]) -> int:
+    if task in paces:
+        return paces[task].contributors
+    return suite.settings_of(task).contributors or CONTRIBUTORS
+
+
+def _head(suite: Suite) -> Table:
+    table = Table(title=suite.name, title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column()
+    if suite.summary:
+        table.add_row("what", Text(suite.summary))
+    table.add_row("data", DATA[suite.data])
+    table.add_row("questions", ", ".join(suite.questions))
+    table.add_row("methods", Text(", ".join(suite.methods)))
+    return table
+
+
+def _tasks(suite: Suite, contributors: Mapping[str, int]) -> Table:
+    table = _table("task", "contributors", "examples each", "pools", "seeds", "pairs")
+    for task in suite.tasks:
+        size = suite.settings_of(task).size
+        counts = (suite.pools, suite.seeds_of(task), suite.pairs_of(task))
+        each = f"{size[0]}-{size[1]}" if size else OWN
+        table.add_row(Text(task), str(contributors[task]), each, *map(numbers.count, counts))
+    return table
+
+
+def _learning(suite: Suite) -> Table:
+    table = _table("task", "data", "real", "synthetic", "learner", "recipe")
+    for task in suite.tasks:
+        own = suite.settings_of(task)
+        sides = [", ".join(side) if side else OWN for side in (own.real, own.synthetic)]
+        told = [_told(own, LEARNER) or OWN, _told(own, RECIPE) or OWN]
+        table.add_row(Text(task), suite.data, *map(Text, [*sides, *told]))
+    return table
+
+
+LEARNER = {"model": "{}", "revision": "at {}", "lora": "LoRA of rank {}", "length": "{} tokens"}
+RECIPE = {
+    "steps": "{} steps",
+    "batch_size": "batches of {}",
+    "micro_batch": "in parts of {}",
+    "rate": "rate {:g}",
+    "precision": "{}",
+}
+
+
+def _told(settings: TaskSettings, words: Mapping[str, str]) -> str:
+    """Those of some settings that are given, in words."""
+    return ", ".join(text.format(settings.given[key]) for key, text in words.items() if key in settings.given)
+
+
+def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
+    table = _table("retrainings", *suite.questions, "all truths", "methods", "together")
+    for task, found in counts.items():
+        alone = [numbers.count(found.questions[question]) for question in suite.questions]
+        both = found.truth + found.methods
+        table.add_row(Text(task), *alone, *map(numbers.count, (found.truth, found.methods, both)))
+    truth, methods = (sum(side) for side in zip(*((c.truth, c.methods) for c in counts.values()), strict=True))
+    blanks = [""] * len(suite.questions)
+    table.add_row("all", *blanks, *map(numbers.count, (truth, methods, truth + methods)), style="bold")
+    return table
+
+
+def _caption(console: Console, suite: Suite, timed: bool) -> None:
+    walking = [name for name in suite.methods if name in BUDGETS and BUDGETS[name].repeats]
+    fitting = [name for name in suite.methods if name in BUDGETS and BUDGETS[name].fits]
+    told = ["Over all pools; what the ledger keeps is not trained again."]
+    sure = "" if timed else f", with {CONTRIBUTORS} contributors a pool where the settings name no other number"
+    told.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
+    if walking:
+        told.append(f"Methods by their own budgets, at most: {', '.join(walking)} walk permutations.")
+    if fitting:
+        told.append(f"{', '.join(fitting)} share runs on the whole pool.")
+    if not timed:
+        told.append(f"How long it takes: dataworth show {suite.name} --measure.")
+    console.print(Text(f"{' '.join(told)}\n", style="dim italic"))
+
+
+def _times(suite: Suite, counts: Mapping[str, Counts], paces: Mapping[str, Pace]) -> Table:
+    table = _table("time", "timed", "one retraining", "operations", "truths", "truths and methods", "GPU-hours")
+    lows, highs, hours = 0.0, 0.0, 0.0
+    for task, pace in paces.items():
+        truth, both = counts[task].truth, counts[task].truth + counts[task].methods
+        (low, high), projected = pace.seconds(both), suite.projection.hours(pace.flops * both)
+        lows, highs, hours = lows + low, highs + high, hours + projected
+        each = numbers.count(pace.retrainings), _between(*pace.seconds(1)), f"{pace.flops:.2g}"
+        table.add_row(Text(task), *each, _between(*pace.seconds(truth)), _between(low, high), numbers.hours(projected))
+    table.add_row("all", "", "", "", "", _between(lows, highs), numbers.hours(hours), style="bold")
+    return table
+
+
+def _caption_of_times(console: Console, suite: Suite, paces: Mapping[str, Pace]) -> None:
+    single = [task for task, pace in paces.items() if len(pace.rounds) == 1]
+    gpu = suite.projection
+    told = (
+        "From the fastest to the slowest round of retrainings timed just now, spread over all that the truths take; "
+        "another load on this machine changes them. Dealing pools, and what methods do beside retraining, come on top. "
+        f"GPU-hours are projected from operations, for {gpu.gpu} at {gpu.utilisation:.0%} use."
+    )
+    if single:
+        told += f" Only one round of {', '.join(single)} was timed, so its spread is not known."
+    console.print(Text(f"{told}\n", style="dim italic"))
+
+
+UNITS = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))
+
+
+def _between(low: float, high: float) -> str:
+    """A stretch of time as people say it, both ends in the unit that suits the longer one."""
+    unit, size = next((unit for unit in UNITS if high < 120 * unit[1]), UNITS[-1])
+    ends = [_two_digits(end / size) for end in (low, high)]
+    return f"{ends[0]} {unit}" if ends[0] == ends[1] else f"{ends[0]}-{ends[1]} {unit}"
+
+
+def _two_digits(value: float) -> str:
+    digits = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{digits}f}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, name in enumerate(columns):
+        table.add_column(name, no_wrap=k == 0, overflow="fold")
+    return table

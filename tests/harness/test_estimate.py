@@ -1,0 +1,138 @@
+"""What a suite is said to take is what it takes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import estimate
+from harness.cli.planning import BUDGETS, _between
+from harness.engine import Engine, Job, Stacking
+from harness.estimate import Budget, Pace, count, measure
+from harness.ledger import Ledger
+from harness.truth import plan
+from harness.types import QUESTIONS, Question, Task
+from methods import METHODS
+from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
+from tests.tiny import tiny_mlp, tiny_pool, tiny_task
+
+pytestmark = THIRD_PARTY
+
+
+def many(contributors: int) -> Task:
+    return Task("many", 1, "", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp)
+
+
+def trained(folder: Path, ledger: str) -> int:
+    with sqlite3.connect(folder / "ledger" / f"{ledger}.sqlite") as db:
+        ((found,),) = db.execute("select count(*) from outcomes").fetchall()
+    db.close()
+    return int(found)
+
+
+# --- counting -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contributors", [4, 11])  # Shapley values of all coalitions, and of walks
+@pytest.mark.parametrize("questions", [("standalone",), ("leave-one-out", "shapley"), QUESTIONS])
+def test_truths_train_what_was_counted(tmp_path: Path, contributors: int, questions: tuple[Question, ...]) -> None:
+    asked = {"pools": 2, "settings": {"many": {"seeds": 3, "pairs": 2}}}
+    run = finished(tmp_path, methods=["size"], tasks=[many(contributors)], questions=questions, **asked)
+    counts = count(run.suite, "many", contributors, [])
+    assert counts.truth == trained(tmp_path, "truth")
+    assert counts.methods == trained(tmp_path, "methods") == 0
+    assert tuple(counts.questions) == questions
+    assert counts.truth <= sum(counts.questions.values())
+    if "standalone" in questions:
+        assert counts.questions["standalone"] == 2 * 3 * (contributors + 1)
+
+
+def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
+    run = finished(tmp_path, methods=list(METHODS), tasks=[many(8)], questions=["standalone"])
+    counted = count(run.suite, "many", 8, list(BUDGETS.values())).methods
+    assert 0.9 * counted < trained(tmp_path, "methods") <= counted
+    billed = {key[3]: record.cost.retrainings for key, record in run.results.valuations.items()}
+    for name, retrainings in billed.items():
+        budget = BUDGETS.get(name, Budget())
+        assert retrainings <= budget.fits + budget.own(8), name
+        assert retrainings >= 0.9 * (budget.fits + budget.own(8)), name
+
+
+def test_a_plans_retrainings_are_its_jobs() -> None:
+    for question in QUESTIONS:
+        found = plan(question, 11, 0, ("many", 0), 3, 2)
+        assert found.retrainings == [tuple(job) for job in found.jobs]
+
+
+def test_walks_take_nobody_and_everyone_once() -> None:
+    assert Budget(repeats=4, pairs=2).own(24) == 4 * (2 * 46 + 2)
+    assert Budget(fits=3).own(24) == 0
+
+
+# --- timing ---------------------------------------------------------------------------------------------
+
+
+def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
+    """Fewer than one stack: all of them are trained, as the truth trains them."""
+    task, suite = tiny_task(), tiny_suite()
+    started = time.perf_counter()
+    pace = measure(suite, task, "cpu")
+    took = time.perf_counter() - started
+    pool = task.deal(0)
+    engine = Engine(task.learner(), pool.train, pool.test, Ledger(tmp_path / "own.sqlite"))
+    jobs = [
+        Job(f"{k:04b}"[::-1], seed)
+        for seed in {s for _, s in plan("shapley", 4, 0, ("tiny", 0), 2, 2).jobs}
+        for k in range(16)
+    ]
+    flops = np.mean([outcome.cost.flops for outcome in engine.outcomes(jobs)])
+    assert (pace.retrainings, pace.contributors, len(pace.rounds)) == (32, 4, 1)
+    assert pace.flops == pytest.approx(flops)
+    assert 0 < pace.rounds[0] * 32 < took
+
+
+def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, device: Stacking(3, 2))
+    pace = measure(tiny_suite(pairs=4), many(11), "cpu")
+    assert len(pace.rounds) == estimate.ROUNDS
+    assert pace.retrainings == 4 * 6
+    monkeypatch.setattr(estimate, "ENOUGH_SECONDS", 0.0)
+    assert len(measure(tiny_suite(pairs=4), many(11), "cpu").rounds) == 1
+
+
+@pytest.mark.parametrize("total", [1, 5, 9, 40, 101])
+def test_rounds_are_spread_evenly_and_share_nothing(total: int) -> None:
+    jobs = [(str(k), 0) for k in range(total)]
+    rounds = estimate._spread(jobs, 9)
+    assert len(rounds) == max(1, min(4, total // 9))
+    chosen = [int(text) for stretch in rounds for text, _ in stretch]
+    assert len(set(chosen)) == len(chosen) == min(total, 9 * len(rounds))
+    assert chosen == sorted(chosen)
+    if total > 9:
+        assert np.mean(chosen) == pytest.approx((total - 1) / 2, abs=1)
+
+
+def test_a_pace_tells_its_spread() -> None:
+    pace = Pace((0.5, 0.2, 0.3), 12, 1e6, 24)
+    assert pace.seconds(100) == (20.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.0042, 0.0049, "4.2-4.9 ms"),
+        (0.00000123, 0.0000234, "0.0012-0.023 ms"),
+        (1.5, 3.25, "1.5-3.2 s"),
+        (100, 130, "1.7-2.2 min"),
+        (7000, 14_000, "1.9-3.9 h"),
+        (3.0, 3.0, "3.0 s"),
+        (0.0, 3.0, "0-3.0 s"),
+        (1e6, 2e6, "278-556 h"),
+    ],
+)
+def test_times_are_told_in_one_unit(low: float, high: float, told: str) -> None:
+    assert _between(low, high) == told
