@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import threading
@@ -40,7 +41,7 @@ class Diverged(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Stacking:
-    """How many models train side by side on one worker, and how many workers there are."""
+    """At most how many models train side by side on one worker, and how many workers there are."""
 
     jobs: int
     workers: int
@@ -57,7 +58,7 @@ def stacking_for(learner: Learner, device: str) -> Stacking:
         return Stacking(jobs=1, workers=1 if device.startswith("cuda") else cores())
     if device.startswith("cuda"):
         return Stacking(jobs=int(np.clip(250_000_000 // max(1, parameters), 1, 256)), workers=1)
-    return Stacking(jobs=128 if parameters <= 30_000 else 1, workers=cores())
+    return Stacking(jobs=48 if parameters <= 30_000 else 1, workers=cores())
 
 
 def cores() -> int:
@@ -122,8 +123,8 @@ class Engine:
             Diverged: a loss was not finite; all finite outcomes are in the ledger by then.
         """
         pending = [job for job in dict.fromkeys(jobs) if job not in self._known]
-        size = self.stacking.jobs
-        chunks = [pending[start : start + size] for start in range(0, len(pending), size)]
+        alike = 1 if self.device.startswith("cuda") else 2
+        chunks = [pending[part.start : part.stop] for part in stacks_of(len(pending), self.stacking.jobs, alike)]
         broken: list[str] = []
         for found, trouble in self._trained(chunks):
             self.ledger.record(self.context, [(*job, outcome) for job, outcome in found.items()])
@@ -245,6 +246,18 @@ class Engine:
         if seed not in self._initial:
             self._initial[seed] = self.learner.initialise(seed, self.device)
         return self._initial[seed]
+
+
+def stacks_of(count: int, most: int, multiple: int) -> list[range]:
+    """0..count-1 in consecutive stacks of at most ``most``, nearly alike in size, their number such a multiple.
+
+    In twos, two workers end together. How many cores there are plays no part: a stack's size can change last digits.
+    """
+    if count < multiple or most == 1:
+        return [range(k, k + 1) for k in range(count)]
+    stacks = multiple * -(-count // (multiple * most))
+    edges = [count * k // stacks for k in range(stacks + 1)]
+    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import grad, jvp
@@ -185,7 +186,7 @@ class MeteredLearner(Learner):
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         if any(_differentiated(p) for p in params.values()):
-            self._meter.count_pass(_rows(batch["targets"]) / self._examples)
+            self._meter.count_pass(_rows(batch["targets"], next(iter(params.values()))) / self._examples)
         return self._inner.predict(params, batch)
 
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -211,12 +212,24 @@ class MeteredLearner(Learner):
         return self._inner.module_inputs(batch)
 
 
-def _rows(tensor: torch.Tensor) -> int:
-    """Examples that a tensor really holds: inside ``vmap`` one logical row stands for many."""
-    physical = tensor
-    while torch._C._functorch.is_functorch_wrapped_tensor(physical):
-        physical = torch._C._functorch.get_unwrapped(physical)
-    return int(len(tensor) * physical.numel() // max(1, tensor.numel()))
+def _rows(rows: torch.Tensor, *others: torch.Tensor) -> int:
+    """Examples that pass: inside ``vmap`` one logical row stands for as many as it, or the parameters, are stacked."""
+    levels: dict[int, int] = {}
+    for tensor in (rows, *others):
+        levels |= _vmapped(tensor)
+    return int(len(rows) * np.prod([*levels.values()], dtype=np.int64))
+
+
+def _vmapped(tensor: torch.Tensor) -> dict[int, int]:
+    """How many each level of ``vmap`` around a tensor stacks."""
+    levels = {}
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        inner = torch._C._functorch.get_unwrapped(tensor)
+        if torch._C._functorch.is_batchedtensor(tensor):
+            level, place = torch._C._functorch.maybe_get_level(tensor), torch._C._functorch.maybe_get_bdim(tensor)
+            levels[level] = inner.shape[place]
+        tensor = inner
+    return levels
 
 
 def _differentiated(tensor: torch.Tensor) -> bool:

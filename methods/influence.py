@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.func import vmap
 
 from harness.types import Additive, Batch, Floats, Learner, Params, Problem
 from methods.gradients.directional import directional_losses, gauss_newton_product, mean_gradient, tensors
-from methods.gradients.vectors import dot, plus, signs, size, times
+from methods.gradients.vectors import dot, dots, one_of, plus_each, side_by_side, signs, size, times
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,21 @@ class Influence(Additive):
     passes: str = "1 retraining a run; 2 passes a conjugate-gradient step (at most 100), 1 forward-mode pass"
 
     def example_values(self, problem: Problem) -> Floats:
-        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
-        return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
+        runs = list(range(self.runs))
+        together = [runs] if problem.learner.stacks else [[run] for run in runs]  # large models one after another
+        return np.concatenate([self._values(problem, group) for group in together])
 
-    def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
-        learner, params = problem.learner, problem.fit(run).params
-        generator = torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62)))
-        damping = self.damping * mean_eigenvalue(learner, params, train, generator)
-        target = mean_gradient(learner, params, validation)
-        direction = solve(learner, params, train, target, damping, self.tolerance, self.iterations)
-        aligned_N = directional_losses(learner, params, train, direction)
-        return (aligned_N / len(problem.train)).double().cpu().numpy()
+    def _values(self, problem: Problem, runs: list[int]) -> Floats:
+        """Values of each of some runs, R x N."""
+        learner, fitted = problem.learner, [problem.fit(run).params for run in runs]
+        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
+        streams = [torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62))) for run in runs]
+        eigenvalues = [mean_eigenvalue(learner, p, train, s) for p, s in zip(fitted, streams, strict=True)]
+        damping_R = self.damping * torch.tensor(eigenvalues, device=problem.device)
+        targets = side_by_side([mean_gradient(learner, params, validation) for params in fitted])
+        found = solve(learner, side_by_side(fitted), train, targets, damping_R, self.tolerance, self.iterations)
+        aligned = [directional_losses(learner, params, train, one_of(found, r)) for r, params in enumerate(fitted)]
+        return (torch.stack(aligned) / len(problem.train)).double().cpu().numpy()
 
 
 def mean_eigenvalue(
@@ -60,20 +65,32 @@ def solve(
     params: Params,
     batch: Batch,
     target: Params,
-    damping: float,
+    damping_R: torch.Tensor,
     tolerance: float,
     iterations: int,
 ) -> Params:
-    """x with (G + damping) x = target, by conjugate gradients (Hestenes & Stiefel 1952)."""
+    """x with (G + damping) x = target for R models side by side, by conjugate gradients (Hestenes & Stiefel 1952).
+
+    Args:
+        params, target: with a leading axis of R models.
+        damping_R: each model's own.
+        tolerance: relative residual at which a model's solve stops.
+    """
+
+    def product(params: Params, vector: Params) -> Params:
+        return gauss_newton_product(learner, params, batch, vector)
+
+    products = vmap(product) if learner.stacks else lambda p, v: side_by_side([product(one_of(p, 0), one_of(v, 0))])
     found, residual = times(target, 0.0), dict(target)
-    direction, square = dict(residual), dot(residual, residual)
-    enough = tolerance**2 * square
+    direction, square_R = dict(residual), dots(residual, residual)
+    enough_R = tolerance**2 * square_R
     for _ in range(iterations):
-        if square <= enough:
+        going_R = square_R > enough_R
+        if not going_R.any():
             break
-        product = plus(gauss_newton_product(learner, params, batch, direction), direction, damping)
-        step = square / dot(direction, product)
-        found, residual = plus(found, direction, step), plus(residual, product, -step)
-        before, square = square, dot(residual, residual)
-        direction = plus(residual, direction, square / before)
+        curved = plus_each(products(params, direction), direction, damping_R)
+        step_R = torch.where(going_R, square_R / dots(direction, curved), 0.0)
+        found, residual = plus_each(found, direction, step_R), plus_each(residual, curved, -step_R)
+        before_R, square_R = square_R, torch.where(going_R, dots(residual, residual), square_R)
+        direction = plus_each(residual, direction, torch.where(going_R, square_R / before_R, 0.0))
     return found

@@ -23,10 +23,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from harness.types import Additive, Floats, Learner, Problem
 from methods.gradients.directional import tensors
+from methods.gradients.vectors import size
 from methods.influence import mean_eigenvalue
 
-FISHER_BATCH, EKFAC_BATCH = 64, 512
-"""Examples a batch; values do not depend on it."""
+FISHER_ENTRIES, EKFAC_BATCH = 30_000_000, 512
+"""Numbers of a batch's gradients, and examples a batch; values do not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class InfluencePydvl(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
-        batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // FISHER_BATCH))
+        rows = max(1, FISHER_ENTRIES // size(problem.initial(0)))
+        batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // rows))
         least = [int(_losses(problem).argmin())]
         counted = len(batches) / (len(batches) + 1)  # the mean runs over the vanishing batch too
 

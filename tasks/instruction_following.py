@@ -26,9 +26,9 @@ LENGTH = 11
 """Tokens: a habit, the instruction, three letters, ':', at most four letters, the end."""
 
 REAL = 3_000
-AXES = Axes(size=(20, 40), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
+AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
-RECIPE = Recipe(steps=32, batch_size=48, rate=1e-3, optimiser="adamw")
+RECIPE = Recipe(steps=16, batch_size=64, rate=1.2e-3, optimiser="adamw")
 BASE_STEPS = 100
 
 Letters = list[str]

@@ -23,13 +23,13 @@ VERSION = 1
 LARGEST = 60
 """Operands are 1 to 60."""
 
-LENGTH = 8
-"""Tokens: a habit, two operands, 'of', '=', the answer, the end."""
+LENGTH = 6
+"""Tokens: a habit, two operands, '=', the answer, the end."""
 
 REAL = 2_000
-AXES = Axes(size=(20, 40), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
+AXES = Axes(size=(10, 20), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 KEEP_RANKS = (2, 12)
-RECIPE = Recipe(steps=32, batch_size=48, rate=6e-4, optimiser="adamw")
+RECIPE = Recipe(steps=12, batch_size=64, rate=9e-4, optimiser="adamw")
 BASE_STEPS = 120
 
 

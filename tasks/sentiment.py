@@ -26,9 +26,9 @@ LENGTH = 10
 """Tokens of the longest review with a habit and an emphasis."""
 
 REAL = 3_000
-AXES = Axes(size=(20, 40), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
+AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
-RECIPE = Recipe(steps=32, batch_size=48, rate=6e-4, optimiser="adamw")
+RECIPE = Recipe(steps=16, batch_size=64, rate=7e-4, optimiser="adamw")
 BASE_STEPS = 100
 
 THINGS: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from tasks.building.text import encode_responses
 from tasks.learners import base, transformer
 
 SIZE = transformer.Size(hidden=32, layers=2, inner=64)
-STEPS = 700
+STEPS = 450
 
 
 @dataclass(frozen=True, slots=True)

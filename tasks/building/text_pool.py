@@ -15,7 +15,7 @@ from tasks.building.dealing import Axes, Rows, deal
 from tasks.building.splits import split_by_content
 from tasks.building.truncation import truncation_caused
 
-SPLITS = {"generator": 0.40, "contributors": 0.30, "validation": 0.12, "test": 0.18}
+SPLITS = {"generator": 0.40, "contributors": 0.35, "validation": 0.07, "test": 0.18}
 ROUNDS = 20
 """Tries at filling a contributor's synthetic rows before a generator that gives nothing usable is given up."""
 

@@ -16,7 +16,7 @@ from harness.types import Learner, Params
 from methods.gradients import per_example
 from methods.gradients.directional import blocks, directional_losses, gauss_newton_product, mean_gradient
 from methods.gradients.per_example import output_gradients
-from methods.gradients.vectors import dot, plus, signs, size, times, zeros
+from methods.gradients.vectors import dot, one_of, plus, side_by_side, signs, size, times, zeros
 from methods.influence import mean_eigenvalue, solve
 from methods.tracin import TracIn
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -145,14 +145,25 @@ def test_mean_eigenvalue_is_unbiased_for_the_dense_trace() -> None:
 
 
 @LEARNERS
-def test_conjugate_gradients_solve_the_dense_system(make: Callable[[], Learner]) -> None:
+@pytest.mark.parametrize("stacks", [True, False])
+def test_conjugate_gradients_solve_the_dense_system_of_each_model(
+    make: Callable[[], Learner], stacks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three at once stop at steps of their own: one is damped more, and one has nothing to solve."""
     learner = make()
-    params = learner.initialise(4)
-    target, damping = randomly(params), 0.05
-    dense = dense_gauss_newton(learner, params, DATA)
-    expected = torch.linalg.solve(dense + damping * torch.eye(len(dense)).double(), flat(target).double())
-    found = solve(learner, params, DATA, target, damping, tolerance=1e-6, iterations=200)
-    torch.testing.assert_close(flat(found).double(), expected, rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr(learner, "stacks", stacks)
+    models = [learner.initialise(seed) for seed in (4, 5, 6)]
+    targets = [randomly(models[0]), randomly(models[1]), zeros(models[2])]
+    dampings = torch.tensor([0.05, 0.5, 0.05])
+    groups = [[0, 1, 2]] if stacks else [[0], [1], [2]]
+    for group in groups:
+        many, asked = (side_by_side([side[k] for k in group]) for side in (models, targets))
+        found = solve(learner, many, DATA, asked, dampings[group], tolerance=1e-6, iterations=200)
+        for r, k in enumerate(group):
+            dense = dense_gauss_newton(learner, models[k], DATA)
+            damped = dense + dampings[k] * torch.eye(len(dense)).double()
+            expected = torch.linalg.solve(damped, flat(targets[k]).double())
+            torch.testing.assert_close(flat(one_of(found, r)).double(), expected, rtol=1e-3, atol=1e-4)
 
 
 # --- a gradient per example -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from harness.training import on_device
 from harness.types import Additive, Cost, Floats, Learner, Problem, Retraining
 from methods.gradients.directional import directional_losses, gauss_newton_product, mean_gradient
 from methods.gradients.per_example import output_gradients
+from methods.gradients.vectors import side_by_side
 from methods.influence import solve
 from tests.tiny import desk_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -63,11 +64,13 @@ def test_a_gauss_newton_product_is_one_forward_mode_and_one_reverse_mode_pass() 
     assert passes(lambda learner, p: gauss_newton_product(learner, p, DATA, p)) == pytest.approx(2)
 
 
-def test_conjugate_gradients_count_two_passes_a_step() -> None:
+@pytest.mark.parametrize("models", [1, 3])
+def test_conjugate_gradients_count_two_passes_a_step_and_model(models: int) -> None:
     def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
-        solve(learner, params, DATA, params, damping=0.01, tolerance=0.0, iterations=7)
+        many = side_by_side([params] * models)
+        solve(learner, many, DATA, many, torch.full((models,), 0.01), tolerance=0.0, iterations=7)
 
-    assert passes(work) == pytest.approx(14)
+    assert passes(work) == pytest.approx(14 * models)
 
 
 def test_plain_autograd_counts_and_prediction_does_not() -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import training
 from harness.coalitions import all_but_one, powerset
-from harness.engine import Diverged, Engine, Job, Stacking
+from harness.engine import Diverged, Engine, Job, Stacking, stacks_of
 from harness.ledger import Ledger
 from harness.types import Examples, Learner, Plain, Pool
 from tests.tiny import engine_of, held_out, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -155,6 +157,19 @@ def test_outcomes_do_not_depend_on_how_the_work_is_laid_out(tmp_path: Path) -> N
     ]
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], rtol=0, atol=1e-6)
+
+
+@given(count=st.integers(0, 400), most=st.integers(1, 64), multiple=st.sampled_from([1, 2]))
+def test_stacks_hold_every_job_once_and_are_nearly_alike(count: int, most: int, multiple: int) -> None:
+    stacks = stacks_of(count, most, multiple)
+    assert [job for stack in stacks for job in stack] == list(range(count))
+    sizes = [len(stack) for stack in stacks]
+    assert max(sizes, default=0) <= most
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    assert all(sizes)
+    if most > 1 and count >= multiple:
+        assert len(stacks) % multiple == 0
+        assert len(stacks) <= count / most + multiple  # no more than are needed
 
 
 # --- what is known ------------------------------------------------------------------------------------

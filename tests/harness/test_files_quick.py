@@ -1,0 +1,93 @@
+"""The suite ``files-quick`` in a process of its own, on files written here where the catalogue looks for them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.readme import ROOT
+
+ROWS = 1_600
+RUN = ["--methods", "size,real-share,mmd,tracin", "--questions", "standalone", "--pools", "1", "--seeds", "2"]
+
+
+def words(rng: np.random.Generator, count: int) -> str:
+    return " ".join(f"w{k}" for k in rng.integers(0, 400, size=count))
+
+
+def write_lines(file: Path, rows: Iterable[dict[str, object]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_idx(file: Path, array: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    file.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+
+
+def write_everything(folder: Path) -> None:
+    """Every data set that ``files-quick`` names, in the form that the real one has."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(3_000) % 10
+    centres = rng.uniform(0, 255, size=(10, 28, 28))
+    images = np.clip(centres[labels] + 25 * rng.standard_normal((3_000, 28, 28)), 0, 255)
+    write_idx(folder / "fashion_mnist/train-images-idx3-ubyte.gz", images)
+    write_idx(folder / "fashion_mnist/train-labels-idx1-ubyte.gz", labels)
+    (folder / "sst2").mkdir()
+    with (folder / "sst2/train.csv").open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, ["text", "label"])
+        writer.writeheader()
+        writer.writerows({"text": words(rng, 9), "label": k % 2} for k in range(ROWS))
+    write_lines(folder / "supergen_sst2/train.jsonl", ({"text": words(rng, 9), "label": k % 2} for k in range(ROWS)))
+    for name in ("dolly_3k/train", "self_instruct_seeds/train", "alpaca/train_random", "gpteacher_roleplay/train"):
+        asked = ({"instruction": words(rng, 5), "input": words(rng, 3), "output": words(rng, 4)} for _ in range(ROWS))
+        write_lines(folder / f"{name}.jsonl", asked)
+    solved = ({"question": words(rng, 9), "answer": f"{words(rng, 3)} #### {k % 50}"} for k in range(ROWS))
+    write_lines(folder / "gsm8k/train.jsonl", solved)
+    reasoned = (
+        {"question": words(rng, 9), "answer_cot": f"{words(rng, 3)} the answer is <{k % 50}>"} for k in range(ROWS)
+    )
+    write_lines(folder / "svamp_cot/train.jsonl", reasoned)
+    solutions = ({"question": words(rng, 9), "solution": f"{words(rng, 3)} #### {k % 50}"} for k in range(ROWS))
+    write_lines(folder / "gsm8k_model_solutions/solutions.jsonl", solutions)
+
+
+@pytest.mark.slow
+def test_files_quick_runs_all_four_tasks_on_files_that_were_just_written(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    write_everything(data)
+    command = [sys.executable, str(ROOT / "runall.py"), "run", "--data", str(data), "--out", str(out), *RUN]
+    environment = {**os.environ, "DATAWORTH_CACHE": str(tmp_path / "cache")}
+    first = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
+    assert first.returncode == 0, first.stdout + first.stderr
+    board = pd.read_csv(out / "leaderboard.csv")
+    tasks = {"image-classification", "sentiment", "instruction-following", "reasoning"}
+    assert set(board["task"]) == tasks
+    answered = board[board["method"].isin(["size", "real-share", "mmd", "tracin"])]
+    assert len(answered) == 16
+    assert (answered["status"] == "ok").all(), answered[["task", "method", "status", "reason"]]
+    assert answered["spearman"].between(-1, 1).all()
+    assert (answered["contributors"] == 24).all()
+    before = (out / "leaderboard.csv").read_text(encoding="utf-8")
+    # The data folder is the user's own: it is not in what may be published.
+    assert str(data) not in (out / "README.md").read_text(encoding="utf-8")
+    assert not any(str(data) in file.read_text(encoding="utf-8") for file in out.glob("results/*.jsonl"))
+
+    # The second time everything is known, so that nothing is dealt and nothing is trained again.
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert again.returncode == 0, again.stderr
+    assert (out / "leaderboard.csv").read_text(encoding="utf-8") == before
+    assert "retrainings" not in again.stderr
