@@ -28,7 +28,7 @@ LENGTH = 11
 REAL = 3_000
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
-RECIPE = Recipe(steps=16, batch_size=64, rate=1.2e-3, optimiser="adamw")
+RECIPE = Recipe(steps=16, batch_size=64, rate=1.4e-3, optimiser="adamw")
 BASE_STEPS = 100
 
 Letters = list[str]
@@ -130,7 +130,7 @@ def learner() -> Learner:
     vocabulary = len(generator.tokenizer)
 
     def build() -> Any:
-        return transformer.small("language model", vocabulary, LENGTH)
+        return transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST)
 
     prompts, answers = ([getattr(item, part) for item in real["generator"]] for part in ("prompt", "answer"))
     inputs, targets = encode_responses(generator.tokenizer, prompts, answers, LENGTH)
@@ -139,7 +139,7 @@ def learner() -> Learner:
         inputs,
         targets,
         steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.Size())},
+        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
     )
     return LanguageModel("small-llama", build, vocabulary, RECIPE, settings={"base": base.digest(start)}, base=start)
 
@@ -159,6 +159,7 @@ ABOUT = {
     "real": (
         f"{len(SKILLS)} verifiable operations on three letters, each in three phrasings, both Zipf-distributed; "
         + told(SPLITS)
+        + ", alike in their skills"
     ),
     "synthetic": (
         "instructions and responses written by a small language model fitted on the generator split, sampled with "
@@ -168,7 +169,7 @@ ABOUT = {
     "topics": "skills",
     "style": "an opening word that changes nothing",
     "learner": (
-        f"{transformer.Size().about()}, fine-tuned from a base trained on the generator split; loss on the response "
+        f"{transformer.SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the response "
         "only"
     ),
     "recipe": RECIPE.about(),

@@ -29,7 +29,7 @@ LENGTH = 6
 REAL = 2_000
 AXES = Axes(size=(10, 20), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 KEEP_RANKS = (2, 12)
-RECIPE = Recipe(steps=12, batch_size=64, rate=9e-4, optimiser="adamw")
+RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
 BASE_STEPS = 120
 
 
@@ -61,6 +61,9 @@ class Divisors(Grammar):
     def essence(self, item: Item) -> str:
         """The operands, in either order."""
         return " ".join(sorted(item.prompt.split()[-3:-1]))
+
+    def stratum(self, item: Item) -> str:
+        return item.answer
 
     def symbol(self, item: Item) -> str:
         """The outcome that the operands have, whatever was answered."""
@@ -128,7 +131,7 @@ def learner() -> Learner:
     vocabulary = len(tokenizer)
 
     def build() -> Any:
-        return transformer.small("language model", vocabulary, LENGTH)
+        return transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST)
 
     rows = {
         "prompts": [item.prompt for item in real["generator"]],
@@ -140,7 +143,7 @@ def learner() -> Learner:
         inputs,
         targets,
         steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.Size())},
+        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
     )
     return LanguageModel("small-llama", build, vocabulary, RECIPE, settings={"base": base.digest(start)}, base=start)
 
@@ -159,7 +162,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         f"greatest common divisors of operands 1 to {LARGEST}, drawn evenly, so that outcome g comes up about as often "
-        "as 1 / g^2; " + told(SPLITS)
+        "as 1 / g^2; " + told(SPLITS) + ", alike in their outcomes"
     ),
     "synthetic": (
         "outcomes as frequent as in the generator split, cut at rank "
@@ -169,7 +172,8 @@ ABOUT = {
     "topics": "decades of the larger operand",
     "style": "an opening word that changes nothing",
     "learner": (
-        f"{transformer.Size().about()}, fine-tuned from a base trained on the generator split; loss on the answer only"
+        f"{transformer.SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the answer "
+        "only"
     ),
     "recipe": RECIPE.about(),
     "utility": "mean log-likelihood of the answer on the test split; exact match is kept beside it",

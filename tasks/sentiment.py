@@ -28,8 +28,8 @@ LENGTH = 10
 REAL = 3_000
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
-RECIPE = Recipe(steps=16, batch_size=64, rate=7e-4, optimiser="adamw")
-BASE_STEPS = 100
+RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
+BASE_STEPS = 200
 
 THINGS: dict[str, tuple[str, ...]] = {
     "film": ("plot", "acting"),
@@ -116,6 +116,9 @@ class Reviews(Grammar):
         """The review without its emphasis."""
         return " ".join(word for word in item.prompt.split() if word not in EMPHASIS)
 
+    def stratum(self, item: Item) -> str:
+        return f"{item.topic} {item.answer}"
+
     def symbol(self, item: Item) -> str:
         """The word that decides."""
         return [word for word in item.prompt.split() if word in POLARITY][-1]
@@ -178,18 +181,18 @@ def learner() -> Learner:
     texts = [f"{item.prompt} {item.answer}" for item in real["generator"]]  # so that the body knows what is meant
     inputs, targets = encode_responses(generator.tokenizer, [""] * len(texts), texts, LENGTH + 2)
     start = base.trained_language_model(
-        lambda: transformer.small("language model", vocabulary, LENGTH),
+        lambda: transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST),
         inputs,
         targets,
         steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.Size())},
+        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
     )
 
     labels = generator.tokenizer.convert_tokens_to_ids(list(LABELS))
     start["inner.score.weight"] = start["inner.model.embed_tokens.weight"][labels].clone()
 
     def build() -> Any:
-        return transformer.small("text classifier", vocabulary, LENGTH, len(LABELS))
+        return transformer.small("text classifier", vocabulary, LENGTH, len(LABELS), transformer.SMALLEST)
 
     return Classifier(
         "small-llama-classifier", build, len(LABELS), RECIPE, settings={"base": base.digest(start)}, base=start
@@ -210,7 +213,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         "reviews of a grammar with Zipf-distributed things, judgements and verbs; 'not' turns a judgement round and "
-        "what follows 'but' decides; " + told(SPLITS)
+        "what follows 'but' decides; " + told(SPLITS) + ", alike in their topics and labels"
     ),
     "synthetic": (
         "labels and reviews written by a small language model fitted on the generator split, sampled with top-p "
@@ -220,7 +223,7 @@ ABOUT = {
     "topics": "things reviewed",
     "style": "an opening word that changes nothing",
     "learner": (
-        f"{transformer.Size().about()}, fine-tuned from a language model of the generator split's reviews and "
+        f"{transformer.SMALLEST.about()}, fine-tuned from a language model of the generator split's reviews and "
         "labels; its head begins as the embeddings of the labels' words"
     ),
     "recipe": RECIPE.about(),

@@ -15,7 +15,7 @@ from tasks.building.dealing import Axes, Rows, deal
 from tasks.building.splits import split_by_content
 from tasks.building.truncation import truncation_caused
 
-SPLITS = {"generator": 0.40, "contributors": 0.35, "validation": 0.07, "test": 0.18}
+SPLITS = {"generator": 0.34, "contributors": 0.26, "validation": 0.16, "test": 0.24}
 ROUNDS = 20
 """Tries at filling a contributor's synthetic rows before a generator that gives nothing usable is given up."""
 
@@ -68,6 +68,10 @@ class Grammar(ABC):
     def essence(self, item: Item) -> str:
         """What near-duplicates share: texts of one essence never fall on both sides of a split."""
 
+    def stratum(self, item: Item) -> str:
+        """What the splits have equal shares of; texts of one essence are of one stratum."""
+        return str(item.topic)
+
     @abstractmethod
     def symbol(self, item: Item) -> str:
         """What of a text is counted to see which tail a generator lost."""
@@ -89,7 +93,8 @@ def real_items(grammar: Grammar, count: int) -> dict[str, list[Item]]:
     else:
         raise UserError(f"{grammar.name}: the grammar has only {len(found)} texts, {count} are needed.")
     items = list(found.values())
-    rows = split_by_content([grammar.essence(item).encode() for item in items], SPLITS, salt=grammar.name)
+    contents, strata = [grammar.essence(item).encode() for item in items], [grammar.stratum(item) for item in items]
+    rows = split_by_content(contents, SPLITS, grammar.name, strata)
     return {name: [items[k] for k in chosen] for name, chosen in rows.items()}
 
 

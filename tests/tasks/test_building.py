@@ -54,6 +54,21 @@ def test_another_salt_is_another_split() -> None:
     assert one != other
 
 
+def test_every_stratum_is_divided_by_the_shares_and_contents_still_do_not_cross() -> None:
+    contents = rows_of(700) * 2
+    strata = [f"stratum {int(row.split()[1]) % 7 % 5}" for row in contents]
+    found = split_by_content(contents, SHARES, "salt", strata)
+    assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(1400))
+    assert sum(len({contents[k] for k in rows}) for rows in found.values()) == 700
+    for stratum in set(strata):
+        many = len({content for content, name in zip(contents, strata, strict=True) if name == stratum})
+        for name, share in SHARES.items():
+            own = {contents[k] for k in found[name] if strata[k] == stratum}
+            assert abs(len(own) - many * share) < 1
+    shuffled = split_by_content(contents[::-1], SHARES, "salt", strata[::-1])
+    assert {contents[k] for k in found["test"]} == {contents[::-1][k] for k in shuffled["test"]}
+
+
 def test_shares_that_do_not_add_up_and_empty_splits_are_mistakes() -> None:
     with pytest.raises(UserError, match=r"add up to 1, got \{'a': 0\.5, 'b': 0\.4\}"):
         split_by_content(rows_of(9), {"a": 0.5, "b": 0.4}, "salt")
