@@ -122,9 +122,10 @@ class Engine:
         Raises:
             Diverged: a loss was not finite; all finite outcomes are in the ledger by then.
         """
-        pending = [job for job in dict.fromkeys(jobs) if job not in self._known]
+        asked = list(dict.fromkeys(jobs))  # stacks are of what is asked, so that a run which goes on has the same ones
         alike = 1 if self.device.startswith("cuda") else 2
-        chunks = [pending[part.start : part.stop] for part in stacks_of(len(pending), self.stacking.jobs, alike)]
+        stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), self.stacking.jobs, alike)]
+        chunks = [left for stack in stacks if (left := [job for job in stack if job not in self._known])]
         broken: list[str] = []
         for found, trouble in self._trained(chunks):
             self.ledger.record(self.context, [(*job, outcome) for job, outcome in found.items()])

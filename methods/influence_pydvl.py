@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.func import vmap
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -45,7 +46,7 @@ class InfluencePydvl(Additive):
     passes: str = "1 retraining; 1 per-example gradient pass a conjugate-gradient step, one system a validation example"
 
     def unsuitable(self, problem: Problem) -> str | None:
-        return _missing() or _not_cross_entropy(problem.learner)
+        return _missing() or _not_cross_entropy(problem.learner) or _not_by_vmap(problem)
 
     def example_values(self, problem: Problem) -> Floats:
         with warnings.catch_warnings():
@@ -128,6 +129,20 @@ def _losses(problem: Problem) -> torch.Tensor:
 def _missing() -> str | None:
     if find_spec("pydvl") is None or find_spec("dask") is None or find_spec("zarr") is None:
         return "pyDVL's influence extra is not installed; pip install 'pydvl[influence]'"
+    return None
+
+
+def _not_by_vmap(problem: Problem) -> str | None:
+    """pyDVL differentiates each example by ``vmap``, which not every pretrained model lets pass; tried on one row."""
+    learner = problem.learner
+    if learner.stacks:
+        return None
+    module = learner.module(problem.initial(0))
+    inputs = learner.module_inputs(tensors(problem.train.take(np.arange(1)), problem.device))
+    try:
+        vmap(lambda row: module(row[None]))(inputs)
+    except RuntimeError:
+        return f"pyDVL differentiates by torch's vmap, which cannot follow {learner.name}"
     return None
 
 

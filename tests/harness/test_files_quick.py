@@ -18,12 +18,13 @@ import pytest
 
 from tests.readme import ROOT
 
-ROWS = 1_600
-RUN = ["--methods", "size,real-share,mmd,tracin", "--questions", "standalone", "--pools", "1", "--seeds", "2"]
+ROWS = 1_300
+WORDS = [f"{a}{b}" for a in "bcdfglmnprst" for b in ("a", "e", "i", "o", "u", "ab", "el", "in", "or", "us")]
+RUN = ["--methods", "size,mmd,tracin", "--questions", "standalone", "--pools", "1", "--seeds", "1"]
 
 
 def words(rng: np.random.Generator, count: int) -> str:
-    return " ".join(f"w{k}" for k in rng.integers(0, 400, size=count))
+    return " ".join(WORDS[k] for k in rng.integers(0, len(WORDS), size=count))
 
 
 def write_lines(file: Path, rows: Iterable[dict[str, object]]) -> None:
@@ -49,18 +50,18 @@ def write_everything(folder: Path) -> None:
     with (folder / "sst2/train.csv").open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, ["text", "label"])
         writer.writeheader()
-        writer.writerows({"text": words(rng, 9), "label": k % 2} for k in range(ROWS))
-    write_lines(folder / "supergen_sst2/train.jsonl", ({"text": words(rng, 9), "label": k % 2} for k in range(ROWS)))
+        writer.writerows({"text": words(rng, 6), "label": k % 2} for k in range(ROWS))
+    write_lines(folder / "supergen_sst2/train.jsonl", ({"text": words(rng, 6), "label": k % 2} for k in range(ROWS)))
     for name in ("dolly_3k/train", "self_instruct_seeds/train", "alpaca/train_random", "gpteacher_roleplay/train"):
-        asked = ({"instruction": words(rng, 5), "input": words(rng, 3), "output": words(rng, 4)} for _ in range(ROWS))
+        asked = ({"instruction": words(rng, 4), "input": words(rng, 2), "output": words(rng, 2)} for _ in range(ROWS))
         write_lines(folder / f"{name}.jsonl", asked)
-    solved = ({"question": words(rng, 9), "answer": f"{words(rng, 3)} #### {k % 50}"} for k in range(ROWS))
+    solved = ({"question": words(rng, 6), "answer": f"{words(rng, 1)} #### {k % 50}"} for k in range(ROWS))
     write_lines(folder / "gsm8k/train.jsonl", solved)
     reasoned = (
-        {"question": words(rng, 9), "answer_cot": f"{words(rng, 3)} the answer is <{k % 50}>"} for k in range(ROWS)
+        {"question": words(rng, 6), "answer_cot": f"{words(rng, 1)} the answer is <{k % 50}>"} for k in range(ROWS)
     )
     write_lines(folder / "svamp_cot/train.jsonl", reasoned)
-    solutions = ({"question": words(rng, 9), "solution": f"{words(rng, 3)} #### {k % 50}"} for k in range(ROWS))
+    solutions = ({"question": words(rng, 6), "solution": f"{words(rng, 1)} #### {k % 50}"} for k in range(ROWS))
     write_lines(folder / "gsm8k_model_solutions/solutions.jsonl", solutions)
 
 
@@ -76,8 +77,8 @@ def test_files_quick_runs_all_four_tasks_on_files_that_were_just_written(tmp_pat
     board = pd.read_csv(out / "leaderboard.csv")
     tasks = {"image-classification", "sentiment", "instruction-following", "reasoning"}
     assert set(board["task"]) == tasks
-    answered = board[board["method"].isin(["size", "real-share", "mmd", "tracin"])]
-    assert len(answered) == 16
+    answered = board[board["method"].isin(["size", "mmd", "tracin"])]
+    assert len(answered) == 12
     assert (answered["status"] == "ok").all(), answered[["task", "method", "status", "reason"]]
     assert answered["spearman"].between(-1, 1).all()
     assert (answered["contributors"] == 24).all()

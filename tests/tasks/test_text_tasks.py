@@ -83,7 +83,7 @@ def right(task: ModuleType, prompt: str) -> str:
     clause = prompt.partition(" but ")[2] or prompt
     praise = {*sentiment.GOOD, *(word for good, _ in sentiment.OWN.values() for word in good)}
     said = [word for word in clause.split() if word not in sentiment.EMPHASIS]
-    return sentiment.LABELS[(said[-1] in praise) != (said[-2] == "not")]
+    return sentiment.LABELS[(said[-1] in praise) != (said[-2:-1] == ["not"])]
 
 
 def plain(task: ModuleType, prompt: str) -> str:
@@ -256,24 +256,27 @@ def digests(pool: Pool) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_nothing(
-    task: ModuleType, tmp_path: Path
-) -> None:
+def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_nothing(tmp_path: Path) -> None:
+    """Instruction following is left out, for time: its generator is fitted as that of sentiment is."""
+    tasks = (sentiment, reasoning)
     program = (
-        f"from tasks.{task.__name__.removeprefix('tasks.')} import deal_pool, learner\n"
+        "from tasks import reasoning, sentiment\n"
         "from tests.tasks.test_text_tasks import digests\n"
-        "print(*digests(deal_pool(1)), dict(learner().identity), sep='\\n')"
+        "for task in (sentiment, reasoning):\n"
+        "    print(*digests(task.deal_pool(1)), dict(task.learner().identity), sep='\\n')"
     )
     environment = {"DATAWORTH_CACHE": str(tmp_path), "PATH": "", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout.splitlines() == [*digests(task.deal_pool(1)), str(dict(task.learner().identity))]
+    expected = [[*digests(task.deal_pool(1)), str(dict(task.learner().identity))] for task in tasks]
+    assert done.stdout.splitlines() == [line for told in expected for line in told]
 
 
 def test_another_index_is_another_pool_and_the_same_one_is_the_same(task: ModuleType) -> None:
-    assert len({task.deal_pool(index).train.digest() for index in (0, 1, 2)}) == 3
-    assert digests(task.deal_pool(2)) == digests(task.deal_pool(2))
+    first, second, again = (digests(task.deal_pool(index)) for index in (2, 3, 2))
+    assert first[0] != second[0]
+    assert first == again
 
 
 def test_every_seed_starts_from_the_base(task: ModuleType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from torch.func import functional_call
 
 from harness.engine import Job, Stacking
 from harness.errors import UserError
-from harness.types import HELD_OUT, Contributor, Examples, Learner, Pool, Recipe
+from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool, Recipe
 from methods import METHODS
+from methods.influence import Influence
+from methods.influence_pydvl import InfluencePydvl
 from tasks.building.text import encode_responses, encode_texts, word_tokenizer
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
@@ -25,6 +28,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated
 VOCABULARY, LENGTH = 20, 9
 SIZE = transformer.Size(hidden=8, layers=1, heads=2, inner=12)
 RECIPE = Recipe(steps=5, batch_size=6, rate=1e-2, optimiser="adamw", checkpoints=2)
+
+
+def quick(name: str) -> Method:
+    """The method; influence with few steps, for how exact it is is tested elsewhere."""
+    method = METHODS[name]()
+    return replace(method, iterations=5) if isinstance(method, Influence | InfluencePydvl) else method
 
 
 def language_model() -> LanguageModel:
@@ -138,7 +147,7 @@ def test_every_method_answers_about_texts_or_says_why_not(
     name: str, make: Callable[[], Learner], tmp_path: Path
 ) -> None:
     learner = make()
-    found = desk_of(tmp_path, pool_of(learner), learner).ask(name, METHODS[name](), "leave-one-out")
+    found = desk_of(tmp_path, pool_of(learner), learner).ask(name, quick(name), "leave-one-out")
     if isinstance(found, str):
         assert name.startswith("influence-pydvl")
         assert learner.name in found
@@ -245,12 +254,15 @@ def test_a_model_from_a_folder_trains(kind: transformer.Kind, lora: transformer.
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["initial-loss", "mmd", "ntk-mmd", "tracin", "influence", "data-shapley"])
+@pytest.mark.parametrize("name", sorted(name for name in METHODS if not name.startswith("ntk-mmd:")))
 def test_a_model_from_a_folder_goes_through_the_methods(name: str, kind: transformer.Kind, tmp_path: Path) -> None:
     learner = loaded(tmp_path / "model", kind)
-    found = desk_of(tmp_path, pool_for(learner, kind), learner).ask(name, METHODS[name](), "standalone")
-    assert not isinstance(found, str)
-    assert np.isfinite(found.values_C).all()
+    found = desk_of(tmp_path, pool_for(learner, kind), learner).ask(name, quick(name), "standalone")
+    if isinstance(found, str):
+        assert name.startswith("influence-pydvl")
+        assert learner.name in found
+    else:
+        assert np.isfinite(found.values_C).all()
 
 
 def test_what_is_loaded_is_what_was_saved_and_only_a_missing_head_is_drawn(tmp_path: Path) -> None:
