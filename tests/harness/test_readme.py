@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.config import load_suite
 from harness.types import Method
 from methods import METHODS
+from tasks import make
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
 from tests.tiny import desk_of, tiny_pool
 
@@ -68,6 +70,20 @@ def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest
     pixels = pool.train.columns["inputs"].reshape(len(pool.train), -1).mean(axis=1)
     expected = [pixels[pool.train.owners_N == c].sum() for c in range(len(pool.contributors))]
     np.testing.assert_allclose(valuation.values_C, expected, rtol=1e-5)
+
+
+def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, suite = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "problems.toml").write_text(source, encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(suite, encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    asked = load_suite(tmp_path / "mine.toml")
+    assert set(asked.methods) <= set(METHODS)
+    for name in asked.tasks:
+        made = make(name, asked.data, asked.settings_of(name), tmp_path / "data")
+        assert "problems" in made.summary
+        assert "svamp-cot" in made.summary
 
 
 def test_the_readme_names_every_method() -> None:
