@@ -174,7 +174,7 @@ def _secondary(suite: Suite, results: Results) -> list[str]:
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
-    told = dict.fromkeys((row.task, row.method, row.status, row.reason) for row in rows if row.reason)
+    told = dict.fromkeys(notes(rows))
     if not told:
         return []
     return ["## Notes on rows", _table([list(line) for line in told], ["task", "method", "status", "reason"])]
@@ -205,3 +205,12 @@ def _bold(text: str, yes: bool) -> str:
 
 def _table(lines: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
     return str(tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True))
+
+
+def notes(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:
+    """Task, method, status and why a row has no number; a weak truth is told once, not for every method."""
+    return [
+        (row.task, f"{row.method}, {row.question}" if row.method == TRUTH else row.method, row.status, row.reason)
+        for row in rows
+        if row.reason and (row.method == TRUTH or not row.reason.startswith("weak"))
+    ]

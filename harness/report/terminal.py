@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.config import Suite
 from harness.leaderboard import TRUTH, Row
 from harness.report import numbers
-from harness.report.markdown import ASKED, RULE, by_score, discrimination_lines
+from harness.report.markdown import ASKED, RULE, by_score, discrimination_lines, notes
 from harness.results import Results
 
 WIDE = 110
@@ -34,7 +34,7 @@ def print_leaderboard(console: Console, suite: Suite, results: Results, rows: Se
         _show(console, *_agreement(console, question, tasks, own))
     _show(console, *_bill(console, suite, tasks, rows))
     _show(console, *_discrimination(suite, results, rows))
-    for task, method, status, reason in dict.fromkeys(_notes(rows)):
+    for task, method, status, reason in dict.fromkeys(notes(rows)):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
 
@@ -147,12 +147,3 @@ def _pools(rows: Sequence[Row]) -> str:
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task; "
         "bold: rank 1, shared where methods cannot be told apart."
     )
-
-
-def _notes(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:
-    """Why a row has no number; a weak truth is told once, not for every method."""
-    return [
-        (row.task, f"{row.method}, {row.question}" if row.method == TRUTH else row.method, row.status, row.reason)
-        for row in rows
-        if row.reason and (row.method == TRUTH or not row.reason.startswith("weak"))
-    ]
