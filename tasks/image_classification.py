@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
 
 from harness.errors import UserError
 from harness.seeds import stream
@@ -61,13 +60,16 @@ class Sources:
     images: Mapping[str, Array]
     labels: Mapping[str, Ints]
     generator: ClassGaussians
-    prototypes: KMeans
+    prototypes: Any  # scikit-learn's KMeans
     mean: float
     scale: float
 
 
 @cache
 def sources() -> Sources:
+    from sklearn.cluster import KMeans  # scikit-learn takes seconds to import
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     images, labels = digits.images / 16.0, digits.target.astype(np.int64)
     rows = split_by_content([image.tobytes() for image in images], SPLITS, salt=NAME)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import nnls
 
 from harness.types import Floats, Precedent
 from methods.ntk_mmd.terms import TERMS
@@ -41,6 +40,8 @@ def calibrated(terms_C4: Floats, precedents: Sequence[Precedent]) -> Floats:
     Truths and values are standardised pool by pool. Labelled so wherever it appears: it has seen truths, though never
     this task's.
     """
+    from scipy.optimize import nnls  # takes a second to import
+
     columns = [[_standard(p.values[f"ntk-mmd:single:{term}"]) for term in TERMS] for p in precedents]
     design = np.concatenate([np.stack(column, axis=1) for column in columns])
     target = np.concatenate([_standard(p.truth_C) for p in precedents])

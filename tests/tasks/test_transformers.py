@@ -17,6 +17,7 @@ from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool
 from methods import METHODS
 from methods.influence import Influence
 from methods.influence_pydvl import InfluencePydvl
+from methods.semivalues.data_shapley import DataShapley
 from tasks.building.text import encode_responses, encode_texts, word_tokenizer
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
@@ -31,9 +32,11 @@ RECIPE = Recipe(steps=5, batch_size=6, rate=1e-2, optimiser="adamw", checkpoints
 
 
 def quick(name: str) -> Method:
-    """The method; influence with few steps, for how exact it is is tested elsewhere."""
+    """The method with a small budget, for how exact it is is tested elsewhere."""
     method = METHODS[name]()
-    return replace(method, iterations=5) if isinstance(method, Influence | InfluencePydvl) else method
+    if isinstance(method, Influence | InfluencePydvl):
+        return replace(method, iterations=5)
+    return replace(method, seeds=1) if isinstance(method, DataShapley) else method
 
 
 def language_model() -> LanguageModel:
