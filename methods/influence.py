@@ -34,14 +34,14 @@ class Influence(Additive):
     passes: str = "1 retraining a run; 2 passes a conjugate-gradient step (at most 100), 1 forward-mode pass"
 
     def example_values(self, problem: Problem) -> Floats:
+        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
         runs = list(range(self.runs))
         together = [runs] if problem.learner.stacks else [[run] for run in runs]  # large models one after another
-        return np.concatenate([self._values(problem, group) for group in together])
+        return np.concatenate([self._values(problem, train, validation, group) for group in together])
 
-    def _values(self, problem: Problem, runs: list[int]) -> Floats:
+    def _values(self, problem: Problem, train: Batch, validation: Batch, runs: list[int]) -> Floats:
         """Values of each of some runs, R x N."""
         learner, fitted = problem.learner, [problem.fit(run).params for run in runs]
-        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
         streams = [torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62))) for run in runs]
         eigenvalues = [mean_eigenvalue(learner, p, train, s) for p, s in zip(fitted, streams, strict=True)]
         damping_R = self.damping * torch.tensor(eigenvalues, device=problem.device)

@@ -24,11 +24,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from harness.types import Additive, Floats, Learner, Problem
 from methods.gradients.directional import tensors
+from methods.gradients.per_example import BLOCK_ENTRIES
 from methods.gradients.vectors import size
 from methods.influence import mean_eigenvalue
 
-FISHER_ENTRIES, EKFAC_BATCH = 30_000_000, 512
-"""Numbers of a batch's gradients, and examples a batch; values do not depend on them."""
+EKFAC_BATCH = 512
+"""Examples a batch; values do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class InfluencePydvl(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
-        rows = max(1, FISHER_ENTRIES // size(problem.initial(0)))
+        rows = max(1, BLOCK_ENTRIES // size(problem.initial(0)))
         batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // rows))
         least = [int(_losses(problem).argmin())]
         counted = len(batches) / (len(batches) + 1)  # the mean runs over the vanishing batch too

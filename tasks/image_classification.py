@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.seeds import stream
 from harness.types import HELD_OUT, Array, Bools, Examples, Ints, Learner, Plain, Pool, Recipe, Task
 from tasks.building.dealing import Axes, Rows, deal
+from tasks.building.image_changes import exposed, mislabelled, nearly
 from tasks.building.image_generator import ClassGaussians
 from tasks.building.splits import split_by_content, told
 from tasks.building.truncation import truncation_caused
@@ -29,11 +30,6 @@ PROTOTYPES = 50
 AXES = Axes(size=(20, 40), real_share=(0.0, 0.9), noise=(0.0, 0.25))
 KEEP_RANKS = (5, CLASSES)
 LATENT_BOUND = (0.2, 3.0)
-CONTRAST, BRIGHTNESS = 0.6, 0.25
-"""Of a contributor's exposure at full style strength: log contrast and shift of pixels, either way."""
-
-JITTER = 0.03
-"""Standard deviation of a near-duplicate's pixels around its model's."""
 
 RECIPE = Recipe(steps=40, batch_size=64, rate=0.1)
 
@@ -121,16 +117,13 @@ class DigitMaterials:
         return {"images": images.reshape(count, SIDE, SIDE), "labels": labels}
 
     def near_duplicates(self, rows: Rows, rng: np.random.Generator) -> Rows:
-        jittered = rows["images"] + JITTER * rng.standard_normal(rows["images"].shape)
-        return {"images": np.clip(jittered, 0.0, 1.0), "labels": rows["labels"]}
+        return nearly(rows, rng)
 
     def with_style(self, rows: Rows, strength: float, rng: np.random.Generator) -> Rows:
-        contrast, shift = np.exp(CONTRAST * strength * rng.uniform(-1, 1)), BRIGHTNESS * strength * rng.uniform(-1, 1)
-        return {"images": rows["images"] * contrast + shift, "labels": rows["labels"]}
+        return exposed(rows, strength, rng)
 
     def with_noise(self, rows: Rows, wrong_N: Bools, rng: np.random.Generator) -> Rows:
-        other = (rows["labels"] + rng.integers(1, CLASSES, size=len(wrong_N))) % CLASSES
-        return {"images": rows["images"], "labels": np.where(wrong_N, other, rows["labels"])}
+        return mislabelled(rows, wrong_N, CLASSES, rng)
 
 
 def deal_pool(index: int) -> Pool:

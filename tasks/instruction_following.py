@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from harness.seeds import seed_of
 from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
 from tasks.building.dealing import Axes, Rows
 from tasks.building.splits import told
 from tasks.building.text import encode_responses, word_tokenizer
-from tasks.building.text_generator import TextGenerator
+from tasks.building.text_generator import TEMPERATURE, TOP_P, TextGenerator, draw_truncation
+from tasks.building.text_learner import small_language_model
 from tasks.building.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items, zipf
-from tasks.learners import base, transformer
-from tasks.learners.language_model import LanguageModel
+from tasks.learners import transformer
 
 NAME = "instruction-following"
 VERSION = 1
@@ -27,7 +25,6 @@ LENGTH = 11
 
 REAL = 3_000
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
-TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
 RECIPE = Recipe(steps=16, batch_size=64, rate=1.4e-3, optimiser="adamw")
 BASE_STEPS = 100
 
@@ -106,17 +103,12 @@ def deal_pool(index: int) -> Pool:
     grammar = Instructions()
 
     def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
-        cut = {name: float(truncation[name] or 0) for name in ("top_p", "temperature")}
-        texts = generator.sample(count, **cut, seed=seed_of(int(rng.integers(2**62))))
+        texts = generator.sample_cut(count, truncation, rng)
         parts = [text.partition(" : ") for text in texts]
         found = [grammar.read(f"{prompt} :", answer) for prompt, _, answer in parts]
         return [item for item in found if item]
 
     return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
-
-
-def draw_truncation(rng: np.random.Generator) -> dict[str, Plain]:
-    return {"top_p": float(rng.uniform(*TOP_P)), "temperature": float(rng.uniform(*TEMPERATURE))}
 
 
 def encode(rows: Rows) -> dict[str, Ints]:
@@ -127,21 +119,7 @@ def encode(rows: Rows) -> dict[str, Ints]:
 def learner() -> Learner:
     """A small causal language model, fine-tuned from a base of the generator split."""
     real, generator = sources()
-    vocabulary = len(generator.tokenizer)
-
-    def build() -> Any:
-        return transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST)
-
-    prompts, answers = ([getattr(item, part) for item in real["generator"]] for part in ("prompt", "answer"))
-    inputs, targets = encode_responses(generator.tokenizer, prompts, answers, LENGTH)
-    start = base.trained_language_model(
-        build,
-        inputs,
-        targets,
-        steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
-    )
-    return LanguageModel("small-llama", build, vocabulary, RECIPE, settings={"base": base.digest(start)}, base=start)
+    return small_language_model(NAME, generator.tokenizer, real["generator"], LENGTH, RECIPE, BASE_STEPS)
 
 
 def task() -> Task:

@@ -14,9 +14,9 @@ from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
 from tasks.building.dealing import Axes, Rows
 from tasks.building.splits import told
 from tasks.building.text import encode_responses, word_tokenizer
+from tasks.building.text_learner import small_language_model
 from tasks.building.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items
-from tasks.learners import base, transformer
-from tasks.learners.language_model import LanguageModel
+from tasks.learners import transformer
 
 NAME = "reasoning"
 VERSION = 1
@@ -128,24 +128,7 @@ def encode(rows: Rows) -> dict[str, Ints]:
 def learner() -> Learner:
     """A small causal language model, fine-tuned from a base of the generator split."""
     real, _, tokenizer = sources()
-    vocabulary = len(tokenizer)
-
-    def build() -> Any:
-        return transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST)
-
-    rows = {
-        "prompts": [item.prompt for item in real["generator"]],
-        "answers": [item.answer for item in real["generator"]],
-    }
-    inputs, targets = encode_responses(tokenizer, rows["prompts"], rows["answers"], LENGTH)
-    start = base.trained_language_model(
-        build,
-        inputs,
-        targets,
-        steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
-    )
-    return LanguageModel("small-llama", build, vocabulary, RECIPE, settings={"base": base.digest(start)}, base=start)
+    return small_language_model(NAME, tokenizer, real["generator"], LENGTH, RECIPE, BASE_STEPS)
 
 
 def task() -> Task:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.seeds import seed_of
 from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
 from tasks.building.dealing import Axes, Rows
 from tasks.building.splits import told
 from tasks.building.text import encode_responses, encode_texts, word_tokenizer
-from tasks.building.text_generator import TextGenerator
+from tasks.building.text_generator import TEMPERATURE, TOP_P, TextGenerator, draw_truncation
 from tasks.building.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items, zipf
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
@@ -27,7 +26,6 @@ LENGTH = 10
 
 REAL = 3_000
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
-TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
 RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
 BASE_STEPS = 200
 
@@ -148,20 +146,12 @@ def deal_pool(index: int) -> Pool:
     grammar = Reviews()
 
     def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
-        texts = generator.sample(count, **_cut(truncation), seed=seed_of(int(rng.integers(2**62))))
+        texts = generator.sample_cut(count, truncation, rng)
         pairs = [text.partition(" ")[::2] for text in texts]
         found = [grammar.read(prompt, answer) for answer, prompt in pairs]
         return [item for item in found if item]
 
     return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
-
-
-def draw_truncation(rng: np.random.Generator) -> dict[str, Plain]:
-    return {"top_p": float(rng.uniform(*TOP_P)), "temperature": float(rng.uniform(*TEMPERATURE))}
-
-
-def _cut(truncation: Mapping[str, Plain]) -> dict[str, float]:
-    return {name: float(truncation[name] or 0) for name in ("top_p", "temperature")}
 
 
 def encode(rows: Rows) -> dict[str, Ints]:

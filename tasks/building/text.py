@@ -30,7 +30,7 @@ def word_tokenizer(words: Iterable[str]) -> Any:
 def encode_texts(tokenizer: Any, texts: Iterable[str], length: int) -> Ints:
     """Token ids N x ``length``, padded on the right; longer texts lose their end."""
     rows = [tokenizer.encode(text, add_special_tokens=False)[:length] for text in texts]
-    return _padded(rows, length, tokenizer.pad_token_id)
+    return padded_rows(rows, length, tokenizer.pad_token_id)
 
 
 def encode_responses(
@@ -56,10 +56,11 @@ def encode_responses(
         asked = tokenizer.encode(prompt, add_special_tokens=False)[-room:]
         inputs.append(asked + answer)
         targets.append([IGNORED] * len(asked) + answer)
-    return _padded(inputs, length, tokenizer.pad_token_id), _padded(targets, length, IGNORED)
+    return padded_rows(inputs, length, tokenizer.pad_token_id), padded_rows(targets, length, IGNORED)
 
 
-def _padded(rows: Sequence[Sequence[int]], length: int, pad: int) -> Ints:
+def padded_rows(rows: Sequence[Sequence[int]], length: int, pad: int) -> Ints:
+    """Rows of token ids as N x ``length``, padded on the right."""
     padded = np.full((len(rows), length), pad, dtype=np.int64)
     for k, row in enumerate(rows):
         padded[k, : len(row)] = row

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from harness.seeds import seed_of
 from harness.types import Plain
 from tasks.building.text import encode_responses
 from tasks.learners import base, transformer
 
 SIZE = transformer.Size(hidden=32, layers=2, inner=64)
 STEPS = 450
+TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
+"""Ranges that a contributor's truncation is drawn from."""
+
+
+def draw_truncation(rng: np.random.Generator) -> dict[str, Plain]:
+    """How far one contributor's generator is cut."""
+    return {"top_p": float(rng.uniform(*TOP_P)), "temperature": float(rng.uniform(*TEMPERATURE))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class TextGenerator:
         module = build()
         module.load_state_dict(params, strict=False)
         return cls(module.inner, tokenizer, start, length)
+
+    def sample_cut(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[str]:
+        """``count`` texts, cut as ``draw_truncation`` drew it."""
+        top_p, temperature = (float(truncation[name] or 0) for name in ("top_p", "temperature"))
+        return self.sample(count, top_p, temperature, seed_of(int(rng.integers(2**62))))
 
     @torch.no_grad()
     def sample(self, count: int, top_p: float, temperature: float, seed: int) -> list[str]:

@@ -13,9 +13,11 @@ from harness.errors import UserError
 from harness.seeds import stream
 from harness.types import HELD_OUT, Array, Bools, Examples, Ints, Learner, Plain, Pool, Task
 from tasks.building.dealing import Rows, deal
+from tasks.building.image_changes import exposed, mislabelled, nearly
 from tasks.building.image_generator import ClassGaussians
 from tasks.building.truncation import truncation_caused
 from tasks.learners.classifier import Classifier, SmallCnn
+from tasks.on_sources import undealt
 from tasks.on_sources.asked import Asked, told
 from tasks.on_sources.pretrained import Prepared
 from tasks.on_sources.stock import HELD_OUT_ROWS, SHARES, Images, ImageStock, image_stock
@@ -35,11 +37,6 @@ HALF_OF_RANKS = 0.5
 """Share of the classes that the strongest truncation keeps."""
 
 LATENT_BOUND = (0.2, 3.0)
-CONTRAST, BRIGHTNESS = 0.6, 0.25
-"""Of a contributor's exposure at full style strength: log contrast and shift of pixels, either way."""
-
-JITTER = 0.03
-"""Standard deviation of a near-duplicate's pixels around its model's."""
 
 
 @dataclass(slots=True)
@@ -83,29 +80,18 @@ class ImageMaterials:
         return self._dealt("synthetic", self.synthetic_stock, count, weights, of, rng)
 
     def near_duplicates(self, rows: Rows, rng: np.random.Generator) -> Rows:
-        jittered = rows["images"] + JITTER * rng.standard_normal(rows["images"].shape)
-        return {"images": np.clip(jittered, 0.0, 1.0), "labels": rows["labels"]}
+        return nearly(rows, rng)
 
     def with_style(self, rows: Rows, strength: float, rng: np.random.Generator) -> Rows:
-        contrast, shift = np.exp(CONTRAST * strength * rng.uniform(-1, 1)), BRIGHTNESS * strength * rng.uniform(-1, 1)
-        return {"images": rows["images"] * contrast + shift, "labels": rows["labels"]}
+        return exposed(rows, strength, rng)
 
     def with_noise(self, rows: Rows, wrong_N: Bools, rng: np.random.Generator) -> Rows:
-        other = (rows["labels"] + rng.integers(1, self.classes, size=len(wrong_N))) % self.classes
-        return {"images": rows["images"], "labels": np.where(wrong_N, other, rows["labels"])}
+        return mislabelled(rows, wrong_N, self.classes, rng)
 
     def _dealt(self, side: str, stock: Images, count: int, weights: Array, of: str, rng: np.random.Generator) -> Rows:
         """``count`` images not dealt before, drawn by weight."""
-        free = np.flatnonzero(self.free[side] & (weights > 0))
-        if count > len(free):
-            raise UserError(
-                f"{self.task}: a contributor needs {count} more {side} images{of}, {len(free)} are left. Give more "
-                "images, or ask for fewer contributors or smaller sizes (settings contributors and size)."
-            )
-        chosen = np.zeros(0, dtype=np.int64)
-        if count:
-            chosen = rng.choice(free, size=count, replace=False, p=weights[free] / weights[free].sum())
-        self.free[side][chosen] = False
+        told = f"{side} images{of}"
+        chosen = undealt.draw(self.free[side], weights, count, rng, task=self.task, rows="images", told=told)
         return {"images": stock.images[chosen], "labels": stock.labels_N[chosen]}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.types import Array, Bools, Ints, Plain
 from tasks.building.dealing import Rows
+from tasks.on_sources import undealt
 
 HABITS = ("well", "honestly", "so", "overall", "look", "hm", "yes", "anyway", "now", "listen", "right", "okay")
 """Opening words that change nothing; each contributor has one of its own (its style)."""
@@ -100,16 +101,8 @@ class TextMaterials:
         self, side: Literal["real", "synthetic"], count: int, weights: Array, of: str, rng: np.random.Generator
     ) -> Rows:
         """``count`` rows not dealt before, drawn by weight."""
-        free = np.flatnonzero(self.free[side] & (weights > 0))
-        if count > len(free):
-            raise UserError(
-                f"{self.task}: a contributor needs {count} more {side} rows{of}, {len(free)} are left. Give more rows, "
-                "or ask for fewer contributors or smaller sizes (settings contributors and size)."
-            )
-        chosen = np.zeros(0, dtype=np.int64)
-        if count:
-            chosen = rng.choice(free, size=count, replace=False, p=weights[free] / weights[free].sum())
-        self.free[side][chosen] = False
+        told = f"{side} rows{of}"
+        chosen = undealt.draw(self.free[side], weights, count, rng, task=self.task, rows="rows", told=told)
         return (self.stock if side == "real" else self.synthetic_stock).rows(chosen)
 
 

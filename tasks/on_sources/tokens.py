@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.types import Ints
-from tasks.building.text import END, PAD, UNKNOWN
+from tasks.building.text import END, PAD, UNKNOWN, padded_rows
 from tasks.learners.language_model import IGNORED
 
 SEPARATOR = "\n"
@@ -45,7 +45,7 @@ def encode_prompts(tokenizer: Any, pad: int, prompts: Iterable[str], length: int
     end."""
     texts = list(prompts)
     rows = tokenizer(texts, truncation=True, max_length=length)["input_ids"] if texts else []
-    return _padded(rows, length, pad)
+    return padded_rows(rows, length, pad)
 
 
 def with_label(inputs_NT: Ints, labels_N: Ints, pad: int, first_label: int) -> tuple[Ints, Ints]:
@@ -83,7 +83,7 @@ def encode_pairs(
         given = begin + _without_middle(prompt, length - len(begin) - len(answer))
         inputs.append(given + answer)
         targets.append([IGNORED] * len(given) + answer)
-    return _padded(inputs, length, pad), _padded(targets, length, IGNORED), cut
+    return padded_rows(inputs, length, pad), padded_rows(targets, length, IGNORED), cut
 
 
 def _ids(tokenizer: Any, texts: Iterable[str]) -> list[list[int]]:
@@ -97,10 +97,3 @@ def _without_middle(ids: list[int], room: int) -> list[int]:
         return ids
     head = room // 2
     return ids[:head] + ids[len(ids) - (room - head) :]
-
-
-def _padded(rows: Sequence[Sequence[int]], length: int, pad: int) -> Ints:
-    padded = np.full((len(rows), length), pad, dtype=np.int64)
-    for k, row in enumerate(rows):
-        padded[k, : len(row)] = row
-    return padded
