@@ -126,14 +126,15 @@ class Engine:
         alike = 1 if self.device.startswith("cuda") else 2
         stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), self.stacking.jobs, alike)]
         chunks = [left for stack in stacks if (left := [job for job in stack if job not in self._known])]
-        broken: list[str] = []
+        broken: dict[Job, str] = {}
         for found, trouble in self._trained(chunks):
             self.ledger.record(self.context, [(*job, outcome) for job, outcome in found.items()])
             self._known.update(found)
-            broken += trouble
+            broken |= trouble
             advance(len(found))
         if broken:
-            raise Diverged(f"{broken[0]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
+            first = next(job for job in asked if job in broken)  # of those asked, whichever worker ended first
+            raise Diverged(f"{broken[first]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
         return [self._known[job] for job in jobs]
 
     def utilities(self, coalitions_KC: Bools, seed: int, advance: Advance = lambda done: None) -> list[Outcome]:
@@ -150,13 +151,13 @@ class Engine:
 
     # --- training in workers -----------------------------------------------------------------------
 
-    def _trained(self, chunks: list[list[Job]]) -> Iterator[tuple[dict[Job, Outcome], list[str]]]:
+    def _trained(self, chunks: list[list[Job]]) -> Iterator[tuple[dict[Job, Outcome], dict[Job, str]]]:
         """Train chunks on the workers; results come as they finish, in this thread."""
         if not chunks:
             return
         workers = min(self.stacking.workers, len(chunks))
         self._stop.clear()
-        waiting, running = iter(chunks), set[Future[tuple[dict[Job, Outcome], list[str]]]]()
+        waiting, running = iter(chunks), set[Future[tuple[dict[Job, Outcome], dict[Job, str]]]]()
         memory = PeakMemory(self.device)
         with _single_threaded(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
@@ -178,7 +179,7 @@ class Engine:
 
     def _train_chunk(
         self, chunk: list[Job], starts: list[Params], workers: int, memory: PeakMemory
-    ) -> tuple[dict[Job, Outcome], list[str]]:
+    ) -> tuple[dict[Job, Outcome], dict[Job, str]]:
         """One stack of jobs, from initialisation to outcomes; the bill is split evenly among them."""
         members_JC = np.array([[mark == "1" for mark in job.coalition] for job in chunk])
         trains_J = members_JC.any(axis=1)  # nobody's model is the initialisation
@@ -212,10 +213,10 @@ class Engine:
             peak_memory_mb=memory.so_far_mb(),
             retrainings=1,
         )
-        found, broken = {}, []
+        found, broken = dict[Job, Outcome](), dict[Job, str]()
         for j, job in enumerate(chunk):
             if broke_J[j] >= 0 or not np.isfinite(utility_J[j]):
-                broken.append(self._broken(job, int(broke_J[j])))
+                broken[job] = self._broken(job, int(broke_J[j]))
             else:
                 found[job] = Outcome(float(utility_J[j]), float(accuracy_J[j]), share)
         return found, broken
