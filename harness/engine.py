@@ -47,18 +47,28 @@ class Stacking:
     workers: int
 
 
-def stacking_for(learner: Learner, device: str) -> Stacking:
+STACKED_OUTPUTS = 3_000_000
+"""Logits of a step's batches, of all models in a stack: beyond some megabytes caches hold too little of them."""
+
+
+def stacking_for(learner: Learner, train: Examples, device: str) -> Stacking:
     """The rule, from measurements on two cores (README, "Speed"): stack small models, train large ones in turn.
 
     On a CPU one worker a core, each with one thread: faster than two threads in one stack, and the same numbers
     whatever the number of cores. On a GPU one worker, as many models as some GB of parameters and optimiser hold.
     """
-    parameters = sum(p.numel() for p in learner.initialise(0).values())
+    params = learner.initialise(0)
+    parameters = sum(p.numel() for p in params.values())
     if not learner.stacks:
         return Stacking(jobs=1, workers=1 if device.startswith("cuda") else cores())
     if device.startswith("cuda"):
         return Stacking(jobs=int(np.clip(250_000_000 // max(1, parameters), 1, 256)), workers=1)
-    return Stacking(jobs=48 if parameters <= 30_000 else 1, workers=cores())
+    if parameters > 50_000:
+        return Stacking(jobs=1, workers=cores())
+    with torch.no_grad():
+        logits, _ = learner.predict(params, training.on_device(train.take(np.arange(1)), "cpu"))
+    outputs = logits.numel() * (learner.recipe.micro_batch or learner.recipe.batch_size)
+    return Stacking(jobs=int(np.clip(STACKED_OUTPUTS // outputs, 1, 48)), workers=cores())
 
 
 def cores() -> int:
@@ -92,7 +102,7 @@ class Engine:
         self.contributors = int(train.owners_N.max()) + 1
         self._data = training.on_device(train, device)
         self._held_out = training.on_device(held_out, device)
-        self.stacking = stacking or stacking_for(learner, device)
+        self.stacking = stacking or stacking_for(learner, train, device)
         identity = self._identity(train, held_out)
         self.context = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         ledger.describe(self.context, identity)

@@ -56,9 +56,7 @@ class ModuleLearner(Learner):
         return {name: self._base.get(name, p).clone().to(device) for name, p in fresh.items()}
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs = batch[self._column]
-        pair = functional_call(self._skeleton(inputs.device), params, (inputs,))
-        return cast(tuple[torch.Tensor, torch.Tensor], pair)
+        return self._run(params, batch[self._column])
 
     def module(self, params: Params) -> nn.Module:
         module = self._build()
@@ -67,6 +65,11 @@ class ModuleLearner(Learner):
 
     def module_inputs(self, batch: Batch) -> torch.Tensor:
         return batch[self._column]
+
+    def _run(self, params: Params, inputs: torch.Tensor, *more: object) -> tuple[torch.Tensor, torch.Tensor]:
+        """The module with these parameters."""
+        pair = functional_call(self._skeleton(inputs.device), params, (inputs, *more))
+        return cast(tuple[torch.Tensor, torch.Tensor], pair)
 
     def _skeleton(self, device: torch.device) -> nn.Module:
         """This thread's module: ``functional_call`` swaps parameters inside it, so threads must not share one."""

@@ -80,6 +80,8 @@ def small(kind: Kind, vocabulary: int, length: int, labels: int = 2, size: Size 
 class Sequences(nn.Module):
     """Token ids N x T, padded on the right -> logits, and last hidden states N x T x F (or their mean N x F).
 
+    Given positions N x A as well, logits and hidden states are of those alone (see LanguageModel).
+
     Args:
         inner: a model of ``transformers``.
         pad: token id of padding.
@@ -93,15 +95,24 @@ class Sequences(nn.Module):
         self.inner = inner
         self._pad, self._pooled, self._prepared = pad, pooled, prepared_mask
 
-    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, ids: torch.Tensor, places: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         kept = ids != self._pad
         mask = _causal(kept, next(self.inner.parameters()).dtype) if self._prepared else kept.long()
+        if places is not None:
+            return self._at(places, ids, mask)
         found = self.inner(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         hidden = found.hidden_states[-1]
         if self._pooled:
             weights = kept[..., None].to(hidden.dtype)
             hidden = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
         return found.logits, hidden
+
+    def _at(self, places: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The small language model in its two halves: only hidden states that are asked for meet the vocabulary."""
+        inner = cast(Any, self.inner)
+        hidden = inner.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
+        return inner.lm_head(hidden), hidden
 
 
 class Images(nn.Module):

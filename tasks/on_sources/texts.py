@@ -24,13 +24,8 @@ VERSION = 1
 TOPICS, FEWEST_TOPICS = 16, 4
 """Topics that rows are sorted into, and the fewest that a truncated contributor's synthetic rows come from."""
 
-ENTRIES = 900
-"""Of the small model's tokenizer."""
-
-
-LARGER = transformer.Size(hidden=32, inner=64)
-"""Of the small language models: too many parameters to train side by side on a CPU, where the memory of many
-vocabulary-wide outputs would cost more than stacking saves."""
+ENTRIES = {"sentiment": 900, "instruction-following": 500, "reasoning": 500}
+"""Of a small model's tokenizer: a classifier has no outputs over them, so more of them cost it little."""
 
 
 class TextTask:
@@ -39,7 +34,7 @@ class TextTask:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.classifies = asked.name == "sentiment"
-        self.size = transformer.Size() if self.classifies else LARGER
+        self.size = transformer.Size() if self.classifies else transformer.SMALLEST
 
     def task(self) -> Task:
         asked = self.asked
@@ -68,7 +63,7 @@ class TextTask:
         if self.asked.model:
             return self.asked.model.tokenizer(self.asked.length)
         own = self.stock.splits["generator"]
-        return byte_pairs([*own.prompts, *([] if self.classifies else own.answers)], ENTRIES)
+        return byte_pairs([*own.prompts, *([] if self.classifies else own.answers)], ENTRIES[self.asked.name])
 
     @cached_property
     def pad(self) -> int:
@@ -107,7 +102,8 @@ class TextTask:
         if self.labels:
             labels = np.array([self.labels.index(answer) for answer in rows["answers"]], dtype=np.int64)
             return {"inputs": encode_prompts(self.tokenizer, self.pad, rows["prompts"], length), "targets": labels}, 0
-        inputs, targets, cut = encode_pairs(self.tokenizer, self.pad, rows["prompts"], rows["answers"], length)
+        prompts, answers = rows["prompts"], rows["answers"]
+        inputs, targets, cut = encode_pairs(self.tokenizer, self.pad, prompts, answers, length, self._answer)
         return {"inputs": inputs, "targets": targets}, cut
 
     # --- learning -------------------------------------------------------------------------------------
@@ -120,14 +116,18 @@ class TextTask:
         start, length, labels = self._base, self.asked.length, len(self.labels or ())
         settings: dict[str, Plain] = {"base": base.digest(start), "length": length}
         if not self.classifies:
-            return LanguageModel(
-                "small-llama", self._blank, self._vocabulary, self.asked.recipe, settings=settings, base=start
-            )
+            recipe, answer = self.asked.recipe, self._answer
+            return LanguageModel("small-llama", self._blank, self._vocabulary, recipe, answer, settings, base=start)
 
         def build() -> Any:
             return transformer.small("text classifier", self._vocabulary, length, labels, self.size)
 
         return Classifier("small-llama-classifier", build, labels, self.asked.recipe, settings=settings, base=start)
+
+    @property
+    def _answer(self) -> int | None:
+        """Most tokens of a response; a pretrained model has whatever the prompt leaves."""
+        return None if self.asked.model else self.asked.length // 2
 
     @property
     def _vocabulary(self) -> int:
@@ -182,7 +182,7 @@ class TextTask:
     def _about(self) -> Mapping[str, str]:
         asked = self.asked
         held_out = " and ".join(f"{rows} rows of {split}" for split, rows in HELD_OUT_ROWS.items())
-        form = f"a {self.size.layers}-layer Llama of width {self.size.hidden}, {ENTRIES} byte-pair tokens"
+        form = f"a {self.size.layers}-layer Llama of width {self.size.hidden}, {ENTRIES[asked.name]} byte-pair tokens"
         if asked.model:
             learner = f"{asked.model.source}" + (
                 f" with adapters of rank {asked.model.lora}" if asked.model.lora else ""
@@ -191,6 +191,7 @@ class TextTask:
             learner = f"{form}, with a new head, its body from a language model of the generator split"
         else:
             learner = f"{form}, fine-tuned from a base trained on the generator split"
+        most = f"{self._answer} of them at most" if self._answer else "and what the prompt leaves of them"
         shares = ", ".join(f"{share:.0%} {split}" for split, share in SHARES.items())
         return {
             "real": f"{told(asked.real)}; four splits by content hash: {shares}; at most {held_out}",
@@ -204,7 +205,7 @@ class TextTask:
             "noise": "another label" if self.classifies else "the answer of another row",
             "near-duplicates": "a word of the prompt dropped or said twice",
             "learner": f"{learner}; {asked.length} tokens"
-            + ("" if self.classifies else "; loss on the response only; a longer response loses its end"),
+            + ("" if self.classifies else f"; loss on the response only, {most}: a longer one loses its end"),
             "recipe": asked.recipe.about(),
             "utility": (
                 f"mean log-likelihood of the {'label' if self.classifies else 'response'} on the test split; "

@@ -63,13 +63,16 @@ def with_label(inputs_NT: Ints, labels_N: Ints, pad: int, first_label: int) -> t
 
 
 def encode_pairs(
-    tokenizer: Any, pad: int, prompts: Iterable[str], responses: Iterable[str], length: int
+    tokenizer: Any, pad: int, prompts: Iterable[str], responses: Iterable[str], length: int, most: int | None = None
 ) -> tuple[Ints, Ints, int]:
     """Inputs and targets N x ``length`` for a language model, and how many responses had to be cut.
 
     A row is prompt, separator, response, end; response and end are learnt. Prompt and response are owed half of the
     length each, and either may use what the other leaves. A prompt that is too long loses its middle (tasks are told at
     the beginning, questions asked at the end), a response its end.
+
+    Args:
+        most: tokens of a response with its end; None: whatever its prompt leaves.
     """
     begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     asked = _ids(tokenizer, [f"{prompt}{SEPARATOR}" for prompt in prompts])
@@ -77,6 +80,7 @@ def encode_pairs(
     inputs, targets, cut = [], [], 0
     for prompt, response in zip(asked, answered, strict=True):
         room = length - len(begin) - min(len(prompt), (length - len(begin)) // 2)
+        room = min(room, most or room)
         answer = [*response, tokenizer.eos_token_id]
         if len(answer) > room:
             answer, cut = answer[:room], cut + 1

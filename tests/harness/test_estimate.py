@@ -96,7 +96,7 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
 
 
 def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, device: Stacking(3, 2))
+    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, train, device: Stacking(3, 2))
     pace = measure(tiny_suite(pairs=4), many(11), "cpu")
     assert len(pace.rounds) == estimate.ROUNDS
     assert pace.retrainings == 4 * 6
