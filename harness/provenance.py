@@ -15,6 +15,10 @@ from typing import Any
 PACKAGES = ("dataworth", "torch", "numpy", "scipy", "scikit-learn", "pyDVL", "datasets", "transformers")
 
 
+OWN_FOLDERS = ("--data", "--out")
+"""Options whose folders are the user's own."""
+
+
 def provenance(device: str, threads: int) -> dict[str, Any]:
     """What a reader needs to run it again and compare."""
     return {
@@ -35,8 +39,10 @@ def _command(arguments: Sequence[str]) -> str:
     """The command as results may tell it: where a user keeps files is not for others to read."""
     told, hide = ["dataworth"], False
     for argument in arguments:
-        told.append("DIR" if hide else "--data=DIR" if argument.startswith("--data=") else argument)
-        hide = argument == "--data"
+        option, is_joined, _ = argument.partition("=")
+        own = option in OWN_FOLDERS
+        told.append("DIR" if hide else f"{option}=DIR" if own and is_joined else argument)
+        hide = own and not is_joined
     return " ".join(told)
 
 

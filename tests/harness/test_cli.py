@@ -20,6 +20,7 @@ from harness.cli import main
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
+from harness.provenance import provenance
 from harness.results import load
 from harness.types import Task
 from methods import METHODS
@@ -357,6 +358,22 @@ def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
     assert len(written) >= 5
     assert not [file for file in written if b"private place" in file.read_bytes()]
     assert f"dataworth run {given[0].format('DIR')}" in (out / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("run --data /a --out /b --pools 2", "run --data DIR --out DIR --pools 2"),
+        ("run --out=/b --data=/a", "run --out=DIR --data=DIR"),
+        ("run --suite embedded", "run --suite embedded"),
+        ("run --out", "run --out"),
+    ],
+)
+def test_folders_of_the_user_are_not_in_the_command_that_results_tell(
+    given: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["dataworth", *given.split()])
+    assert provenance("cpu", 1)["command"] == f"dataworth {told}"
 
 
 def test_settings_reach_the_tasks(

@@ -389,6 +389,14 @@ def test_long_prompts_lose_their_middle_and_long_responses_their_end() -> None:
     assert cut == 2
 
 
+def test_a_response_can_have_a_most() -> None:
+    inputs, targets, cut = encode_pairs(TOKENIZER, 0, ["w1 w2 w3 w4 w5 w6 w7", "w8"], ["w9", "w10 w11 w12"], 8, most=3)
+    assert inputs[0, :8].tolist() == [*ids("w1 w2 w3 w5 w6 w7 w9"), TOKENIZER.eos_token_id]
+    assert inputs[1].tolist() == [*ids("w8 w10 w11 w12"), 0, 0, 0, 0]
+    assert ((targets != IGNORED).sum(axis=1) <= 3).all()
+    assert cut == 1
+
+
 def test_a_label_stands_right_after_its_text() -> None:
     texts = encode_prompts(TOKENIZER, 0, ["w1 w2", "w3", "w4 w5 w6"], 3)
     inputs, targets = with_label(texts, np.array([1, 0, 1]), 0, 90)
