@@ -20,8 +20,8 @@ RIDGE = 0.1
 EXACT_UP_TO = 4_000
 """Training examples up to which the NTK itself is solved; beyond, a k x k system of projected gradients."""
 
-EXACT_WIDTH = 20_000
-"""Parameters up to which gradients are kept whole beside an exact NTK."""
+EXACT_ENTRIES = 80_000_000
+"""Examples x parameters up to which gradients are kept whole beside an exact NTK (640 MB in double precision)."""
 
 PROJECTED_WIDTH = 512
 
@@ -69,8 +69,9 @@ def _complexity(
     problem: Problem, params: Params, train: dict[str, torch.Tensor], residual_N: Floats
 ) -> KernelComplexity | ProjectedComplexity:
     exact = len(problem.train) <= EXACT_UP_TO
+    width = EXACT_ENTRIES // len(problem.train) if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.stream("projection").integers(2**62)))
-    gradients = output_gradients(problem.learner, params, train, EXACT_WIDTH if exact else PROJECTED_WIDTH, generator)
+    gradients = output_gradients(problem.learner, params, train, width, generator)
     residual = torch.from_numpy(residual_N).to(gradients.device)
     if exact:
         wide = gradients.double()
