@@ -79,12 +79,12 @@ DEFAULTS: Mapping[str, Defaults] = {
     "reasoning": Defaults(
         real={"files": ("gsm8k",), "hub": ("numina-math-cot",)},
         synthetic={"files": ("svamp-cot", "gsm8k-solutions"), "hub": ("numina-math-cot-synthetic",)},
-        axes=SMALLER,
+        axes=replace(SMALLER, near_duplicates=(0.0, 0.3)),
         recipe=Recipe(steps=14, batch_size=64, rate=3e-3, optimiser="adamw"),
         tuning=TUNING,
         length=48,
         tuning_length=384,
-        base_steps=100,
+        base_steps=250,
     ),
 }
 
