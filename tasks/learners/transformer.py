@@ -35,7 +35,7 @@ class Size:
 
 
 SMALLEST = Size(hidden=16, inner=32)
-"""Of the embedded tasks: a thousand retrainings a minute on two cores."""
+"""Of the embedded tasks, a thousand retrainings a minute on two cores; and of language models on files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Defaults:
         tuning: the recipe for a pretrained model.
         length, tuning_length: tokens of an example, for the one and the other (texts).
         base_steps: how long the small model's base is trained on the generator split (texts).
+        entries: of the small model's tokenizer (texts); a classifier has no outputs over them, so that more cost it
+            little.
     """
 
     real: Mapping[Data, tuple[str, ...]]
@@ -38,6 +40,7 @@ class Defaults:
     length: int = 0
     tuning_length: int = 0
     base_steps: int = 0
+    entries: int = 0
 
 
 TUNING = Recipe(steps=60, batch_size=16, rate=1e-4, optimiser="adamw", warmup=5, clip=1.0)
@@ -65,6 +68,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         length=32,
         tuning_length=128,
         base_steps=300,
+        entries=900,
     ),
     "instruction-following": Defaults(
         real={"files": ("dolly", "self-instruct-seeds"), "hub": ("natural-instructions",)},
@@ -75,6 +79,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         length=48,
         tuning_length=256,
         base_steps=100,
+        entries=500,
     ),
     "reasoning": Defaults(
         real={"files": ("gsm8k",), "hub": ("numina-math-cot",)},
@@ -85,6 +90,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         length=48,
         tuning_length=384,
         base_steps=250,
+        entries=500,
     ),
 }
 
@@ -102,6 +108,7 @@ class Asked:
     model: Model | None
     length: int
     base_steps: int
+    entries: int
 
 
 def resolve(name: str, settings: TaskSettings, data: Data, folder: Path | None) -> Asked:
@@ -129,6 +136,7 @@ def resolve(name: str, settings: TaskSettings, data: Data, folder: Path | None) 
         model=model,
         length=settings.length or (defaults.tuning_length if model else defaults.length),
         base_steps=defaults.base_steps,
+        entries=defaults.entries,
     )
 
 

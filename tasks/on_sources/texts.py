@@ -24,9 +24,6 @@ VERSION = 1
 TOPICS, FEWEST_TOPICS = 16, 4
 """Topics that rows are sorted into, and the fewest that a truncated contributor's synthetic rows come from."""
 
-ENTRIES = {"sentiment": 900, "instruction-following": 500, "reasoning": 500}
-"""Of a small model's tokenizer: a classifier has no outputs over them, so more of them cost it little."""
-
 
 class TextTask:
     """Deals pools of texts and makes their learner; rows are read when the first is dealt."""
@@ -63,7 +60,7 @@ class TextTask:
         if self.asked.model:
             return self.asked.model.tokenizer(self.asked.length)
         own = self.stock.splits["generator"]
-        return byte_pairs([*own.prompts, *([] if self.classifies else own.answers)], ENTRIES[self.asked.name])
+        return byte_pairs([*own.prompts, *([] if self.classifies else own.answers)], self.asked.entries)
 
     @cached_property
     def pad(self) -> int:
@@ -182,7 +179,7 @@ class TextTask:
     def _about(self) -> Mapping[str, str]:
         asked = self.asked
         held_out = " and ".join(f"{rows} rows of {split}" for split, rows in HELD_OUT_ROWS.items())
-        form = f"a {self.size.layers}-layer Llama of width {self.size.hidden}, {ENTRIES[asked.name]} byte-pair tokens"
+        form = f"a {self.size.layers}-layer Llama of width {self.size.hidden}, {asked.entries} byte-pair tokens"
         if asked.model:
             learner = f"{asked.model.source}" + (
                 f" with adapters of rank {asked.model.lora}" if asked.model.lora else ""
@@ -191,7 +188,7 @@ class TextTask:
             learner = f"{form}, with a new head, its body from a language model of the generator split"
         else:
             learner = f"{form}, fine-tuned from a base trained on the generator split"
-        most = f"{self._answer} of them at most" if self._answer else "and what the prompt leaves of them"
+        most = f", {self._answer} tokens of it at most" if self._answer else ""
         shares = ", ".join(f"{share:.0%} {split}" for split, share in SHARES.items())
         return {
             "real": f"{told(asked.real)}; four splits by content hash: {shares}; at most {held_out}",
@@ -205,7 +202,7 @@ class TextTask:
             "noise": "another label" if self.classifies else "the answer of another row",
             "near-duplicates": "a word of the prompt dropped or said twice",
             "learner": f"{learner}; {asked.length} tokens"
-            + ("" if self.classifies else f"; loss on the response only, {most}: a longer one loses its end"),
+            + ("" if self.classifies else f"; loss on the response only{most}; a longer response loses its end"),
             "recipe": asked.recipe.about(),
             "utility": (
                 f"mean log-likelihood of the {'label' if self.classifies else 'response'} on the test split; "
