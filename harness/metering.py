@@ -185,9 +185,14 @@ class MeteredLearner(Learner):
         return self._inner.initialise(seed, device)
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, features = self._inner.predict(params, batch)
         if any(_differentiated(p) for p in params.values()):
-            self._meter.count_pass(_rows(batch["targets"], next(iter(params.values()))) / self._examples)
-        return self._inner.predict(params, batch)
+            share = _rows(batch["targets"], next(iter(params.values()))) / self._examples
+            self._meter.count_pass(share)
+            if logits.requires_grad and not torch._C._functorch.is_functorch_wrapped_tensor(logits):
+                # A graph of plain autograd may be walked again and again.
+                logits.register_hook(_Again(lambda: self._meter.count_pass(share)))  # type: ignore[no-untyped-call]
+        return logits, features
 
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self._inner.losses_of(logits, batch)
@@ -210,6 +215,37 @@ class MeteredLearner(Learner):
 
     def module_inputs(self, batch: Batch) -> torch.Tensor:
         return self._inner.module_inputs(batch)
+
+
+class _Again:
+    """Hook on a graph's end that counts each walk back from it: all but the first, which is counted when it is made,
+    and those through the gradients that a walk itself made a graph of.
+    """
+
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count, self._walked = count, False
+
+    def __call__(self, gradient: torch.Tensor) -> torch.Tensor | None:
+        if self._walked:
+            self._count()
+        self._walked = True
+        if not (gradient.requires_grad and torch.is_grad_enabled()):
+            return None
+        return cast(torch.Tensor, _Counted.apply(gradient, self._count))  # type: ignore[no-untyped-call]
+
+
+class _Counted(torch.autograd.Function):
+    """The same gradient; whoever differentiates through it is counted."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, count: Callable[[], None]) -> torch.Tensor:
+        ctx.count = count
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *further: torch.Tensor) -> tuple[torch.Tensor, None]:
+        ctx.count()
+        return further[0], None
 
 
 def _rows(rows: torch.Tensor, *others: torch.Tensor) -> int:

@@ -23,10 +23,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from harness.types import Additive, Floats, Learner, Problem
+from methods.gradients.curvature import GaussNewton
 from methods.gradients.directional import tensors
 from methods.gradients.per_example import BLOCK_ENTRIES
 from methods.gradients.vectors import size
-from methods.influence import mean_eigenvalue
 
 EKFAC_BATCH = 512
 """Examples a batch; values do not depend on it."""
@@ -113,7 +113,7 @@ def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
     learner, params = problem.learner, problem.fit(0).params
     train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
     generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
-    strength = damping * mean_eigenvalue(learner, params, train, generator)
+    strength = damping * GaussNewton(learner, params, train).mean_eigenvalue(generator)
     inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

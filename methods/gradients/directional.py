@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch.func import grad, jvp, vjp
+from torch.func import grad, jvp
 
 from harness.types import Batch, Examples, Learner, Params
 from methods.gradients.vectors import plus, times, zeros
@@ -22,7 +22,7 @@ def tensors(examples: Examples, device: str) -> dict[str, torch.Tensor]:
 
 def blocks(batch: Batch, learner: Learner) -> Iterator[dict[str, torch.Tensor]]:
     """The batch in blocks of rows that bound the memory of one pass."""
-    rows = 16 * learner.recipe.batch_size
+    rows = learner.recipe.micro_batch or 16 * learner.recipe.batch_size
     for start in range(0, len(batch["targets"]), rows):
         yield {name: column[start : start + rows] for name, column in batch.items()}
 
@@ -42,23 +42,3 @@ def directional_losses(learner: Learner, params: Params, batch: Batch, direction
         for block in blocks(batch, learner)
     ]
     return torch.cat(found).detach()
-
-
-def gauss_newton_product(learner: Learner, params: Params, batch: Batch, vector: Params) -> Params:
-    """G v with G the mean over examples of J' H J: J the Jacobian of the logits, H the loss's Hessian in them.
-
-    Schraudolph 2002, Neural Computation 14(7), sec. 4. One forward-mode and one reverse-mode pass.
-    """
-    total = zeros(params)
-    for block in blocks(batch, learner):
-
-        def logits_of(p: Params, block: Batch = block) -> torch.Tensor:
-            return learner.predict(p, block)[0]
-
-        def total_loss(logits: torch.Tensor, block: Batch = block) -> torch.Tensor:
-            return learner.losses_of(logits, block).sum()
-
-        logits, moved, *_ = jvp(logits_of, (params,), (vector,))
-        curved = jvp(grad(total_loss), (logits,), (moved,))[1]
-        total = plus(total, vjp(logits_of, params)[1](curved)[0])
-    return times(total, 1 / len(batch["targets"]))

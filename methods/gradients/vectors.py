@@ -1,11 +1,6 @@
-"""Parameters as vectors: the few operations that methods need on dictionaries of tensors.
-
-Those of the second part work on R vectors side by side, along a leading axis.
-"""
+"""Parameters as vectors: the few operations that methods need on dictionaries of tensors."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 
@@ -40,21 +35,3 @@ def signs(a: Params, generator: torch.Generator) -> Params:
 def size(a: Params) -> int:
     """Number of parameters."""
     return sum(tensor.numel() for tensor in a.values())
-
-
-def side_by_side(vectors: Sequence[Params]) -> Params:
-    return {name: torch.stack([vector[name] for vector in vectors]) for name in vectors[0]}
-
-
-def one_of(vectors: Params, r: int) -> Params:
-    return {name: tensor[r] for name, tensor in vectors.items()}
-
-
-def dots(a: Params, b: Params) -> torch.Tensor:
-    """Inner products of each pair, R."""
-    return torch.stack([(a[name] * b[name]).flatten(1).sum(1) for name in a]).sum(0)
-
-
-def plus_each(a: Params, b: Params, scale_R: torch.Tensor) -> Params:
-    """a + scale b, each pair with a scale of its own."""
-    return {name: a[name] + scale_R.reshape(-1, *[1] * (b[name].ndim - 1)) * b[name] for name in a}

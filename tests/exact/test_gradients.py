@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from torch.nn import functional as F
 from harness.training import on_device
 from harness.types import Learner, Params
 from methods.gradients import per_example
-from methods.gradients.directional import blocks, directional_losses, gauss_newton_product, mean_gradient
+from methods.gradients.curvature import GaussNewton, conjugate_gradients
+from methods.gradients.directional import blocks, directional_losses, mean_gradient
 from methods.gradients.per_example import output_gradients
-from methods.gradients.vectors import dot, one_of, plus, side_by_side, signs, size, times, zeros
-from methods.influence import mean_eigenvalue, solve
+from methods.gradients.vectors import dot, plus, signs, size, times, zeros
 from methods.tracin import TracIn
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -109,7 +110,7 @@ def test_work_in_blocks_is_work_at_once() -> None:
     assert [len(block["targets"]) for block in blocks(DATA, whole)] == [27]
     for make in (
         lambda learner: mean_gradient(learner, params, DATA),
-        lambda learner: gauss_newton_product(learner, params, DATA, vector),
+        lambda learner: GaussNewton(learner, params, DATA) @ vector,
         lambda learner: {"": directional_losses(learner, params, DATA, vector)},
         lambda learner: {"": output_gradients(learner, params, DATA, None, torch.Generator())},
     ):
@@ -126,9 +127,9 @@ def test_gauss_newton_products_equal_the_dense_matrix(make: Callable[[], Learner
     dense = dense_gauss_newton(learner, params, DATA)
     for seed in range(3):
         vector = randomly(params, seed)
-        found = flat(gauss_newton_product(learner, double(params), double(DATA), double(vector)))
+        found = flat(GaussNewton(learner, double(params), double(DATA)) @ double(vector))
         torch.testing.assert_close(found, dense @ flat(vector).double(), rtol=1e-9, atol=1e-12)
-        single = flat(gauss_newton_product(learner, params, DATA, vector)).double()
+        single = flat(GaussNewton(learner, params, DATA) @ vector).double()
         assert (single - found).norm() < 1e-5 * found.norm()
 
 
@@ -137,7 +138,7 @@ def test_mean_eigenvalue_is_unbiased_for_the_dense_trace() -> None:
     learner, probes = tiny_mlp(), 200
     params = learner.initialise(3)
     dense = dense_gauss_newton(learner, params, DATA)
-    found = mean_eigenvalue(learner, params, DATA, torch.Generator().manual_seed(0), probes)
+    found = GaussNewton(learner, params, DATA).mean_eigenvalue(torch.Generator().manual_seed(0), probes)
     variance = 2 * (dense.square().sum() - dense.diagonal().square().sum()) / probes
     error = found * size(params) - float(dense.trace())
     assert abs(error) < 4 * float(variance.sqrt())
@@ -145,25 +146,17 @@ def test_mean_eigenvalue_is_unbiased_for_the_dense_trace() -> None:
 
 
 @LEARNERS
-@pytest.mark.parametrize("stacks", [True, False])
-def test_conjugate_gradients_solve_the_dense_system_of_each_model(
-    make: Callable[[], Learner], stacks: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Three at once stop at steps of their own: one is damped more, and one has nothing to solve."""
+@pytest.mark.parametrize("damping", [0.05, 0.5])
+def test_conjugate_gradients_solve_the_dense_system(make: Callable[[], Learner], damping: float) -> None:
     learner = make()
-    monkeypatch.setattr(learner, "stacks", stacks)
-    models = [learner.initialise(seed) for seed in (4, 5, 6)]
-    targets = [randomly(models[0]), randomly(models[1]), zeros(models[2])]
-    dampings = torch.tensor([0.05, 0.5, 0.05])
-    groups = [[0, 1, 2]] if stacks else [[0], [1], [2]]
-    for group in groups:
-        many, asked = (side_by_side([side[k] for k in group]) for side in (models, targets))
-        found = solve(learner, many, DATA, asked, dampings[group], tolerance=1e-6, iterations=200)
-        for r, k in enumerate(group):
-            dense = dense_gauss_newton(learner, models[k], DATA)
-            damped = dense + dampings[k] * torch.eye(len(dense)).double()
-            expected = torch.linalg.solve(damped, flat(targets[k]).double())
-            torch.testing.assert_close(flat(one_of(found, r)).double(), expected, rtol=1e-3, atol=1e-4)
+    params = learner.initialise(4)
+    target, dense = randomly(params), dense_gauss_newton(learner, params, DATA)
+    expected = torch.linalg.solve(dense + damping * torch.eye(len(dense)).double(), flat(target).double())
+    solving = conjugate_gradients(GaussNewton(learner, params, DATA), damping, target)
+    errors = [float((flat(found).double() - expected).norm() / expected.norm()) for found in islice(solving, 30)]
+    assert errors[-1] < 1e-5
+    assert errors[0] > 0.05
+    assert not list(conjugate_gradients(GaussNewton(learner, params, DATA), damping, zeros(params)))
 
 
 # --- a gradient per example -------------------------------------------------------------------------

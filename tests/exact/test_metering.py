@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,9 @@ from torch.func import grad, jacrev, jvp, vmap
 from harness.metering import Meter, MeteredLearner, MeteredShared, SharedWork, Watching, watching_cost
 from harness.training import on_device
 from harness.types import Additive, Cost, Floats, Learner, Problem, Retraining
-from methods.gradients.directional import directional_losses, gauss_newton_product, mean_gradient
+from methods.gradients.curvature import GaussNewton, conjugate_gradients
+from methods.gradients.directional import directional_losses, mean_gradient
 from methods.gradients.per_example import output_gradients
-from methods.gradients.vectors import side_by_side
-from methods.influence import solve
 from tests.tiny import desk_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
@@ -60,17 +61,45 @@ def test_a_vectorised_jacobian_counts_its_rows_once() -> None:
     assert passes(lambda learner, p: jacrev(lambda q: learner.losses(q, DATA))(p)) == pytest.approx(1)
 
 
-def test_a_gauss_newton_product_is_one_forward_mode_and_one_reverse_mode_pass() -> None:
-    assert passes(lambda learner, p: gauss_newton_product(learner, p, DATA, p)) == pytest.approx(2)
+@pytest.mark.parametrize("inner", [tiny_mlp(), tiny_cnn()])
+def test_a_gauss_newton_product_is_two_passes_and_a_third_where_its_graphs_are_made_anew(inner: Learner) -> None:
+    def work(products: int) -> Callable[[Learner, dict[str, torch.Tensor]], None]:
+        def products_of(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+            curvature = GaussNewton(learner, params, DATA)
+            for _ in range(products):
+                curvature @ params
+
+        return products_of
+
+    assert passes(work(0), inner) == pytest.approx(1)  # the graph of J'u
+    assert passes(work(3), inner) == pytest.approx(7)
+    cut = tiny_mlp(tiny_recipe(micro_batch=5))
+    assert passes(work(3), cut) == pytest.approx(9)
 
 
-@pytest.mark.parametrize("models", [1, 3])
-def test_conjugate_gradients_count_two_passes_a_step_and_model(models: int) -> None:
+def test_conjugate_gradients_count_two_passes_a_step() -> None:
     def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
-        many = side_by_side([params] * models)
-        solve(learner, many, DATA, many, torch.full((models,), 0.01), tolerance=0.0, iterations=7)
+        assert len(list(islice(conjugate_gradients(GaussNewton(learner, params, DATA), 0.01, params), 7))) == 7
 
-    assert passes(work) == pytest.approx(14 * models)
+    assert passes(work) == pytest.approx(15)
+
+
+def test_walking_a_graph_again_counts_again() -> None:
+    def twice(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+        loss = learner.losses(leaves, DATA).sum()
+        loss.backward(retain_graph=True)
+        loss.backward()
+
+    def hessian_product(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        leaves = [p.clone().requires_grad_() for p in params.values()]
+        loss = learner.losses(dict(zip(params, leaves, strict=True)), DATA).sum()
+        slope = torch.autograd.grad(loss, leaves, create_graph=True)
+        torch.autograd.grad(slope, leaves, list(params.values()))
+
+    assert passes(twice) == pytest.approx(2)
+    # Back once, then back through that walk and through the model again.
+    assert passes(hessian_product) == pytest.approx(3)
 
 
 def test_plain_autograd_counts_and_prediction_does_not() -> None:
