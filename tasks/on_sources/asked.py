@@ -89,7 +89,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         tuning=TUNING,
         length=48,
         tuning_length=384,
-        base_steps=250,
+        base_steps=500,
         entries=500,
     ),
 }
