@@ -41,10 +41,20 @@ class Diverged(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Stacking:
-    """At most how many models train side by side on one worker, and how many workers there are."""
+    """How many models train side by side on one worker, and how many workers there are.
+
+    Args:
+        jobs: most of them; 1: in turn.
+        outputs: logits of one row; where they are many, fewer models go into a stack.
+    """
 
     jobs: int
     workers: int
+    outputs: int = 1
+
+    def at_most(self, rows: int) -> int:
+        """Models of a stack whose steps take so many rows each."""
+        return int(np.clip(STACKED_OUTPUTS // (self.outputs * rows), 1, self.jobs))
 
 
 STACKED_OUTPUTS = 3_000_000
@@ -67,8 +77,7 @@ def stacking_for(learner: Learner, train: Examples, device: str) -> Stacking:
         return Stacking(jobs=1, workers=cores())
     with torch.no_grad():
         logits, _ = learner.predict(params, training.on_device(train.take(np.arange(1)), "cpu"))
-    outputs = logits.numel() * (learner.recipe.micro_batch or learner.recipe.batch_size)
-    return Stacking(jobs=int(np.clip(STACKED_OUTPUTS // outputs, 1, 48)), workers=cores())
+    return Stacking(jobs=48, workers=cores(), outputs=logits.numel())
 
 
 def cores() -> int:
@@ -134,7 +143,8 @@ class Engine:
         """
         asked = list(dict.fromkeys(jobs))  # stacks are of what is asked, so that a run which goes on has the same ones
         alike = 1 if self.device.startswith("cuda") else 2
-        stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), self.stacking.jobs, alike)]
+        most = self.stacking.at_most(self._rows(asked))
+        stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), most, alike)]
         chunks = [left for stack in stacks if (left := [job for job in stack if job not in self._known])]
         broken: dict[Job, str] = {}
         for found, trouble in self._trained(chunks):
@@ -146,6 +156,12 @@ class Engine:
             first = next(job for job in asked if job in broken)  # of those asked, whichever worker ended first
             raise Diverged(f"{broken[first]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
         return [self._known[job] for job in jobs]
+
+    def _rows(self, jobs: Sequence[Job]) -> int:
+        """Rows of a pass of the largest of these coalitions."""
+        recipe, sizes_C = self.learner.recipe, np.bincount(self.owners_N, minlength=self.contributors)
+        largest = max((int(sizes_C[[mark == "1" for mark in job.coalition]].sum()) for job in jobs), default=0)
+        return min(recipe.micro_batch or recipe.batch_size, max(1, largest))
 
     def utilities(self, coalitions_KC: Bools, seed: int, advance: Advance = lambda done: None) -> list[Outcome]:
         """Outcomes of several coalitions from one initialisation."""
@@ -213,7 +229,12 @@ class Engine:
                     params[name][torch.from_numpy(chosen).to(stack.device)] = stack
                 broke_J[chosen] = trained.broke_J
             utility_J, accuracy_J = training.evaluate(
-                self.learner, params, self._held_out, stacked=stacked, flops=flops
+                self.learner,
+                params,
+                self._held_out,
+                stacked=stacked,
+                flops=flops,
+                outputs=self.stacking.outputs,
             )
         share = Cost(
             seconds=clock.seconds / workers / len(chunk),

@@ -30,6 +30,9 @@ PLAN_BLOCK = 4_000_000
 EVALUATION_BLOCK = 32_768
 """Rows x models that a stack evaluates at a time; models trained in turn take a few batches of rows."""
 
+EVALUATED_OUTPUTS = 4_000_000
+"""Logits of all its models that a stack evaluates at a time: beyond some megabytes caches hold too little of them."""
+
 
 class Stopped(Exception):
     """The run was told to stop between two steps."""
@@ -278,13 +281,17 @@ def traced(
 
 @torch.no_grad()
 def evaluate(
-    learner: Learner, params: Params, held_out: Batch, *, stacked: bool, flops: FlopCounter
+    learner: Learner, params: Params, held_out: Batch, *, stacked: bool, flops: FlopCounter, outputs: int = 1
 ) -> tuple[Floats, Floats]:
-    """Mean log-likelihood and accuracy of J stacked models on held-out rows, J each."""
+    """Mean log-likelihood and accuracy of J stacked models on held-out rows, J each.
+
+    Args:
+        outputs: logits of one row; where they are many, a stack takes fewer rows at a time.
+    """
     jobs, rows = len(next(iter(params.values()))), len(held_out["targets"])
     recipe = learner.recipe
     in_turn = 4 * (recipe.micro_batch or recipe.batch_size)
-    width = max(1, EVALUATION_BLOCK // jobs) if stacked else in_turn
+    width = max(1, min(EVALUATION_BLOCK, EVALUATED_OUTPUTS // outputs) // jobs) if stacked else in_turn
     if recipe.micro_batch:  # what has no room for a batch of gradients has none for a whole split either
         width = min(width, in_turn)
     losses_J, correct_J = np.zeros(jobs), np.zeros(jobs)

@@ -53,7 +53,7 @@ def summary(rows: Sequence[Row]) -> str:
     lines = []
     for method in by_score(rows):
         own = [found[method, question] for question in questions if (method, question) in found]
-        cells = [_ceiling(row) if method == TRUTH else _bold(_short(row), row.rank == 1) for row in own]
+        cells = [_ceiling(row) if method == TRUTH else _marked(row, _short(row)) for row in own]
         lines.append([method, *cells, *_mean_bill(own)])
     return _table(lines, ["method", *questions, "seconds", "GPU-hours, projected", "retrainings"])
 
@@ -80,11 +80,8 @@ def _question(suite: Suite, question: str, rows: Sequence[Row]) -> list[str]:
     )
     return [
         f"## {question.capitalize()}\n\n{ASKED[question]}",
-        (
-            "Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. Bold: rank 1, shared by methods that "
-            "cannot be told apart."
-        ),
-        _by_task(rows, lambda row: _bold(numbers.agreement(row), row.rank == 1), truth=_ceiling),
+        (f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {numbers.MARKS}"),
+        _by_task(rows, lambda row: _marked(row, numbers.agreement(row)), truth=_ceiling),
         f"GPU-hours of one valuation, {label}; the truth's own row is what its retrainings took.",
         _by_task(rows, lambda row: numbers.hours(numbers.gpu_hours(row))),
         "Wall seconds, retrainings and gradient passes of one valuation.",
@@ -199,8 +196,8 @@ def _origin(provenance: Any) -> str:
     )
 
 
-def _bold(text: str, yes: bool) -> str:
-    return f"**{text}**" if yes else text
+def _marked(row: Row, text: str) -> str:
+    return (f"**{text}**" if numbers.established(row) else text) + numbers.behind(row)
 
 
 def _table(lines: Sequence[Sequence[object]], headers: Sequence[str]) -> str:

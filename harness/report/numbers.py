@@ -23,6 +23,19 @@ def agreement(row: Row) -> str:
     return f"{correlation(row.spearman)}{interval} / {correlation(row.ceiling)}"
 
 
+MARKS = "Bold: the interval lies above zero. †: worse than the best of its column (paired bootstrap, Holm)."
+
+
+def established(row: Row) -> bool:
+    """Whether the method agrees with the truth beyond doubt: its interval lies above zero."""
+    return row.low > 0
+
+
+def behind(row: Row) -> str:
+    """The mark of a method that is told apart from the best one."""
+    return " †" if row.rank is not None and row.rank > 1 else ""
+
+
 def hours(value: float) -> str:
     """Hours to two digits; undefined is a dash."""
     if math.isnan(value):

@@ -119,7 +119,8 @@ def _score(row: Row | None) -> Text:
     if row.status != "ok" or math.isnan(row.spearman):
         return Text(row.status if row.status != "ok" else "constant", style="red" if row.status == "failed" else "dim")
     interval = f" [{numbers.correlation(row.low)}, {numbers.correlation(row.high)}]" if math.isfinite(row.low) else ""
-    return Text.assemble((f"{row.spearman:5.2f}", "bold" if row.rank == 1 else ""), interval)
+    score = f"{row.spearman:5.2f}", "bold" if numbers.established(row) else ""
+    return Text.assemble(score, interval, numbers.behind(row))
 
 
 def _ceiling(row: Row | None) -> str:
@@ -145,5 +146,5 @@ def _pools(rows: Sequence[Row]) -> str:
     truth = next((row for row in rows if row.method == TRUTH), rows[0])
     return (
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task; "
-        "bold: rank 1, shared where methods cannot be told apart."
+        f"{numbers.MARKS[0].lower()}{numbers.MARKS[1:]}"
     )

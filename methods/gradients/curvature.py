@@ -12,7 +12,6 @@ from harness.types import Batch, Learner, Params
 from methods.gradients.directional import blocks
 from methods.gradients.vectors import dot, plus, signs, size, times, zeros
 
-
 KEPT_BLOCKS = 4
 """Most blocks of rows whose graphs a small model keeps between products; a large one keeps one at most."""
 

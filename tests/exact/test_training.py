@@ -352,15 +352,15 @@ def test_a_batch_does_not_depend_on_its_company() -> None:
 
 @LEARNERS
 @pytest.mark.parametrize("stacked", [True, False])
-@pytest.mark.parametrize("block", [10, 32_768])
+@pytest.mark.parametrize(("block", "outputs"), [(10, 1), (32_768, 1), (32_768, 200_000)])
 def test_evaluation_is_cross_entropy_and_accuracy(
-    make: Callable[..., Learner], stacked: bool, block: int, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Learner], stacked: bool, block: int, outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "EVALUATION_BLOCK", block)
     learner, split = make(), training.on_device(held_out(70, 5), "cpu")
     starts = [learner.initialise(seed) for seed in range(3)]
     stack = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
-    utility, accuracy = training.evaluate(learner, stack, split, stacked=stacked, flops=FlopCounter())
+    utility, accuracy = training.evaluate(learner, stack, split, stacked=stacked, flops=FlopCounter(), outputs=outputs)
     for j, start in enumerate(starts):
         logits = learner.module(start)(split["inputs"]).detach()
         assert utility[j] == pytest.approx(-float(F.cross_entropy(logits, split["targets"])), abs=1e-6)

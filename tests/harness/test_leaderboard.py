@@ -290,7 +290,9 @@ def test_each_question_has_agreement_beside_its_ceiling_and_the_hours() -> None:
     standalone = text[text.index("## Standalone") : text.index("## Shapley")]
     agreement = table_after(standalone, "## Standalone")
     assert agreement["method"] == [TASK]
-    assert agreement["partly"] == [f"{row.spearman:.2f} [{row.low:.2f}, {row.high:.2f}] / 0.90"]
+    assert agreement["partly"] == [f"**{row.spearman:.2f} [{row.low:.2f}, {row.high:.2f}] / 0.90** †"]
+    assert agreement["wrong"][0].startswith("-1.00 [")
+    assert agreement["wrong"][0].endswith("/ 0.90 †")
     assert agreement["right"] == ["**1.00 [1.00, 1.00] / 0.90**"]
     assert agreement["constant"] == ["constant"]
     assert agreement[TRUTH] == ["ceiling 0.90"]

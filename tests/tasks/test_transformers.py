@@ -176,8 +176,11 @@ def test_the_more_outputs_models_have_the_fewer_train_side_by_side(
     recipe = replace(RECIPE, batch_size=40)
     learner = LanguageModel("lm", build, vocabulary, recipe, answer)
     pool = pool_of(learner)
-    assert stacking_for(learner, pool.train, "cpu").jobs == jobs
+    stacking = stacking_for(learner, pool.train, "cpu")
+    assert stacking.at_most(recipe.batch_size) == jobs
+    assert stacking.at_most(1) == 48
     if jobs < 48:
+        assert jobs < stacking.at_most(recipe.batch_size // 2) <= 2 * jobs + 1
         outputs = jobs * recipe.batch_size * (answer or LENGTH - 2) * vocabulary
         assert STACKED_OUTPUTS / 2 < outputs <= STACKED_OUTPUTS
 
