@@ -143,11 +143,11 @@ class Engine:
         """
         asked = list(dict.fromkeys(jobs))  # stacks are of what is asked, so that a run which goes on has the same ones
         alike = 1 if self.device.startswith("cuda") else 2
-        most = self.stacking.at_most(self._rows(asked))
+        most = self.side_by_side(asked)
         stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), most, alike)]
         chunks = [left for stack in stacks if (left := [job for job in stack if job not in self._known])]
         broken: dict[Job, str] = {}
-        for found, trouble in self._trained(chunks):
+        for found, trouble in self._trained(chunks, stacked=most > 1):
             self.ledger.record(self.context, [(*job, outcome) for job, outcome in found.items()])
             self._known.update(found)
             broken |= trouble
@@ -157,11 +157,11 @@ class Engine:
             raise Diverged(f"{broken[first]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
         return [self._known[job] for job in jobs]
 
-    def _rows(self, jobs: Sequence[Job]) -> int:
-        """Rows of a pass of the largest of these coalitions."""
+    def side_by_side(self, jobs: Sequence[Job]) -> int:
+        """How many of these train at once on one worker, by the rows that a pass of the largest coalition has."""
         recipe, sizes_C = self.learner.recipe, np.bincount(self.owners_N, minlength=self.contributors)
         largest = max((int(sizes_C[[mark == "1" for mark in job.coalition]].sum()) for job in jobs), default=0)
-        return min(recipe.micro_batch or recipe.batch_size, max(1, largest))
+        return self.stacking.at_most(min(recipe.micro_batch or recipe.batch_size, max(1, largest)))
 
     def utilities(self, coalitions_KC: Bools, seed: int, advance: Advance = lambda done: None) -> list[Outcome]:
         """Outcomes of several coalitions from one initialisation."""
@@ -177,7 +177,9 @@ class Engine:
 
     # --- training in workers -----------------------------------------------------------------------
 
-    def _trained(self, chunks: list[list[Job]]) -> Iterator[tuple[dict[Job, Outcome], dict[Job, str]]]:
+    def _trained(
+        self, chunks: list[list[Job]], *, stacked: bool
+    ) -> Iterator[tuple[dict[Job, Outcome], dict[Job, str]]]:
         """Train chunks on the workers; results come as they finish, in this thread."""
         if not chunks:
             return
@@ -190,7 +192,7 @@ class Engine:
                 while True:
                     for chunk in waiting:
                         starts = [self._initialised(job.seed) for job in chunk]
-                        running.add(pool.submit(self._train_chunk, chunk, starts, workers, memory))
+                        running.add(pool.submit(self._train_chunk, chunk, starts, workers, memory, stacked))
                         if len(running) > workers:
                             break
                     if not running:
@@ -204,12 +206,12 @@ class Engine:
                 raise
 
     def _train_chunk(
-        self, chunk: list[Job], starts: list[Params], workers: int, memory: PeakMemory
+        self, chunk: list[Job], starts: list[Params], workers: int, memory: PeakMemory, stacked: bool
     ) -> tuple[dict[Job, Outcome], dict[Job, str]]:
         """One stack of jobs, from initialisation to outcomes; the bill is split evenly among them."""
         members_JC = np.array([[mark == "1" for mark in job.coalition] for job in chunk])
         trains_J = members_JC.any(axis=1)  # nobody's model is the initialisation
-        stacked, flops = self.stacking.jobs > 1, FlopCounter()
+        flops = FlopCounter()
         with Clock(self.device) as clock:
             params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
             broke_J = np.full(len(chunk), -1)

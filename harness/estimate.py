@@ -105,7 +105,8 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
             engine = Engine(learner, pool.train, pool.test, ledger, device)
             training.warm_up(learner, pool.train, device)
             rounds, flops, timed = [], 0.0, 0
-            for chosen in _spread(jobs, engine.stacking.jobs * engine.stacking.workers):
+            width = engine.side_by_side([Job(*job) for job in jobs]) * engine.stacking.workers
+            for chosen in _spread(jobs, width):
                 started = time.perf_counter()
                 outcomes = engine.outcomes([Job(*job) for job in chosen])
                 rounds.append((time.perf_counter() - started) / len(chosen))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from harness import training
 from harness.coalitions import all_but_one, powerset
-from harness.engine import Diverged, Engine, Job, Stacking, stacks_of
+from harness.engine import STACKED_OUTPUTS, Diverged, Engine, Job, Stacking, stacks_of
 from harness.ledger import Ledger
 from harness.types import Examples, Learner, Plain, Pool
 from tests.tiny import engine_of, held_out, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -147,6 +148,23 @@ def test_how_the_work_is_laid_out_is_not_in_the_context(ledger: Ledger) -> None:
     pool = tiny_pool()
     layouts = [Stacking(1, 1), Stacking(1, 4), Stacking(128, 2), None]
     assert len({context(ledger, pool, stacking=layout) for layout in layouts}) == 1
+
+
+@pytest.mark.parametrize(("outputs", "together"), [(1, True), (STACKED_OUTPUTS, False)])
+def test_models_whose_outputs_fill_a_stack_alone_train_in_turn(
+    outputs: int, together: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def train(*given: Any, stacked: bool, **named: Any) -> Any:
+        told.append(stacked)
+        return plainly(*given, stacked=stacked, **named)
+
+    plainly = training.train
+    monkeypatch.setattr(training, "train", train)
+    engine = engine_of(tmp_path, tiny_pool(4), tiny_mlp(), Stacking(48, 1, outputs))
+    engine.outcomes([Job("1100", 1), Job("0111", 1), Job("1111", 1)])
+    assert set(told) == {together}
 
 
 def test_outcomes_do_not_depend_on_how_the_work_is_laid_out(tmp_path: Path) -> None:

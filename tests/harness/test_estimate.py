@@ -11,7 +11,7 @@ import pytest
 
 from harness import estimate
 from harness.cli.planning import BUDGETS, _between
-from harness.engine import Engine, Job, Stacking
+from harness.engine import STACKED_OUTPUTS, Engine, Job, Stacking
 from harness.estimate import Budget, Pace, count, measure
 from harness.ledger import Ledger
 from harness.truth import plan
@@ -102,6 +102,14 @@ def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) 
     assert pace.retrainings == 4 * 6
     monkeypatch.setattr(estimate, "ENOUGH_SECONDS", 0.0)
     assert len(measure(tiny_suite(pairs=4), many(11), "cpu").rounds) == 1
+
+
+def test_timing_takes_no_more_side_by_side_than_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where outputs are many, a stack of everyone's is small, however many models might stand in one."""
+    many_outputs = Stacking(48, 2, outputs=STACKED_OUTPUTS // (3 * 8))  # three of a batch of 8
+    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, train, device: many_outputs)
+    pace = measure(tiny_suite(pairs=4), many(11), "cpu")
+    assert pace.retrainings == estimate.ROUNDS * 3 * 2
 
 
 @pytest.mark.parametrize("total", [1, 5, 9, 40, 101])
