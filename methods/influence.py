@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
@@ -52,10 +53,8 @@ class Influence(Additive):
         target = mean_gradient(learner, params, validation)
         values_N = torch.zeros(len(problem.train), device=problem.device)
         solving = islice(conjugate_gradients(curvature, damping, target), self.iterations)
-        for step, found in enumerate(solving, 1):
-            if step % LOOK and step < self.iterations:
-                continue
-            before_N, values_N = values_N, directional_losses(learner, params, train, found)
+        while last := deque(islice(solving, LOOK), maxlen=1):
+            before_N, values_N = values_N, directional_losses(learner, params, train, last[0])
             if (values_N - before_N).norm() <= self.tolerance * values_N.norm():
                 break
         return (values_N / len(problem.train)).double().cpu().numpy()

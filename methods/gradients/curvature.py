@@ -25,16 +25,16 @@ class GaussNewton:
     """
 
     def __init__(self, learner: Learner, params: Params, batch: Batch) -> None:
-        self._learner, self._params, self._batch = learner, params, batch
+        self._learner, self._params = learner, params
         self._examples = len(batch["targets"])
-        cut = list(blocks(batch, learner))
-        few = len(cut) <= (KEPT_BLOCKS if learner.stacks else 1)
-        self._kept = [_Block(learner, params, block) for block in cut] if few else []
+        self._cut = list(blocks(batch, learner))
+        few = len(self._cut) <= (KEPT_BLOCKS if learner.stacks else 1)
+        self._kept = [_Block(learner, params, rows) for rows in self._cut] if few else []
 
     def __matmul__(self, vector: Params) -> Params:
         """G v."""
         total = zeros(vector)
-        for block in self._kept or (_Block(self._learner, self._params, b) for b in blocks(self._batch, self._learner)):
+        for block in self._kept or (_Block(self._learner, self._params, rows) for rows in self._cut):
             total = plus(total, block.product(vector))
         return times(total, 1 / self._examples)
 

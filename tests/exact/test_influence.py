@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from scipy.stats import spearmanr
 
 from harness.types import Learner, Problem
-from methods.gradients.curvature import GaussNewton
+from methods import influence
+from methods.gradients.curvature import GaussNewton, conjugate_gradients
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from tests.exact.test_gradients import dense_gauss_newton, loss_gradients
@@ -103,6 +105,16 @@ def test_curvature_matters_to_the_order(tmp_path: Path) -> None:
     dense = fitted(tmp_path, tiny_mlp)
     plain = (dense.gradients_NP @ dense.target_P).numpy()
     assert spearmanr(plain, dense.values(dense.gauss_newton_PP, dense.exact_damping))[0] < 0.9
+
+
+def test_a_solve_that_ends_early_is_looked_at_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A residual of exactly nothing ends the solve before its fifth step."""
+    problem = problem_of(tmp_path, tiny_pool(4))
+    expected = Influence(runs=1, iterations=3).example_values(problem)
+    monkeypatch.setattr(influence, "conjugate_gradients", lambda *given: islice(conjugate_gradients(*given), 3))
+    found = Influence(runs=1).example_values(problem)
+    assert np.abs(found).max() > 0
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_each_run_has_its_own_model(tmp_path: Path) -> None:
