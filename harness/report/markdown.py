@@ -80,7 +80,7 @@ def _question(suite: Suite, question: str, rows: Sequence[Row]) -> list[str]:
     )
     return [
         f"## {question.capitalize()}\n\n{ASKED[question]}",
-        (f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {numbers.MARKS}"),
+        f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {numbers.MARKS}",
         _by_task(rows, lambda row: _marked(row, numbers.agreement(row)), truth=_ceiling),
         f"GPU-hours of one valuation, {label}; the truth's own row is what its retrainings took.",
         _by_task(rows, lambda row: numbers.hours(numbers.gpu_hours(row))),

@@ -145,6 +145,6 @@ def _mean(rows: Sequence[Row], of: Callable[[Row], float]) -> float:
 def _pools(rows: Sequence[Row]) -> str:
     truth = next((row for row in rows if row.method == TRUTH), rows[0])
     return (
-        f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task; "
-        f"{numbers.MARKS[0].lower()}{numbers.MARKS[1:]}"
+        f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
+        f"{numbers.MARKS}"
     )
