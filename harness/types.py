@@ -319,12 +319,12 @@ class Fit:
         return self.checkpoints[-1].params
 
 
-# --- the bill -------------------------------------------------------------------------------------
+# --- cost -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A bill. Bills add up; only the peak of memory is a maximum.
+    """What work cost. Costs add up; only the peak of memory is a maximum.
 
     Args:
         seconds: wall clock (device work included: clocks are read after synchronising).
@@ -350,7 +350,7 @@ class Cost:
         return Cost(**added)
 
     def since(self, earlier: Cost) -> Cost:
-        """What came on top of an earlier state of the same bill; the peak stays this one's."""
+        """What came on top of an earlier state of the same account; the peak stays this one's."""
         less = {f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)}
         less["peak_memory_mb"] = self.peak_memory_mb
         return Cost(**less)
@@ -497,7 +497,7 @@ class Retraining(Method):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Valuation:
-    """A method's answer: one finite number a contributor, its repeats, and its bill.
+    """A method's answer: one finite number a contributor, its repeats, and its cost.
 
     Args:
         values_SC: independent repeats by contributors; higher is worth more.

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
 from harness.errors import unknown
 from harness.types import Learner, Task
-from tasks import image_classification, instruction_following, reasoning, sentiment
+from tasks.embedded import image_classification, instruction_following, reasoning, sentiment
 
 TASKS: Mapping[str, Callable[[], Task]] = {
     image_classification.NAME: image_classification.task,
@@ -32,7 +32,7 @@ def make(name: str, data: DataKind, settings: TaskSettings, folder: Path | None)
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     if data != "embedded":
-        from tasks.on_sources import task as on_sources  # brings the libraries that read files
+        from tasks.external import task as on_sources  # brings the libraries that read files
 
         return on_sources(name, settings, data, folder)
     own = TASKS[name]()

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from harness.config import load_suite
-from harness.leaderboard import leaderboard
+from harness.records.results import load
+from harness.report.leaderboard import leaderboard
 from harness.report.markdown import summary
-from harness.results import load
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

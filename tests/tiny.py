@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.engine import Engine, Stacking
-from harness.ledger import Ledger
-from harness.metering import Meter
+from harness.metering.meter import Meter
+from harness.retraining.engine import Engine, Stacking
+from harness.retraining.ledger import Ledger
+from harness.running.evaluator import Evaluator
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Pool, Problem, Question, Recipe, Task
-from harness.valuing import Desk
-from tasks.learners.classifier import Classifier, SmallCnn, SmallMlp
+from tasks.learners.classifier import Classifier, SmallCnn
+from tests.small_mlp import SmallMlp
 
 CLASSES = 3
 SIDE = 4
@@ -69,13 +70,13 @@ def engine_of(folder: Path, pool: Pool, learner: Learner | None = None, stacking
     return Engine(learner, pool.train, pool.validation, ledger, stacking=stacking)
 
 
-def desk_of(folder: Path, pool: Pool, learner: Learner | None = None) -> Desk:
+def evaluator_of(folder: Path, pool: Pool, learner: Learner | None = None) -> Evaluator:
     engine = engine_of(folder, pool, learner)
-    return Desk(0, pool.task, pool.index, pool.names, pool.train, pool.validation, engine)
+    return Evaluator(0, pool.task, pool.index, pool.names, pool.train, pool.validation, engine)
 
 
 def problem_of(
     folder: Path, pool: Pool, learner: Learner | None = None, question: Question = "standalone", method: str = "test"
 ) -> Problem:
     """The problem as a method called ``method`` would see it."""
-    return desk_of(folder, pool, learner)._problem(method, question, Meter("cpu"), (), lambda done: None)
+    return evaluator_of(folder, pool, learner)._problem(method, question, Meter("cpu"), (), lambda done: None)

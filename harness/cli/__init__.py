@@ -97,9 +97,9 @@ def run(
 def report(suite: str, out: Path | None) -> None:
     """Draw the tables and leaderboard.csv again from stored results."""
     from harness.cli.places import Place
+    from harness.records.results import load
     from harness.report.files import write_report
     from harness.report.terminal import make_console, print_leaderboard
-    from harness.results import load
 
     place = Place.of_results(suite, out)
     results = load(place.results)

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from harness.cli.places import data_folder, suite_folders
 from harness.config import Suite, TaskSettings, find_suite, load_suite
-from harness.estimate import CONTRIBUTORS, Budget, Counts, Pace, count, measure
 from harness.report import numbers
+from harness.running.estimate import CONTRIBUTORS, Budget, Counts, Pace, count, measure
 
 BUDGETS: Mapping[str, Budget] = {
     "tracin": Budget(fits=3),

@@ -16,10 +16,10 @@ from rich.console import Console
 from harness.cli.places import Place, data_folder
 from harness.config import Suite
 from harness.errors import UserError, unknown
-from harness.progress import Watch
 from harness.report.files import write_report
 from harness.report.terminal import print_leaderboard
-from harness.run import Chosen, Runner
+from harness.running.progress import ProgressDisplay
+from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, SetFunction, Task
 from methods import METHODS
 from tasks import make
@@ -51,7 +51,7 @@ def run_suite(request: Request, console: Console) -> int:
     device = device_of(request.device)
     place.prepare(fresh=not request.resume)
     signal.signal(signal.SIGTERM, _interrupt)
-    runner = Runner(place.suite, chosen, place.folder, device, Watch(console))
+    runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console))
     try:
         results = runner.run()
     except KeyboardInterrupt:

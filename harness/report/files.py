@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.config import Suite
-from harness.leaderboard import Row, leaderboard, to_csv
+from harness.records.results import Results, write_atomically
+from harness.report.leaderboard import Row, leaderboard, to_csv
 from harness.report.markdown import page
-from harness.results import Results, write_atomically
 
 
 def write_report(folder: Path, suite: Suite, results: Results) -> list[Row]:

@@ -9,9 +9,9 @@ from typing import Any
 from tabulate import tabulate
 
 from harness.config import Suite
-from harness.leaderboard import TRUTH, Row, cells, discrimination, secondaries
+from harness.records.results import Answer, Results
 from harness.report import numbers
-from harness.results import Answer, Results
+from harness.report.leaderboard import TRUTH, Row, cells, discrimination, secondaries
 from harness.types import QUESTIONS
 
 RULE = 0.7

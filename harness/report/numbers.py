@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.leaderboard import Row
+from harness.report.leaderboard import Row
 
 NONE = "–"
 

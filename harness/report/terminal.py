@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.config import Suite
-from harness.leaderboard import TRUTH, Row
+from harness.records.results import Results
 from harness.report import numbers
+from harness.report.leaderboard import TRUTH, Row
 from harness.report.markdown import ASKED, RULE, by_score, discrimination_lines, notes
-from harness.results import Results
 
 WIDE = 110
 """Columns that a log gets, where no terminal says how many it has."""

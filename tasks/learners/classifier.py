@@ -86,16 +86,3 @@ class SmallCnn(nn.Module):
         hidden = torch.tanh(self.first(pixels.movedim(1, -1)))
         features = torch.tanh(self.second(hidden)).flatten(1)
         return self.head(features), features
-
-
-class SmallMlp(nn.Module):
-    """One hidden layer; for tests and speed comparisons with libraries that know only linear layers."""
-
-    def __init__(self, inputs: int, classes: int, width: int = 128) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(inputs, width)
-        self.head = nn.Linear(width, classes)
-
-    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features = F.relu(self.hidden(rows.flatten(1)))
-        return self.head(features), features

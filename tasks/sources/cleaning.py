@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.types import Bools, Ints
-from tasks.building.splits import split_by_content
+from tasks.pools.splits import split_by_content
 from tasks.sources.near import Neighbours, neighbours, normal
 from tasks.sources.table import Table
 

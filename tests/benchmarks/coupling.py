@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.coalitions import to_text
-from harness.engine import Engine, Job
-from harness.intervals import noise_ceiling
-from harness.ledger import Ledger
-from harness.questions import leave_one_out_coalitions
-from harness.scores import spearman
+from harness.retraining.engine import Engine, Job
+from harness.retraining.ledger import Ledger
+from harness.statistics.ceilings import noise_ceiling
+from harness.statistics.scores import spearman
+from harness.truth.questions import leave_one_out_coalitions
 from harness.types import Floats
-from tasks import image_classification
+from tasks.embedded import image_classification
 from tests.benchmarks.bench import figure, start, table, verdict
 
 FEW = 4

@@ -2,7 +2,8 @@
 
 A pool has 24 contributors with normal worths; the truth is their mean over 12 noisy seeds, a method's values correlate
 with the worths, by more in some pools than in others. What must be covered is the mean score over endless pools. Two
-bootstraps: over pools and, within each, its contributors (``harness.intervals``); and over pools and truth seeds.
+bootstraps: over pools and, within each, its contributors (``harness.statistics.intervals``); and over pools and
+truth seeds.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from harness.engine import cores
-from harness.intervals import bootstrap_means, interval, resamples
-from harness.scores import spearman
+from harness.retraining.engine import cores
+from harness.statistics.intervals import bootstrap_means, interval, resamples
+from harness.statistics.scores import spearman
 from harness.types import Array, Floats
 from tests.benchmarks.bench import start, table
 

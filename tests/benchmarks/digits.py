@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from harness.types import HELD_OUT, Examples, Params, Recipe
-from tasks.learners.classifier import Classifier, SmallCnn, SmallMlp
+from tasks.learners.classifier import Classifier, SmallCnn
+from tests.small_mlp import SmallMlp
 
 SIDE, CLASSES = 8, 10
 

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch.func import functional_call, jacrev, vmap
 
-from harness.engine import Engine
-from harness.ledger import Ledger
-from harness.metering import Meter
-from harness.scores import spearman
-from harness.training import on_device
+from harness.metering.meter import Meter
+from harness.retraining.engine import Engine
+from harness.retraining.ledger import Ledger
+from harness.retraining.training import on_device
+from harness.running.evaluator import Evaluator
+from harness.statistics.scores import spearman
 from harness.types import Floats, Params, Problem, Recipe
-from harness.valuing import Desk
 from methods import influence_pydvl
 from methods.influence import Influence
 from tasks.learners.classifier import Classifier
@@ -68,8 +68,8 @@ def problem_of(folder: Path, learner: Classifier, rows: int) -> Problem:
     train, validation = splits(rows, 360, CONTRIBUTORS)
     engine = Engine(learner, train, validation, Ledger(folder / "ledger.sqlite"))
     names = tuple(f"c{i}" for i in range(CONTRIBUTORS))
-    desk = Desk(0, "digits", 0, names, train, validation, engine)
-    problem = desk._problem("benchmark", "leave-one-out", Meter("cpu"), (), lambda done: None)
+    evaluator = Evaluator(0, "digits", 0, names, train, validation, engine)
+    problem = evaluator._problem("benchmark", "leave-one-out", Meter("cpu"), (), lambda done: None)
     fit = problem.fit(0)
     return replace(problem, fit=lambda k: fit)
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from harness.engine import Engine, Job, Stacking
-from harness.ledger import Ledger
-from harness.training import draw_batches, on_device
+from harness.retraining.engine import Engine, Job, Stacking
+from harness.retraining.ledger import Ledger
+from harness.retraining.training import draw_batches, on_device
 from harness.types import Bools, Cost, Floats, Outcome, Recipe
 from tasks.learners.classifier import Classifier
 from tests.benchmarks.bench import Rival, figure, missing, race, spread, start, table, verdict

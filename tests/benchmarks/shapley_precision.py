@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import coalitions, shapley
+from harness import coalitions
 from harness.coalitions import to_text
-from harness.engine import Engine, Job
-from harness.ledger import Ledger
-from harness.scores import spearman
+from harness.retraining.engine import Engine, Job
+from harness.retraining.ledger import Ledger
+from harness.statistics.scores import spearman
+from harness.truth import shapley
 from harness.types import Bools, Floats
-from tasks import image_classification
+from tasks.embedded import image_classification
 from tests.benchmarks.bench import figure, start, table
 
 PAIRS = 16

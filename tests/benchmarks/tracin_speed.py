@@ -16,7 +16,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from harness.training import on_device
+from harness.retraining.training import on_device
 from harness.types import Params, Recipe
 from methods.gradients.directional import directional_losses, mean_gradient
 from tasks.learners.classifier import Classifier

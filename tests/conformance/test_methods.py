@@ -21,12 +21,13 @@ from rich.console import Console
 
 import methods
 from harness.config import Suite
-from harness.engine import Engine
-from harness.ledger import Ledger
-from harness.pool_run import Ledgers, PoolRun
-from harness.progress import Watch
-from harness.results import TruthRecord, ValuationRecord
-from harness.truth import Truth
+from harness.records.results import TruthRecord, ValuationRecord
+from harness.retraining.engine import Engine
+from harness.retraining.ledger import Ledger
+from harness.running.evaluator import Evaluator
+from harness.running.pool_run import Ledgers, PoolRun
+from harness.running.progress import ProgressDisplay
+from harness.truth.truth import Truth
 from harness.types import (
     QUESTIONS,
     Additive,
@@ -43,10 +44,9 @@ from harness.types import (
     Task,
     Valuation,
 )
-from harness.valuing import Desk
 from methods import METHODS
 from methods.ntk_mmd.terms import TERMS
-from tests.tiny import desk_of, tiny_cnn, tiny_pool, tiny_task
+from tests.tiny import evaluator_of, tiny_cnn, tiny_pool, tiny_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
@@ -63,30 +63,30 @@ def precedents() -> list[Precedent]:
     return [Precedent("another", values, sum(values.values()) + rng.standard_normal(12))]
 
 
-def ask(desk: Desk, name: str, question: Question) -> Valuation | str:
+def ask(evaluator: Evaluator, name: str, question: Question) -> Valuation | str:
     method = METHODS[name]()
-    return desk.ask(name, method, question, precedents() if method.calibrates else ())
+    return evaluator.evaluate(name, method, question, precedents() if method.calibrates else ())
 
 
-def valuation(desk: Desk, name: str, question: Question) -> Valuation:
-    found = ask(desk, name, question)
+def valuation(evaluator: Evaluator, name: str, question: Question) -> Valuation:
+    found = ask(evaluator, name, question)
     assert isinstance(found, Valuation), found
     return found
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
     """Where all methods are asked, one after another, as in a run."""
-    return desk_of(tmp_path_factory.mktemp("desk"), tiny_pool(CONTRIBUTORS))
+    return evaluator_of(tmp_path_factory.mktemp("evaluator"), tiny_pool(CONTRIBUTORS))
 
 
 @pytest.fixture(scope="module")
-def answers(desk: Desk) -> Answers:
+def answers(evaluator: Evaluator) -> Answers:
     """What each method said there, asked once."""
 
     @functools.cache
     def answer(name: str, question: Question) -> Valuation:
-        return valuation(desk, name, question)
+        return valuation(evaluator, name, question)
 
     return answer
 
@@ -132,14 +132,14 @@ def test_every_question_gets_one_finite_number_a_contributor(name: str, question
 @EVERY_METHOD
 def test_a_fresh_start_gives_the_same_values(name: str, answers: Answers, tmp_path: Path) -> None:
     """Whatever other methods were asked before, and with a ledger that knows nothing."""
-    fresh = desk_of(tmp_path, tiny_pool(CONTRIBUTORS))
+    fresh = evaluator_of(tmp_path, tiny_pool(CONTRIBUTORS))
     for question in QUESTIONS if name in SET_FUNCTIONS else QUESTIONS[-1:]:  # the others answer all of them alike
         one, again = answers(name, question), valuation(fresh, name, question)
         np.testing.assert_allclose(again.values_SC, one.values_SC, rtol=1e-5, atol=1e-8)
 
 
 @EVERY_METHOD
-def test_a_convolutional_learner_gets_an_answer_or_a_reason(name: str, cnn_desk: Desk) -> None:
+def test_a_convolutional_learner_gets_an_answer_or_a_reason(name: str, cnn_desk: Evaluator) -> None:
     found = ask(cnn_desk, name, "leave-one-out")
     if isinstance(found, str):
         assert found.strip()
@@ -148,13 +148,15 @@ def test_a_convolutional_learner_gets_an_answer_or_a_reason(name: str, cnn_desk:
 
 
 @pytest.fixture(scope="module")
-def cnn_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return desk_of(tmp_path_factory.mktemp("cnn"), tiny_pool(CONTRIBUTORS), tiny_cnn())
+def cnn_desk(tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    return evaluator_of(tmp_path_factory.mktemp("cnn"), tiny_pool(CONTRIBUTORS), tiny_cnn())
 
 
 @pytest.mark.parametrize("name", ADDITIVE)
-def test_an_additive_value_is_the_sum_over_a_contributor_s_examples(name: str, desk: Desk, answers: Answers) -> None:
-    problem = problem_at(desk, name)
+def test_an_additive_value_is_the_sum_over_a_contributor_s_examples(
+    name: str, evaluator: Evaluator, answers: Answers
+) -> None:
+    problem = problem_at(evaluator, name)
     examples_SN = METHODS[name]().example_values(problem)
     expected = [
         [row[problem.train.owners_N == contributor].sum() for contributor in range(CONTRIBUTORS)] for row in examples_SN
@@ -172,15 +174,15 @@ def test_two_contributors_in_one_are_worth_their_sum(name: str, answers: Answers
         contributors=pool.contributors[:3],
         train=Examples(pool.train.columns, np.minimum(pool.train.owners_N, 2), pool.train.real_N),
     )
-    apart, together = answers(name, "shapley"), valuation(desk_of(tmp_path, merged), name, "shapley")
+    apart, together = answers(name, "shapley"), valuation(evaluator_of(tmp_path, merged), name, "shapley")
     expected = np.column_stack([apart.values_SC[:, :2], apart.values_SC[:, 2:].sum(axis=1)])
     np.testing.assert_allclose(together.values_SC, expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", SET_FUNCTIONS)
-def test_a_set_function_answers_as_utility_would(name: str, desk: Desk, answers: Answers) -> None:
+def test_a_set_function_answers_as_utility_would(name: str, evaluator: Evaluator, answers: Answers) -> None:
     one, everyone = np.eye(CONTRIBUTORS, dtype=bool), np.ones((1, CONTRIBUTORS), dtype=bool)
-    scorers = METHODS[name]().scorers(problem_at(desk, name))
+    scorers = METHODS[name]().scorers(problem_at(evaluator, name))
     expected = {
         "standalone": [score(one) - score(~everyone) for score in scorers],
         "leave-one-out": [score(everyone) - score(~one) for score in scorers],
@@ -191,7 +193,7 @@ def test_a_set_function_answers_as_utility_would(name: str, desk: Desk, answers:
     np.testing.assert_allclose(answers(name, "shapley").values_SC.sum(axis=1), whole, rtol=1e-9, atol=1e-12)
 
 
-def problem_at(desk: Desk, name: str) -> Problem:
+def problem_at(evaluator: Evaluator, name: str) -> Problem:
     """The problem as the method sees it."""
     seen: list[Problem] = []
 
@@ -204,7 +206,7 @@ def problem_at(desk: Desk, name: str) -> Problem:
             seen.append(problem)
             return np.ones((1, len(problem.train)))
 
-    desk.ask(name, Looking(), "standalone", precedents() if METHODS[name]().calibrates else ())
+    evaluator.evaluate(name, Looking(), "standalone", precedents() if METHODS[name]().calibrates else ())
     return seen[0]
 
 
@@ -239,12 +241,12 @@ def test_a_method_knows_the_harness_by_its_types_alone(file: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "from harness.engine import Engine",
-        "import harness.truth",
+        "from harness.retraining.engine import Engine",
+        "import harness.truth.truth",
         "from harness import ledger",
         "def f():\n    from tasks import games",
-        "import importlib\nimportlib.import_module('harness.truth')",
-        "import sys\nengine = sys.modules['harness.engine']",
+        "import importlib\nimportlib.import_module('harness.truth.truth')",
+        "import sys\nengine = sys.modules['harness.retraining.engine']",
     ],
 )
 def test_the_check_of_imports_finds_what_is_forbidden(line: str) -> None:
@@ -323,7 +325,7 @@ class Probe(Retraining):
 @pytest.fixture(scope="module")
 def problem(pool_run: PoolRun) -> Problem:
     seen: list[Problem] = []
-    with Watch(Console(quiet=True)).stage("probe") as advance:
+    with ProgressDisplay(Console(quiet=True)).stage("probe") as advance:
         answer = pool_run.valuation("probe", Probe(seen), "standalone", advance=advance)
     assert answer.status == "ok", answer.reason
     return seen[0]
@@ -348,7 +350,7 @@ def test_the_search_does_find_what_a_problem_holds(problem: Problem, pool_run: P
         for column in examples.columns.values():
             assert holds([item for item in found if isinstance(item, np.ndarray)], column)
             assert holds([item for item in found if isinstance(item, torch.Tensor)], column)  # the engine's
-    assert any(isinstance(item, Desk) for item in found)  # behind the closure of ``retrain``
+    assert any(isinstance(item, Evaluator) for item in found)  # behind the closure of ``retrain``
 
 
 class Slotted:

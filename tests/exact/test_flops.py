@@ -9,7 +9,7 @@ import torch
 from torch.func import grad, vmap
 from torch.nn import functional as F
 
-from harness.flops import FlopCounter
+from harness.metering.flops import FlopCounter
 
 
 def counted(work: Callable[[], object], times: int = 1) -> float:

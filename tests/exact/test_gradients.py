@@ -12,7 +12,7 @@ import torch
 from torch.func import jacrev
 from torch.nn import functional as F
 
-from harness.training import on_device
+from harness.retraining.training import on_device
 from harness.types import Learner, Params
 from methods.gradients import per_example
 from methods.gradients.curvature import GaussNewton, conjugate_gradients

@@ -13,13 +13,20 @@ import pytest
 import torch
 from torch.func import grad, jacrev, jvp, vmap
 
-from harness.metering import Meter, MeteredLearner, MeteredShared, SharedWork, Watching, watching_cost
-from harness.training import on_device
+from harness.metering.meter import (
+    Meter,
+    MeteredLearner,
+    MeteredShared,
+    ProfilingOverhead,
+    SharedWork,
+    profiling_overhead,
+)
+from harness.retraining.training import on_device
 from harness.types import Additive, Cost, Floats, Learner, Problem, Retraining
 from methods.gradients.curvature import GaussNewton, conjugate_gradients
 from methods.gradients.directional import directional_losses, mean_gradient
 from methods.gradients.per_example import output_gradients
-from tests.tiny import desk_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+from tests.tiny import evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 POOL = tiny_pool(4)
@@ -34,7 +41,7 @@ def passes(work, inner: Learner | None = None) -> float:
     params = learner.initialise(0)
     with meter.measuring():
         work(learner, params)
-    return meter.bill.gradient_passes
+    return meter.cost.gradient_passes
 
 
 # --- passes -----------------------------------------------------------------------------------------
@@ -171,11 +178,11 @@ def test_work_is_billed_outside_pauses_only() -> None:
             time.sleep(0.5)
         a @ a
         meter.count_pass(0.5)
-    assert meter.bill.flops == 2 * (2 * 8**3)
-    assert 0.05 <= meter.bill.seconds < 0.5
-    assert meter.bill.core_seconds < meter.bill.seconds + 0.05
-    assert meter.bill.gradient_passes == 0.5
-    assert meter.bill.gpu_seconds == 0
+    assert meter.cost.flops == 2 * (2 * 8**3)
+    assert 0.05 <= meter.cost.seconds < 0.5
+    assert meter.cost.core_seconds < meter.cost.seconds + 0.05
+    assert meter.cost.gradient_passes == 0.5
+    assert meter.cost.gpu_seconds == 0
 
 
 def test_separate_work_has_a_bill_of_its_own() -> None:
@@ -193,7 +200,7 @@ def test_separate_work_has_a_bill_of_its_own() -> None:
     one = 2 * 8**3
     assert (price().flops, price().gradient_passes, price().retrainings) == (2 * one, 2, 3)
     assert (inner().flops, inner().gradient_passes) == (3 * one, 0)
-    assert (meter.bill.flops, meter.bill.gradient_passes, meter.bill.retrainings) == (2 * one, 1, 0)
+    assert (meter.cost.flops, meter.cost.gradient_passes, meter.cost.retrainings) == (2 * one, 1, 0)
 
 
 def test_a_failing_method_s_work_is_still_billed() -> None:
@@ -207,7 +214,7 @@ def test_a_failing_method_s_work_is_still_billed() -> None:
     with pytest.raises(RuntimeError, match="gives up"):
         fail()
     a @ a
-    assert meter.bill.flops == 2 * 8**3
+    assert meter.cost.flops == 2 * 8**3
 
 
 def test_shared_work_is_done_once_and_billed_in_full_to_each() -> None:
@@ -225,30 +232,34 @@ def test_shared_work_is_done_once_and_billed_in_full_to_each() -> None:
         shared = MeteredShared(work, meter)
         with meter.measuring():
             assert [shared("same", build) for _ in range(3)] == [7] * 3  # charged once, however often it is asked
-        bills.append(meter.bill)
+        bills.append(meter.cost)
     assert built == [1]
     assert [bill.flops for bill in bills] == [2 * 8**3] * 2
     assert min(bill.seconds for bill in bills) >= 0.05
 
 
-def test_what_watching_adds_is_taken_off_but_never_more_than_half() -> None:
+def test_what_counting_adds_is_taken_off_but_never_more_than_half() -> None:
     a = torch.ones(8, 8)
-    plain, relieved, exaggerated = Meter("cpu"), Meter("cpu", Watching(4e-3, 4e-3)), Meter("cpu", Watching(9.0, 9.0))
+    plain, relieved, exaggerated = (
+        Meter("cpu"),
+        Meter("cpu", ProfilingOverhead(4e-3, 4e-3)),
+        Meter("cpu", ProfilingOverhead(9.0, 9.0)),
+    )
     for meter in (plain, relieved, exaggerated):
         with meter.measuring():
             time.sleep(0.1)
             for _ in range(20):
                 a @ a
-    assert relieved.bill.seconds < 0.1 <= plain.bill.seconds
-    assert 0.05 <= exaggerated.bill.seconds < 0.1
-    assert plain.bill.flops == relieved.bill.flops
+    assert relieved.cost.seconds < 0.1 <= plain.cost.seconds
+    assert 0.05 <= exaggerated.cost.seconds < 0.1
+    assert plain.cost.flops == relieved.cost.flops
 
 
 def test_the_price_of_watching_is_measured_and_small() -> None:
     learner = tiny_mlp()
-    found = watching_cost(learner, learner.initialise(0), DATA, "cpu")
+    found = profiling_overhead(learner, learner.initialise(0), DATA, "cpu")
     assert 0 <= found.seconds < 1e-2
-    assert watching_cost(learner, learner.initialise(0), DATA, "cuda") == Watching(0.0, 0.0)
+    assert profiling_overhead(learner, learner.initialise(0), DATA, "cuda") == ProfilingOverhead(0.0, 0.0)
 
 
 def test_peak_memory_sees_an_allocation_that_is_gone_again() -> None:
@@ -257,8 +268,8 @@ def test_peak_memory_sees_an_allocation_that_is_gone_again() -> None:
         torch.ones(1_000)
     with loud.measuring():
         torch.ones(25_000_000)  # 100 MB
-    assert 90 < loud.bill.peak_memory_mb < 200
-    assert quiet.bill.peak_memory_mb < 50
+    assert 90 < loud.cost.peak_memory_mb < 200
+    assert quiet.cost.peak_memory_mb < 50
 
 
 # --- costs ------------------------------------------------------------------------------------------
@@ -297,9 +308,9 @@ class TwoCoalitions(Retraining):
 
 
 def test_a_retraining_from_the_ledger_costs_what_it_cost_at_first(tmp_path: Path) -> None:
-    desk = desk_of(tmp_path, POOL)
-    first, second = (desk.ask("twice", TwoCoalitions(), "shapley").cost for _ in range(2))
-    kept = desk.engine.ledger.outcomes(desk.engine.context)
+    evaluator = evaluator_of(tmp_path, POOL)
+    first, second = (evaluator.evaluate("twice", TwoCoalitions(), "shapley").cost for _ in range(2))
+    kept = evaluator.engine.ledger.outcomes(evaluator.engine.context)
     assert len(kept) == 2
     for bill in (first, second):
         assert bill.retrainings == 2
@@ -308,10 +319,10 @@ def test_a_retraining_from_the_ledger_costs_what_it_cost_at_first(tmp_path: Path
 
 
 def test_another_method_pays_for_retrainings_on_seeds_of_its_own(tmp_path: Path) -> None:
-    desk = desk_of(tmp_path, POOL)
+    evaluator = evaluator_of(tmp_path, POOL)
     for name in ("one", "other"):
-        desk.ask(name, TwoCoalitions(), "shapley")
-    assert len(desk.engine.ledger.outcomes(desk.engine.context)) == 4
+        evaluator.evaluate(name, TwoCoalitions(), "shapley")
+    assert len(evaluator.engine.ledger.outcomes(evaluator.engine.context)) == 4
 
 
 @dataclass(frozen=True)
@@ -327,9 +338,9 @@ class FitAndGradient(Additive):
 
 
 def test_a_shared_fit_is_billed_in_full_to_each_asker(tmp_path: Path) -> None:
-    desk = desk_of(tmp_path, POOL)
-    one, other = (desk.ask(name, FitAndGradient(), "standalone").cost for name in ("one", "other"))
-    (outcome,) = desk.engine.ledger.outcomes(desk.engine.context).values()
+    evaluator = evaluator_of(tmp_path, POOL)
+    one, other = (evaluator.evaluate(name, FitAndGradient(), "standalone").cost for name in ("one", "other"))
+    (outcome,) = evaluator.engine.ledger.outcomes(evaluator.engine.context).values()
     gradient = 3 * 2 * V * (16 * 5 + 5 * 3) - 2 * V * 16 * 5  # no gradient of the pixels
     for bill in (one, other):
         assert bill.retrainings == 1

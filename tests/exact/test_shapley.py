@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import questions, shapley
 from harness.coalitions import powerset, to_text
-from harness.engine import Job
 from harness.errors import UserError
-from harness.truth import Truth, find, plan
+from harness.retraining.engine import Job
+from harness.truth import questions, shapley
+from harness.truth.truth import Truth, find, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
-from tasks.games import GAMES, Game, additive, glove
+from tests.games import GAMES, Game, additive, glove
 from tests.tiny import engine_of, tiny_pool
 
 ALL_GAMES = pytest.mark.parametrize("game", [make() for make in GAMES.values()], ids=list(GAMES))

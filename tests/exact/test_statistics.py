@@ -10,17 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.intervals import (
-    bootstrap_means,
-    holm,
-    interval,
-    noise_ceiling,
-    repeats_needed,
-    resamples,
-    shared_ranks,
-    spearman_brown,
-)
-from harness.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
+from harness.statistics.ceilings import noise_ceiling, repeats_needed, spearman_brown
+from harness.statistics.intervals import bootstrap_means, interval, resamples
+from harness.statistics.ranks import holm, shared_ranks
+from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
 from harness.types import Floats
 
 properties = settings(max_examples=50, deadline=None, derandomize=True)

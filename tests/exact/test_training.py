@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from harness import training
-from harness.engine import Diverged, Engine, Job, Stacking
 from harness.errors import UserError
-from harness.flops import FlopCounter
-from harness.ledger import Ledger
+from harness.metering.flops import FlopCounter
+from harness.retraining import training
+from harness.retraining.engine import Diverged, Engine, Job, Stacking
+from harness.retraining.ledger import Ledger
 from harness.types import Bools, Examples, Learner, Params, Recipe
 from tasks.learners.classifier import PatchConv2d
 from tests.tiny import engine_of, held_out, images, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe

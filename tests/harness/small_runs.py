@@ -11,10 +11,10 @@ from rich.console import Console
 
 from harness.cli.running import FEATURES
 from harness.config import Suite, to_toml
-from harness.progress import Watch
+from harness.records.results import write_atomically
 from harness.report.files import write_report
-from harness.results import write_atomically
-from harness.run import Chosen, Runner
+from harness.running.progress import ProgressDisplay
+from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, Question, Task
 from methods import METHODS
 from tests.tiny import tiny_task
@@ -44,7 +44,9 @@ def runner(
     own = {task.name: task for task in tasks or [tiny_task()]}
     features = {name: METHODS[name]() for name in FEATURES}
     suite = tiny_suite(own, named, questions=tuple(questions), **changes)
-    return Runner(suite, Chosen(own, named, features, questions), folder, "cpu", Watch(Console(file=io.StringIO())))
+    return Runner(
+        suite, Chosen(own, named, features, questions), folder, "cpu", ProgressDisplay(Console(file=io.StringIO()))
+    )
 
 
 def finished(folder: Path, **asked: object) -> Runner:

@@ -66,7 +66,7 @@ def strangers(package: str, *allowed: str) -> dict[str, list[str]]:
 
 
 def test_the_project_is_found() -> None:
-    assert {"harness.types", "methods.tracin", "tasks.image_classification", "harness.cli"} <= set(MODULES)
+    assert {"harness.types", "methods.tracin", "tasks.embedded.image_classification", "harness.cli"} <= set(MODULES)
     assert "methods.kernels" in imported("methods.baselines")
     assert "harness.cli.running" in imported("harness.cli")
 
@@ -79,9 +79,33 @@ def test_tasks_know_the_nouns_and_each_other_only() -> None:
     assert strangers("tasks", "harness.types", "harness.errors", "harness.seeds", "harness.config", "tasks") == {}
 
 
-def test_scores_and_intervals_know_only_arrays() -> None:
-    assert strangers("harness.scores", "harness.types") == {}
-    assert strangers("harness.intervals", "harness.types", "harness.scores") == {}
+WORDS = ("harness.types", "harness.errors", "harness.config", "harness.coalitions", "harness.seeds")
+"""What every room may speak in."""
+
+ROOMS = {
+    "harness.statistics": (),
+    "harness.metering": (),
+    "harness.records": (),
+    "harness.retraining": ("harness.metering",),
+    "harness.truth": ("harness.statistics", "harness.retraining"),
+    "harness.running": ("harness.metering", "harness.records", "harness.retraining", "harness.truth"),
+    "harness.report": ("harness.records", "harness.statistics"),
+    "tasks.sources": ("tasks.pools",),
+    "tasks.pools": (),
+    "tasks.learners": (),
+    "tasks.embedded": ("tasks.pools", "tasks.learners"),
+    "tasks.external": ("tasks.pools", "tasks.learners", "tasks.sources"),
+}
+"""Each room, and the rooms below it: no arrow runs upward."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_knows_its_own_and_the_rooms_below_it(room: str) -> None:
+    assert strangers(room, room, *WORDS, *ROOMS[room]) == {}
+
+
+def test_statistics_know_only_arrays() -> None:
+    assert strangers("harness.statistics", "harness.statistics", "harness.types") == {}
 
 
 def test_only_the_command_line_knows_methods_and_tasks() -> None:
@@ -111,8 +135,18 @@ def test_modules_form_no_import_cycle() -> None:
     assert done == set(MODULES)
 
 
-LIGHT = ("harness.cli", "harness.cli.places", "harness.config", "harness.intervals", "harness.leaderboard")
-LIGHT += ("harness.results", "harness.scores", *sorted(name for name in MODULES if name.startswith("harness.report")))
+LIGHT = (
+    "harness.cli",
+    "harness.cli.places",
+    "harness.config",
+    "harness.statistics.intervals",
+    "harness.report.leaderboard",
+)
+LIGHT += (
+    "harness.records.results",
+    "harness.statistics.scores",
+    *sorted(name for name in MODULES if name.startswith("harness.report")),
+)
 
 
 @pytest.fixture(scope="module")

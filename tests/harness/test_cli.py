@@ -20,8 +20,8 @@ from harness.cli import main
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
-from harness.provenance import provenance
-from harness.results import load
+from harness.records.provenance import provenance
+from harness.records.results import load
 from harness.types import Task
 from methods import METHODS
 from tasks import TASKS

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.results import load
+from harness.records.results import load
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,10 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import training
 from harness.coalitions import all_but_one, powerset
-from harness.engine import STACKED_OUTPUTS, Diverged, Engine, Job, Stacking, stacks_of
-from harness.ledger import Ledger
+from harness.retraining import training
+from harness.retraining.engine import STACKED_OUTPUTS, Diverged, Engine, Job, Stacking, stacks_of
+from harness.retraining.ledger import Ledger
 from harness.types import Examples, Learner, Plain, Pool
 from tests.tiny import engine_of, held_out, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import estimate
 from harness.cli.planning import BUDGETS, _between
-from harness.engine import STACKED_OUTPUTS, Engine, Job, Stacking
-from harness.estimate import Budget, Pace, count, measure
-from harness.ledger import Ledger
-from harness.truth import plan
+from harness.retraining.engine import STACKED_OUTPUTS, Engine, Job, Stacking
+from harness.retraining.ledger import Ledger
+from harness.running import estimate
+from harness.running.estimate import Budget, Pace, count, measure
+from harness.truth.truth import plan
 from harness.types import QUESTIONS, Question, Task
 from methods import METHODS
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
@@ -96,7 +96,7 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
 
 
 def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, train, device: Stacking(3, 2))
+    monkeypatch.setattr("harness.retraining.engine.stacking_for", lambda learner, train, device: Stacking(3, 2))
     pace = measure(tiny_suite(pairs=4), many(11), "cpu")
     assert len(pace.rounds) == estimate.ROUNDS
     assert pace.retrainings == 4 * 6
@@ -107,7 +107,7 @@ def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) 
 def test_timing_takes_no_more_side_by_side_than_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where outputs are many, a stack of everyone's is small, however many models might stand in one."""
     many_outputs = Stacking(48, 2, outputs=STACKED_OUTPUTS // (3 * 8))  # three of a batch of 8
-    monkeypatch.setattr("harness.engine.stacking_for", lambda learner, train, device: many_outputs)
+    monkeypatch.setattr("harness.retraining.engine.stacking_for", lambda learner, train, device: many_outputs)
     pace = measure(tiny_suite(pairs=4), many(11), "cpu")
     assert pace.retrainings == estimate.ROUNDS * 3 * 2
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from harness.cli.places import Place
+from harness.records.results import Results, load
 from harness.report.files import write_report
-from harness.results import Results, load
 from harness.types import QUESTIONS, Additive, Floats, Precedent, Problem, Scorer, Task
 from methods import METHODS
 from methods.ntk_mmd import NtkMmd

@@ -15,10 +15,10 @@ import pytest
 from scipy import stats
 
 from harness.config import Projection, Suite
-from harness.intervals import spearman_brown
-from harness.leaderboard import TRUTH, Row, cells, discrimination, leaderboard, secondaries, to_csv
+from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
+from harness.report.leaderboard import TRUTH, Row, cells, discrimination, leaderboard, secondaries, to_csv
 from harness.report.markdown import RULE, page
-from harness.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
+from harness.statistics.ceilings import spearman_brown
 from harness.types import Cost
 
 HEADER = (

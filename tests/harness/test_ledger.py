@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.ledger import APPLICATION, SCHEMA, Ledger, LedgerError
+from harness.retraining.ledger import APPLICATION, SCHEMA, Ledger, LedgerError
 from harness.types import Cost, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,7 +198,8 @@ def test_a_second_writer_is_told_that_the_ledger_is_in_use(tmp_path: Path) -> No
 def test_a_writer_in_another_process_is_respected_until_it_dies(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     program = (
-        f"import sys; from pathlib import Path; from harness.ledger import Ledger; l = Ledger(Path({str(path)!r}));"
+        "import sys; from pathlib import Path; from harness.retraining.ledger import Ledger; "
+        f"l = Ledger(Path({str(path)!r}));"
         "l.keep_answer('theirs', {'kept': True}); print('open', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

@@ -18,7 +18,7 @@ from harness.types import Method
 from methods import METHODS
 from tasks import make
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
-from tests.tiny import desk_of, tiny_pool
+from tests.tiny import evaluator_of, tiny_pool
 
 TEXT = README.read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
@@ -65,7 +65,7 @@ def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest
     method = importlib.import_module("readme_example").MeanInput()
     assert isinstance(method, Method)
     pool = tiny_pool()
-    valuation = desk_of(tmp_path, pool).ask("mean-input", method, "standalone")
+    valuation = evaluator_of(tmp_path, pool).evaluate("mean-input", method, "standalone")
     assert not isinstance(valuation, str)
     pixels = pool.train.columns["inputs"].reshape(len(pool.train), -1).mean(axis=1)
     expected = [pixels[pool.train.owners_N == c].sum() for c in range(len(pool.contributors))]

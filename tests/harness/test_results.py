@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.results import (
+from harness.records.results import (
     PoolRecord,
     Record,
     Results,

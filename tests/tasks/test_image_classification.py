@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 from harness.errors import UserError
 from harness.types import Pool
-from tasks.image_classification import AXES, CLASSES, DigitMaterials, deal_pool, sources, task
+from tasks.embedded.image_classification import AXES, CLASSES, DigitMaterials, deal_pool, sources, task
 
 ROOT = Path(__file__).resolve().parents[2]
 POOLS = (0, 1)
@@ -181,7 +181,7 @@ def digests(pool: Pool) -> list[str]:
 
 def test_the_same_index_is_the_same_pool_in_another_process() -> None:
     program = (
-        "from tasks.image_classification import deal_pool\n"
+        "from tasks.embedded.image_classification import deal_pool\n"
         "from tests.tasks.test_image_classification import digests\n"
         "print(*digests(deal_pool(1)), sep='\\n')"
     )

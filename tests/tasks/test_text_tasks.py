@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from harness.types import Pool
-from tasks import instruction_following, reasoning, sentiment
-from tasks.building.text_pool import Grammar, Item
+from tasks.embedded import instruction_following, reasoning, sentiment
+from tasks.embedded.text_pool import Grammar, Item
 from tasks.learners.language_model import IGNORED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -287,8 +287,8 @@ def test_every_seed_starts_from_the_base(task: ModuleType) -> None:
 
 def test_the_base_knows_something_and_not_all(task: ModuleType, pool: Pool) -> None:
     """Fine-tuning must have something to start from and something to add."""
-    from harness.flops import FlopCounter
-    from harness.training import evaluate, on_device
+    from harness.metering.flops import FlopCounter
+    from harness.retraining.training import evaluate, on_device
 
     learner = task.learner()
     stack = {name: p[None] for name, p in learner.initialise(0).items()}

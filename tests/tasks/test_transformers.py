@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.func import functional_call, grad
 
-from harness.engine import STACKED_OUTPUTS, Job, Stacking, stacking_for
 from harness.errors import UserError
+from harness.retraining.engine import STACKED_OUTPUTS, Job, Stacking, stacking_for
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool, Recipe
 from methods import METHODS
 from methods.influence import Influence
 from methods.influence_pydvl import InfluencePydvl
 from methods.semivalues.data_shapley import DataShapley
-from tasks.building.text import encode_responses, encode_texts, word_tokenizer
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
 from tasks.learners.language_model import IGNORED, LanguageModel
-from tests.tiny import desk_of, engine_of
+from tasks.learners.tokens import encode_responses, encode_texts, word_tokenizer
+from tests.tiny import engine_of, evaluator_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 
@@ -192,7 +192,7 @@ def test_every_method_answers_about_texts_or_says_why_not(
     name: str, make: Callable[[], Learner], tmp_path: Path
 ) -> None:
     learner = make()
-    found = desk_of(tmp_path, pool_of(learner), learner).ask(name, quick(name), "leave-one-out")
+    found = evaluator_of(tmp_path, pool_of(learner), learner).evaluate(name, quick(name), "leave-one-out")
     if isinstance(found, str):
         assert name.startswith("influence-pydvl")
         assert learner.name in found
@@ -302,7 +302,7 @@ def test_a_model_from_a_folder_trains(kind: transformer.Kind, lora: transformer.
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if not name.startswith("ntk-mmd:")))
 def test_a_model_from_a_folder_goes_through_the_methods(name: str, kind: transformer.Kind, tmp_path: Path) -> None:
     learner = loaded(tmp_path / "model", kind)
-    found = desk_of(tmp_path, pool_for(learner, kind), learner).ask(name, quick(name), "standalone")
+    found = evaluator_of(tmp_path, pool_for(learner, kind), learner).evaluate(name, quick(name), "standalone")
     if isinstance(found, str):
         assert name.startswith("influence-pydvl")
         assert learner.name in found

@@ -1,0 +1,1 @@
+"""What work costs: clocks, memory, operations, and the meter that a method cannot forget."""

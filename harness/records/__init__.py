@@ -1,0 +1,1 @@
+"""What was answered, as files, with where it came from."""

@@ -1,0 +1,1 @@
+"""A suite's run: pools dealt, truths found, methods evaluated, every answer kept at once."""

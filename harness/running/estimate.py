@@ -1,0 +1,135 @@
+"""What a suite will take, before it runs: how many retrainings, and how long some of them took when timed here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import Suite
+from harness.truth.truth import plan
+from harness.types import Question, Task
+
+CONTRIBUTORS = 24
+"""A pool's contributors where its settings say nothing; dealing alone tells for certain."""
+
+ROUNDS = 4
+ENOUGH_SECONDS = 10.0
+"""No round is begun after this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Retrainings that a method takes for one pool.
+
+    Args:
+        fits: runs on the whole pool, from initialisations that methods share: trained once, billed to each.
+        repeats, pairs: antithetic pairs of permutations that it walks, in each of its repeats.
+    """
+
+    fits: int = 0
+    repeats: int = 0
+    pairs: int = 0
+
+    def own(self, contributors: int) -> int:
+        """Coalitions of its own walks: nobody and everyone once a repeat, 2C - 2 others a pair, at most."""
+        return self.repeats * (self.pairs * (2 * contributors - 2) + 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Retrainings of one task, all pools together.
+
+    Args:
+        questions: what each question's truth would take alone.
+        truth: what they take together, for they share some; exact.
+        methods: what methods train; two walks may meet in a coalition, so it is at most that.
+    """
+
+    questions: Mapping[Question, int]
+    truth: int
+    methods: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What timed retrainings took.
+
+    Args:
+        rounds: mean wall seconds of a retraining in each round, all workers at work.
+        retrainings: how many were timed.
+        flops: operations of one, on average.
+        contributors: of the pool that was dealt.
+    """
+
+    rounds: tuple[float, ...]
+    retrainings: int
+    flops: float
+    contributors: int
+
+    def seconds(self, retrainings: int) -> tuple[float, float]:
+        """What so many would take, at the pace of the fastest and of the slowest round."""
+        return min(self.rounds) * retrainings, max(self.rounds) * retrainings
+
+
+def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget]) -> Counts:
+    """Count one task's retrainings without dealing a pool; ``budgets`` are those of the suite's methods."""
+    alone = dict.fromkeys(suite.questions, 0)
+    together = 0
+    for pool in range(suite.pools):
+        found = {question: _of_truth(suite, task, pool, contributors, [question]) for question in suite.questions}
+        for question, jobs in found.items():
+            alone[question] += len(jobs)
+        together += len({job for jobs in found.values() for job in jobs})
+    each_pool = max((budget.fits for budget in budgets), default=0)
+    each_pool += sum(budget.own(contributors) for budget in budgets)
+    return Counts(alone, together, suite.pools * each_pool)
+
+
+def measure(suite: Suite, task: Task, device: str) -> Pace:
+    """Deal the task's first pool and time a few of its truth's retrainings, spread over all that it takes.
+
+    They are trained as a run would train them, and forgotten.
+    """
+    from harness.retraining import training
+    from harness.retraining.engine import Engine, Job
+    from harness.retraining.ledger import Ledger
+
+    pool, learner = task.deal(0), task.learner()
+    jobs = _of_truth(suite, task.name, 0, len(pool.contributors), suite.questions)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "timed.sqlite")
+        try:
+            engine = Engine(learner, pool.train, pool.test, ledger, device)
+            training.warm_up(learner, pool.train, device)
+            rounds, flops, timed = [], 0.0, 0
+            width = engine.side_by_side([Job(*job) for job in jobs]) * engine.stacking.workers
+            for chosen in _spread(jobs, width):
+                started = time.perf_counter()
+                outcomes = engine.outcomes([Job(*job) for job in chosen])
+                rounds.append((time.perf_counter() - started) / len(chosen))
+                flops += sum(outcome.cost.flops for outcome in outcomes)
+                timed += len(chosen)
+                if sum(rounds) * len(chosen) > ENOUGH_SECONDS:
+                    break
+        finally:
+            ledger.close()
+    return Pace(tuple(rounds), timed, flops / timed, len(pool.contributors))
+
+
+def _of_truth(
+    suite: Suite, task: str, pool: int, contributors: int, questions: Iterable[Question]
+) -> list[tuple[str, int]]:
+    """Coalition and seed of every retraining of one pool's truths, each once, in the order of a run."""
+    seeds, pairs = suite.seeds_of(task), suite.pairs_of(task)
+    plans = [plan(question, contributors, suite.seed, (task, pool), seeds, pairs) for question in questions]
+    return list(dict.fromkeys(job for found in plans for job in found.retrainings))
+
+
+def _spread(jobs: Sequence[tuple[str, int]], width: int) -> list[Sequence[tuple[str, int]]]:
+    """Stretches of ``width`` jobs from as many equal parts of them all; fewer where there are not enough."""
+    rounds = max(1, min(ROUNDS, len(jobs) // width))
+    part = len(jobs) / rounds
+    return [jobs[start : start + width] for start in (int(part * k + max(0, part - width) / 2) for k in range(rounds))]

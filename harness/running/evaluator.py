@@ -1,0 +1,166 @@
+"""Evaluate a method on a pool: build the problem it may see, run it on the meter, check what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.coalitions import to_text
+from harness.errors import UserError
+from harness.metering.meter import (
+    Meter,
+    MeteredLearner,
+    MeteredShared,
+    ProfilingOverhead,
+    SharedWork,
+    profiling_overhead,
+)
+from harness.retraining.engine import Advance, Engine, Job
+from harness.retraining.training import on_device
+from harness.seeds import seed_of, stream
+from harness.truth import questions
+from harness.types import (
+    Additive,
+    Bools,
+    Cost,
+    Examples,
+    Fit,
+    Floats,
+    Method,
+    Params,
+    Precedent,
+    Problem,
+    Question,
+    Retraining,
+    Scorer,
+    SetFunction,
+    Valuation,
+)
+
+PAIRS = 16
+"""Antithetic pairs from which the Shapley values of a set function's scores are estimated."""
+
+
+@dataclass(slots=True, eq=False)
+class Evaluator:
+    """Evaluates methods on one pool. Neither the test split nor the truth can be reached from here.
+
+    Args:
+        root: the suite's seed; methods draw from streams below it that the truth never uses.
+        task, pool: what is asked about.
+        contributors: C names.
+        train, validation: the pool's examples.
+        engine: retrains and scores on the validation split.
+    """
+
+    root: int
+    task: str
+    pool: int
+    contributors: tuple[str, ...]
+    train: Examples
+    validation: Examples
+    engine: Engine
+    shared: SharedWork = field(default_factory=SharedWork)
+    _overhead: ProfilingOverhead | None = field(init=False, default=None)
+
+    def evaluate(
+        self,
+        name: str,
+        method: Method,
+        question: Question,
+        precedents: Sequence[Precedent] = (),
+        advance: Advance = lambda done: None,
+    ) -> Valuation | str:
+        """The method's valuation, or why it is unsuitable."""
+        meter = Meter(self.engine.device, self._measured_overhead())
+        problem = self._problem(name, question, meter, precedents, advance)
+        if reason := method.unsuitable(problem):
+            return reason
+        with meter.measuring():
+            values_SC = self._values(method, problem)
+        where = f"{name} on {self.task}, pool {self.pool}"
+        if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
+            raise UserError(
+                f"{where}: expected values of shape repeats x {len(self.contributors)} contributors, "
+                f"got {values_SC.shape}."
+            )
+        return Valuation(name, self.task, self.pool, question, values_SC, meter.cost)
+
+    def _measured_overhead(self) -> ProfilingOverhead:
+        """Measured once, when first needed."""
+        if self._overhead is None:
+            learner, device = self.engine.learner, self.engine.device
+            rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
+            self._overhead = profiling_overhead(learner, learner.initialise(0, device), rows, device)
+        return self._overhead
+
+    def _values(self, method: Method, problem: Problem) -> Floats:
+        """Values S x C, by family."""
+        contributors = len(self.contributors)
+        if isinstance(method, SetFunction):
+
+            def answer(score: Scorer) -> Floats:
+                rng = stream(self.root, "answers", self.task, self.pool, problem.question)
+                return questions.answer(problem.question, score, contributors, rng, PAIRS)
+
+            return np.array([answer(score) for score in method.scorers(problem)])
+        if isinstance(method, Additive):
+            values_SN = np.asarray(method.example_values(problem), dtype=np.float64)
+            if values_SN.ndim != 2 or values_SN.shape[1] != len(self.train):
+                raise UserError(
+                    f"expected values of shape repeats x {len(self.train)} examples, got {values_SN.shape}."
+                )
+            owners_N = self.train.owners_N
+            return np.array([np.bincount(owners_N, weights=row, minlength=contributors) for row in values_SN])
+        if isinstance(method, Retraining):
+            return np.asarray(method.contributor_values(problem), dtype=np.float64)
+        raise TypeError(f"{method} is none of SetFunction, Additive, Retraining.")
+
+    def _problem(
+        self, name: str, question: Question, meter: Meter, precedents: Sequence[Precedent], advance: Advance
+    ) -> Problem:
+        learner = MeteredLearner(self.engine.learner, meter, len(self.train))
+        place = (self.task, self.pool)
+        shared = MeteredShared(self.shared, meter)
+
+        def retrain(coalitions_KC: Bools, seed: int) -> Floats:
+            actual = seed_of(self.root, "methods", name, *place, seed)
+            jobs = [Job(to_text(row), actual) for row in np.asarray(coalitions_KC, dtype=np.bool_)]
+            with meter.paused():
+                outcomes = self.engine.outcomes(jobs, advance)
+            meter.charge(sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost()))
+            return np.array([outcome.utility for outcome in outcomes])
+
+        def initial(k: int) -> Params:
+            return learner.initialise(seed_of(self.root, "initial", *place, k), self.engine.device)
+
+        def fit(k: int) -> Fit:
+            def train() -> Fit:
+                with meter.paused():
+                    found, outcome = self.engine.fit(seed_of(self.root, "initial", *place, k))
+                meter.charge(outcome.cost)
+                return found
+
+            return shared(f"fit/{k}", train)
+
+        def own_stream(*path: str | int) -> np.random.Generator:
+            return stream(self.root, "methods", name, *place, *path)
+
+        return Problem(
+            task=self.task,
+            pool=self.pool,
+            question=question,
+            contributors=self.contributors,
+            train=self.train,
+            validation=self.validation,
+            learner=learner,
+            retrain=retrain,
+            initial=initial,
+            fit=fit,
+            shared=shared,
+            stream=own_stream,
+            device=self.engine.device,
+            precedents=tuple(precedents),
+        )

@@ -1,0 +1,73 @@
+"""What a person sees while a run is under way: bars on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Advance = Callable[[int], None]
+
+
+class ProgressDisplay:
+    """Shows a whole run's answers and the retrainings of the stage at hand.
+
+    On a terminal these are two bars with the time left; elsewhere one line for each finished stage.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._started = time.monotonic()
+
+    @contextmanager
+    def run(self, title: str, answers: int) -> Iterator[Callable[[], None]]:
+        """A whole run of so many answers; the function given notes that one is there."""
+        if not self._console.is_terminal:
+            self.note(f"{title}: {answers} answers to find")
+            yield lambda: None
+            return
+        with self._bars:
+            bar = self._bars.add_task(f"[bold]{title}", total=answers, unit="answers")
+            yield lambda: self._bars.advance(bar, 1)
+
+    @contextmanager
+    def stage(self, text: str, retrainings: int = 0) -> Iterator[Advance]:
+        """One stage; the function given notes finished retrainings, of which so many are known to come."""
+        done = 0
+        started = time.monotonic()
+        bar = None
+        if self._console.is_terminal:
+            bar = self._bars.add_task(text, total=retrainings or None, unit="retrainings" if retrainings else "")
+
+        def advance(finished: int) -> None:
+            nonlocal done
+            done += finished
+            if bar is not None:
+                self._bars.update(bar, advance=finished, unit="retrainings")
+
+        try:
+            yield advance
+        finally:
+            if bar is not None:
+                self._bars.remove_task(bar)
+        if not self._console.is_terminal:
+            trained = f", {done} retrainings" if done else ""
+            self.note(f"{text}{trained} ({time.monotonic() - started:.1f} s)")
+
+    def note(self, text: str) -> None:
+        """A line that stays, with the time since the start."""
+        self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)

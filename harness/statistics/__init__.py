@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: rank agreement, ceilings, intervals, ranks."""

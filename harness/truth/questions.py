@@ -1,0 +1,60 @@
+"""The three questions, asked of any set function: utility by retraining, or a method's score.
+
+A set function takes coalitions K x C and gives K numbers. Truth and methods are answered by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from harness import coalitions
+from harness.truth import shapley
+from harness.types import Bools, Floats, Question, Scorer
+
+
+def standalone_coalitions(contributors: int) -> Bools:
+    """Nobody, then each contributor alone, (1 + C) x C."""
+    return np.vstack([coalitions.nobody(contributors), coalitions.singletons(contributors)])
+
+
+def standalone(scores_K: Floats) -> Floats:
+    """score({i}) - score(nobody), C."""
+    return np.asarray(scores_K[1:] - scores_K[0])
+
+
+def leave_one_out_coalitions(contributors: int) -> Bools:
+    """Everyone, then everyone but one, (1 + C) x C."""
+    return np.vstack([coalitions.everyone(contributors), coalitions.all_but_one(contributors)])
+
+
+def leave_one_out(scores_K: Floats) -> Floats:
+    """score(everyone) - score(everyone but i), C (Cook 1977, Technometrics 19(1))."""
+    return np.asarray(scores_K[0] - scores_K[1:])
+
+
+def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, pairs: int) -> Floats:
+    """One set function's values for one question, C; Shapley exact if affordable, else from ``pairs`` walks."""
+    if question == "standalone":
+        return standalone(score(standalone_coalitions(contributors)))
+    if question == "leave-one-out":
+        return leave_one_out(score(leave_one_out_coalitions(contributors)))
+    if contributors <= shapley.EXACT_UP_TO:
+        return shapley.exact(score, contributors)
+    return np.asarray(shapley.adjusted(shapley.walk(score, contributors, pairs, rng)).mean(axis=0))
+
+
+def coalitions_asked(ask: Callable[[Scorer], object]) -> Bools:
+    """The coalitions that a procedure will score, K x C, found by running it on a function that only listens.
+
+    Serves to train many of them at once beforehand; right where the coalitions do not depend on the scores.
+    """
+    heard: list[Bools] = []
+
+    def listen(coalitions_KC: Bools) -> Floats:
+        heard.append(coalitions_KC)
+        return np.zeros(len(coalitions_KC))
+
+    ask(listen)
+    return np.unique(np.vstack(heard), axis=0)

@@ -1,0 +1,151 @@
+"""What retraining says each contributor is worth, on the test split that no method sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.coalitions import powerset
+from harness.errors import UserError
+from harness.seeds import seed_of, stream
+from harness.statistics.ceilings import noise_ceiling
+from harness.truth import questions, shapley
+from harness.types import Bools, Cost, Floats, Ints, Outcome, Question
+
+if TYPE_CHECKING:  # it brings torch, and a plan is counted without
+    from harness.retraining.engine import Advance, Engine, Job
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """A question's answer by retraining.
+
+    Args:
+        values_SC: one estimate a seed (for sampled Shapley values: an antithetic pair, each on a seed of its own).
+        ceiling: what another run of the same truth with new seeds would score against it.
+        cost: what all its retrainings cost when first run.
+        accuracy: of the model trained on everyone, mean over seeds; nan where the question trains none.
+    """
+
+    question: Question
+    values_SC: Floats
+    ceiling: float
+    cost: Cost
+    accuracy: float
+
+    @property
+    def values_C(self) -> Floats:
+        return np.asarray(self.values_SC.mean(axis=0))
+
+    @property
+    def standard_error_C(self) -> Floats:
+        """Standard error of the mean over seeds, nan from a single one."""
+        if len(self.values_SC) < 2:
+            return np.full(self.values_SC.shape[1], np.nan)
+        return np.asarray(self.values_SC.std(axis=0, ddof=1) / np.sqrt(len(self.values_SC)))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The retrainings that a question's truth takes, and how to read it off their outcomes.
+
+    Args:
+        rows: the coalitions of each repeat, K x C.
+        seeds: the initialisation of each repeat.
+        read: outcomes in the jobs' order -> values S x C, and the mean over any choice of the S.
+    """
+
+    question: Question
+    rows: Sequence[Bools]
+    seeds: Sequence[int]
+    read: Callable[[Sequence[Outcome]], tuple[Floats, Callable[[Ints], Floats]]]
+
+    @property
+    def retrainings(self) -> list[tuple[str, int]]:
+        """Coalition and seed of every retraining, as the ledger writes them."""
+        repeats = zip(self.rows, self.seeds, strict=True)
+        return [(text, seed) for rows_KC, seed in repeats for text in _texts(rows_KC)]
+
+    @property
+    def jobs(self) -> list[Job]:
+        from harness.retraining.engine import Job
+
+        return [Job(coalition, seed) for coalition, seed in self.retrainings]
+
+
+def plan(question: Question, contributors: int, root: int, pool: tuple[str, int], seeds: int, pairs: int) -> Plan:
+    """Decide what to retrain.
+
+    Args:
+        root: the suite's seed; truth draws from streams of its own below it.
+        pool: task and index.
+        seeds: initialisations for standalone, leave-one-out and exact Shapley values.
+        pairs: antithetic pairs for sampled Shapley values (more than ten contributors).
+    """
+    if min(seeds, pairs) < 1:
+        raise UserError(f"A truth needs at least 1 seed and 1 pair, got {seeds} and {pairs}.")
+
+    def seed(k: int) -> int:
+        return seed_of(root, "truth", *pool, k)
+
+    if question == "shapley" and contributors > shapley.EXACT_UP_TO:
+        rng = stream(root, "truth", *pool, "permutations")
+        orders = np.array([rng.permutation(contributors) for _ in range(pairs)])
+        rows = [shapley.pair_coalitions(order) for order in orders]
+        return Plan(question, rows, [seed(k) for k in range(pairs)], lambda found: _read_walks(orders, found))
+    rows_KC, value = _asked(question, contributors)
+    return Plan(
+        question,
+        [rows_KC] * seeds,
+        [seed(k) for k in range(seeds)],
+        lambda found: _read_seeds(_utilities(found, seeds), value),
+    )
+
+
+def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance = lambda done: None) -> Truth:
+    """Retrain what the ledger does not know and read the truth off the outcomes."""
+    jobs = plan.jobs
+    outcomes = engine.outcomes(jobs, advance)
+    values_SC, mean_of = plan.read(outcomes)
+    cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
+    everyone = [o.accuracy for job, o in zip(jobs, outcomes, strict=True) if "0" not in job.coalition]
+    return Truth(
+        question=plan.question,
+        values_SC=values_SC,
+        ceiling=noise_ceiling(mean_of, len(values_SC), rng),
+        cost=cost,
+        accuracy=float(np.mean(everyone)) if everyone else float("nan"),
+    )
+
+
+def _asked(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:
+    """The coalitions that one seed trains, and the values that their utilities give."""
+    if question == "standalone":
+        return questions.standalone_coalitions(contributors), questions.standalone
+    if question == "leave-one-out":
+        return questions.leave_one_out_coalitions(contributors), questions.leave_one_out
+    return powerset(contributors), lambda scores_K: shapley.exact(lambda _: scores_K, contributors)
+
+
+def _texts(rows_KC: Bools) -> list[str]:
+    """``coalitions.to_text`` of each row, all at once: plans of large suites hold hundreds of thousands."""
+    marks, width = (rows_KC.astype(np.uint8) + ord("0")).tobytes().decode(), rows_KC.shape[1]
+    return [marks[start : start + width] for start in range(0, len(marks), width)]
+
+
+def _utilities(outcomes: Sequence[Outcome], repeats: int) -> Floats:
+    return np.array([outcome.utility for outcome in outcomes]).reshape(repeats, -1)
+
+
+def _read_seeds(utilities_SK: Floats, value: Callable[[Floats], Floats]) -> tuple[Floats, Callable[[Ints], Floats]]:
+    values_SC = np.array([value(scores_K) for scores_K in utilities_SK])
+    return values_SC, lambda chosen: np.asarray(values_SC[chosen].mean(axis=0))
+
+
+def _read_walks(orders: Ints, outcomes: Sequence[Outcome]) -> tuple[Floats, Callable[[Ints], Floats]]:
+    """Each half of a split fits its own surrogate, so that the halves share nothing."""
+    rows_of = shapley.adjuster(shapley.Walks(orders, _utilities(outcomes, len(orders))))
+    return rows_of(np.arange(len(orders))), lambda chosen: np.asarray(rows_of(chosen).mean(axis=0))

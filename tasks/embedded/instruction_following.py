@@ -1,0 +1,155 @@
+"""Instruction following: verifiable operations on letters, skills Zipf-distributed, beside a truncated model's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
+from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator, draw_truncation
+from tasks.embedded.text_learner import small_language_model
+from tasks.embedded.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items, zipf
+from tasks.learners import transformer
+from tasks.learners.tokens import encode_responses, word_tokenizer
+from tasks.pools.dealing import Axes, Rows
+from tasks.pools.splits import told
+
+NAME = "instruction-following"
+VERSION = 1
+LETTERS = "abcdefgh"
+LENGTH = 11
+"""Tokens: a habit, the instruction, three letters, ':', at most four letters, the end."""
+
+REAL = 3_000
+AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
+RECIPE = Recipe(steps=16, batch_size=64, rate=1.4e-3, optimiser="adamw")
+BASE_STEPS = 100
+
+Letters = list[str]
+SKILLS: dict[tuple[str, ...], Callable[[Letters], Letters]] = {
+    ("copy", "repeat", "echo"): lambda x: x,
+    ("reverse", "backwards", "mirror"): lambda x: x[::-1],
+    ("first", "head", "initial"): lambda x: x[:1],
+    ("last", "tail", "final"): lambda x: x[-1:],
+    ("swap", "exchange", "switch"): lambda x: [x[1], x[0], *x[2:]],
+    ("rotate", "shift", "cycle"): lambda x: [*x[1:], x[0]],
+    ("behead", "chop", "skip"): lambda x: x[1:],
+    ("shorten", "trim", "crop"): lambda x: x[:-1],
+    ("middle", "centre", "core"): lambda x: x[1:2],
+    ("stutter", "double", "twice"): lambda x: [x[0], *x],
+}
+"""Phrasings of each skill, head first, and what is to be answered; skills, head first."""
+
+
+class Instructions(Grammar):
+    """'reverse a b c :' -> 'c b a'; topics are the skills, and both skills and phrasings are Zipf-distributed."""
+
+    name = NAME
+    topics = len(SKILLS)
+    habits = ("please", "now", "kindly", "then", "quickly", "just", "ok", "again")
+
+    def draw(self, rng: np.random.Generator) -> Item:
+        topic = zipf(rng, len(SKILLS))
+        phrasings, answer = list(SKILLS.items())[topic]
+        letters = [str(letter) for letter in rng.choice(list(LETTERS), size=3)]
+        prompt = " ".join([phrasings[zipf(rng, len(phrasings))], *letters, ":"])
+        return Item(prompt, " ".join(answer(letters)), topic)
+
+    def read(self, prompt: str, answer: str) -> Item | None:
+        words = prompt.split()
+        skill = next((k for k, phrasings in enumerate(SKILLS) if words and words[0] in phrasings), None)
+        letters, said = words[1:-1], answer.split()
+        if skill is None or len(letters) != 3 or not 1 <= len(said) <= 4 or not {*letters, *said} <= set(LETTERS):
+            return None
+        return Item(prompt, answer, skill)
+
+    def vary(self, item: Item, rng: np.random.Generator) -> Item:
+        """The same in another phrasing."""
+        words = item.prompt.split()
+        phrasings = list(SKILLS)[item.topic]
+        others = [phrasing for phrasing in phrasings if phrasing != words[0]]
+        return replace(item, prompt=" ".join([str(rng.choice(others)), *words[1:]]))
+
+    def wrong(self, item: Item, rng: np.random.Generator) -> str:
+        """What another skill would answer, where it differs."""
+        letters = item.prompt.split()[-4:-1]
+        answers = sorted({" ".join(skill(letters)) for skill in SKILLS.values()} - {item.answer})
+        return str(rng.choice(answers or ["a b"]))
+
+    def essence(self, item: Item) -> str:
+        """The skill and its letters, however asked for."""
+        return " ".join([str(item.topic), *item.prompt.split()[-4:-1]])
+
+    def symbol(self, item: Item) -> str:
+        return next(word for word in item.prompt.split() if any(word in phrasings for phrasings in SKILLS))
+
+    def words(self) -> set[str]:
+        return {*LETTERS, *self.habits, *(word for phrasings in SKILLS for word in phrasings), ":", "task"}
+
+
+@cache
+def sources() -> tuple[dict[str, list[Item]], TextGenerator]:
+    """The splits, and the generator fitted on the first: it writes an instruction and its response."""
+    real, tokenizer = real_items(Instructions(), REAL), word_tokenizer(Instructions().words())
+    texts = [f"{item.prompt} {item.answer}" for item in real["generator"]]
+    return real, TextGenerator.fit(tokenizer, texts, "task", LENGTH + 2, NAME)
+
+
+def deal_pool(index: int) -> Pool:
+    real, generator = sources()
+    grammar = Instructions()
+
+    def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
+        texts = generator.sample_cut(count, truncation, rng)
+        parts = [text.partition(" : ") for text in texts]
+        found = [grammar.read(f"{prompt} :", answer) for prompt, _, answer in parts]
+        return [item for item in found if item]
+
+    return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
+
+
+def encode(rows: Rows) -> dict[str, Ints]:
+    inputs, targets = encode_responses(sources()[1].tokenizer, rows["prompts"], rows["answers"], LENGTH)
+    return {"inputs": inputs, "targets": targets}
+
+
+def learner() -> Learner:
+    """A small causal language model, fine-tuned from a base of the generator split."""
+    real, generator = sources()
+    return small_language_model(NAME, generator.tokenizer, real["generator"], LENGTH, RECIPE, BASE_STEPS)
+
+
+def task() -> Task:
+    return Task(
+        name=NAME,
+        version=VERSION,
+        summary="Operations on letters, skills Zipf-distributed (real), and a truncated language model's (synthetic).",
+        deal=deal_pool,
+        learner=learner,
+        about=ABOUT,
+    )
+
+
+ABOUT = {
+    "real": (
+        f"{len(SKILLS)} verifiable operations on three letters, each in three phrasings, both Zipf-distributed; "
+        + told(SPLITS)
+        + ", alike in their skills"
+    ),
+    "synthetic": (
+        "instructions and responses written by a small language model fitted on the generator split, sampled with "
+        f"top-p {TOP_P[0]} to {TOP_P[1]} at temperature {TEMPERATURE[0]} to {TEMPERATURE[1]}"
+    ),
+    "contributors": AXES.about(),
+    "topics": "skills",
+    "style": "an opening word that changes nothing",
+    "learner": (
+        f"{transformer.SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the response "
+        "only"
+    ),
+    "recipe": RECIPE.about(),
+    "utility": "mean log-likelihood of the response on the test split; exact match is kept beside it",
+}
