@@ -1,6 +1,6 @@
 """``dataworth publish``: what a finished run would change in the published results, and changing them.
 
-Nothing else writes to ``leaderboards/``. At its end a run says how it compares with what is published.
+Nothing else writes to ``leaderboards/``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
-from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders, truth_differences
+from harness.cli.against import summary
+from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders
 from harness.cli.refusals import reasons
 from harness.config import Suite, suites
 from harness.errors import UserError, unknown
@@ -30,7 +31,7 @@ from harness.records.results import (
     write_atomically,
 )
 from harness.report import comparison
-from harness.report.comparison import Comparison, Entries
+from harness.report.comparison import Entries
 from harness.report.files import TABLE, drawn
 from harness.report.leaderboard import leaderboard
 from harness.report.view import View
@@ -81,34 +82,11 @@ def redraw(name: str, yes: bool, console: Console) -> int:
     return _agree_and_write(place, drawn(view), told, yes, console)
 
 
-def against_published(suite: Suite, view: View) -> list[str]:
-    """How a run compares with the published results of its suite, a line each; nothing where there are none."""
-    try:
-        place = Place.published(suite.name)
-        if place is None or not place.has_results:
-            return []
-        if differs := truth_differences(place.suite, suite, "this run"):
-            return [f"Not compared with the published results, which have {', '.join(differs)}."]
-        published = leaderboard(place.suite, load(place.results))
-    except UserError as error:  # what is published may be damaged; the run is finished all the same
-        return [f"Not compared with the published results: {error}"]
-    found = comparison.compare(comparison.entries(published.cells), comparison.entries(view.cells))
-    return _summary(found, "here")
-
-
-def _summary(found: Comparison, new: str) -> list[str]:
-    told = comparison.sentences(found, new=new)
-    if found.changed or found.states or not found.common:
-        return told
-    every = "all" if found.same else "the"
-    return [f"Same scores as published, in {every} {found.common} rows that both have.", *told]
-
-
 def _told(old: Entries | None, new: Entries, tolerance: float) -> list[str]:
     if old is None:
         return [f"First results of this suite: {len(new)} rows."]
     found = comparison.compare(old, new, tolerance)
-    told = _summary(found, "new")
+    told = summary(found, "new")
     if abs(found.slower - 1) > 0.005:  # nan is no difference
         told.append(f"Costs: {found.slower:.2f} times the published seconds, over all rows that both have.")
     return told
@@ -125,6 +103,10 @@ def _published(name: str) -> Place:
 
 
 def _finished(name: str, folder: Path) -> Place:
+    if not Place(_published(name).suite, folder).has_results:
+        raise UserError(
+            f"There is no run in {folder}. Run 'dataworth run --suite {name}' first, or give its folder with --run."
+        )
     place = Place.of_results(name, folder)
     if place.is_published:
         raise UserError(f"{folder} is published already; give the folder of a run with --run.")

@@ -13,8 +13,8 @@ from typing import NoReturn, cast
 import torch
 from rich.console import Console
 
+from harness.cli.against import against_published
 from harness.cli.places import Place, data_folder
-from harness.cli.publishing import against_published
 from harness.config import Suite
 from harness.errors import UserError, unknown
 from harness.report.files import write_report
