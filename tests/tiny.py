@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.metering.meter import Meter
-from harness.retraining.engine import Engine, Stacking
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import Stacking
 from harness.running.evaluator import Evaluator
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Pool, Problem, Question, Recipe, Task
 from tasks.learners.classifier import Classifier, SmallCnn

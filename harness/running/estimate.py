@@ -94,7 +94,8 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
     They are trained as a run would train them, and forgotten.
     """
     from harness.retraining import training
-    from harness.retraining.engine import Engine, Job
+    from harness.retraining.chunks import Job
+    from harness.retraining.engine import Engine
     from harness.retraining.ledger import Ledger
 
     pool, learner = task.deal(0), task.learner()

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from harness.cli.planning import BUDGETS, _between
-from harness.retraining.engine import STACKED_OUTPUTS, Engine, Job, Stacking
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking
 from harness.running import estimate
 from harness.running.estimate import Budget, Pace, count, measure
 from harness.truth.truth import plan

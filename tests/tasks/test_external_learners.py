@@ -13,7 +13,7 @@ import transformers
 
 from harness.config import TaskSettings
 from harness.errors import UserError
-from harness.retraining.engine import Job
+from harness.retraining.chunks import Job
 from harness.types import Examples, Learner, Task
 from tasks.external import defaults as asked
 from tasks.external import task

@@ -288,10 +288,11 @@ def test_every_seed_starts_from_the_base(task: ModuleType) -> None:
 def test_the_base_knows_something_and_not_all(task: ModuleType, pool: Pool) -> None:
     """Fine-tuning must have something to start from and something to add."""
     from harness.metering.flops import FlopCounter
-    from harness.retraining.training import evaluate, on_device
+    from harness.retraining.evaluation import evaluate
+    from harness.retraining.training import on_device
 
     learner = task.learner()
     stack = {name: p[None] for name, p in learner.initialise(0).items()}
-    utility, accuracy = evaluate(learner, stack, on_device(pool.test, "cpu"), stacked=False, flops=FlopCounter())
-    assert 0.05 < accuracy[0] < 0.9
-    assert utility[0] < -0.1
+    found = evaluate(learner, stack, on_device(pool.test, "cpu"), stacked=False, flops=FlopCounter())
+    assert 0.05 < found.accuracy_J[0] < 0.9
+    assert found.utility_J[0] < -0.1

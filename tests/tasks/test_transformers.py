@@ -12,7 +12,8 @@ import torch
 from torch.func import functional_call, grad
 
 from harness.errors import UserError
-from harness.retraining.engine import STACKED_OUTPUTS, Job, Stacking, stacking_for
+from harness.retraining.chunks import Job
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacking_for
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool, Recipe
 from methods import METHODS
 from methods.influence import Influence
