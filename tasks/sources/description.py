@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UserError, unknown
+from harness.validation import Place, first_mistake
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 
@@ -165,13 +166,11 @@ def _checked(content: dict[str, object], file: Path) -> Source:
     try:
         return Source.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{file}: {unknown('key of a data source', key, Source.model_fields)}") from error
-        said = first["msg"].removeprefix("Value error, ")
-        got = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-        raise UserError(f"{file}: {f'{key}: ' if key else ''}{said}{got}.") from error
+        raise UserError(f"{file}: {first_mistake(error, _unknown_key)}") from error
+
+
+def _unknown_key(place: Place) -> UserError:
+    return unknown("key of a data source", ".".join(map(str, place)), Source.model_fields)
 
 
 def _place_mistake(source: Source) -> str | None:
