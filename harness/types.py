@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, T
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UserError
+from harness.errors import UserError, unknown
 
 if TYPE_CHECKING:  # torch is imported where it is used, so that reports and --help start without it
     import torch
@@ -31,6 +31,11 @@ Question = Literal["standalone", "leave-one-out", "shapley"]
 QUESTIONS: tuple[Question, ...] = get_args(Question)
 
 Family = Literal["set function", "additive", "retraining"]
+
+Form = Literal["image-label", "text-label", "text-response"]
+"""What a task's examples are, and what is to be said of them: a label, or a response in words."""
+
+FORMS: tuple[Form, ...] = get_args(Form)
 
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
@@ -602,6 +607,7 @@ class Task:
     Args:
         name: as the command line says it.
         version: raised whenever the same index would deal another pool.
+        form: what its examples are.
         deal: pool index -> pool.
         learner: made once a run.
         about: what ``dataworth show`` prints, by heading.
@@ -611,10 +617,15 @@ class Task:
     name: str
     version: int
     summary: str
+    form: Form
     deal: Callable[[int], Pool]
     learner: Callable[[], Learner]
     about: Mapping[str, str] = field(default_factory=dict)
     reference: TaskReference | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise unknown("form of a task", self.form, FORMS)
 
 
 def _frozen(array: Array, dtype: type[np.generic] | None = None) -> Array:

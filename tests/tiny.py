@@ -59,6 +59,7 @@ def tiny_task(contributors: int = 4, recipe: Recipe | None = None, name: str = "
         name=name,
         version=1,
         summary="Noisy patterns.",
+        form="image-label",
         deal=lambda index: tiny_pool(contributors, index, task=name),
         learner=lambda: tiny_mlp(recipe),
     )

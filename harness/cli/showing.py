@@ -59,6 +59,7 @@ def _print_method(console: Console, name: str, method: Method) -> None:
 def _print_task(console: Console, task: Task) -> None:
     table = _pairs(task.name)
     table.add_row("what", Text(task.summary))
+    table.add_row("form", Text(task.form))
     for heading, text in task.about.items():
         table.add_row(heading, Text(text))
     console.print(table, highlight=False)

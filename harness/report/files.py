@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.config import Suite
-from harness.records.results import Results, write_atomically
+from harness.files import write_atomically
+from harness.records.results import Results
 from harness.report.leaderboard import Row, leaderboard, to_csv
 from harness.report.markdown import page
 

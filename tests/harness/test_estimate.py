@@ -26,7 +26,9 @@ pytestmark = THIRD_PARTY
 
 
 def many(contributors: int) -> Task:
-    return Task("many", 1, "", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp)
+    return Task(
+        "many", 1, "", "image-label", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp
+    )
 
 
 def trained(folder: Path, ledger: str) -> int:
