@@ -30,7 +30,8 @@ Ints: TypeAlias = NDArray[np.int64]
 Question = Literal["standalone", "leave-one-out", "shapley"]
 QUESTIONS: tuple[Question, ...] = get_args(Question)
 
-Family = Literal["set function", "additive", "retraining"]
+Family = Literal["set function", "additive", "retraining", "unknown"]
+"""What a method returns; unknown where it does not load."""
 
 Form = Literal["image-label", "text-label", "text-response"]
 """What a task's examples are, and what is to be said of them: a label, or a response in words."""
@@ -49,6 +50,9 @@ HELD_OUT = -1
 
 FOLDS = 16
 """Fixed folds of every held-out split (row n is of fold n mod 16): they tell the noise of the held-out sample."""
+
+CHECKPOINTS = 6
+"""Parameter snapshots that a traced fit keeps, where its recipe does not say."""
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -197,7 +201,7 @@ class Recipe:
     weight_decay: float = 0.0
     warmup: int = 0
     clip: float | None = None
-    checkpoints: int = 6
+    checkpoints: int = CHECKPOINTS
     micro_batch: int | None = None
     precision: Literal["float32", "bf16"] = "float32"
 
@@ -411,6 +415,23 @@ class Outcome:
         return np.frombuffer(self.folds, dtype=np.float32).reshape(2, FOLDS) if self.folds else None
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a method may take on one pool, at most: what ``dataworth show`` counts before anything runs.
+
+    Args:
+        fits: training runs on the whole pool, from initialisations that methods share: trained once, billed to each.
+        retrainings: coalitions that it trains on seeds of its own.
+        gradient_passes: times that it differentiates every training example, forward or backward mode.
+        validation_passes: the same, of every validation example.
+    """
+
+    fits: int = 0
+    retrainings: int = 0
+    gradient_passes: float = 0.0
+    validation_passes: float = 0.0
+
+
 # --- valuing --------------------------------------------------------------------------------------
 
 
@@ -505,18 +526,22 @@ class Method(ABC):
     the value is their mean and their spread is published.
     """
 
-    family: Family
-    source: str
-    """Author, year, venue, equation."""
-    passes: str
-    """Cost, in passes over the training examples or in retrainings."""
+    family: ClassVar[Family]
+    source: ClassVar[str] = ""
+    """Author, year, venue, equation. Words, no setting: what is said here enters no key."""
+    passes: ClassVar[str] = ""
+    """Cost in words: passes over the training examples, retrainings, what its own algebra takes."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
 
     @property
     def summary(self) -> str:
         """The first line of the class's docstring."""
-        return (type(self).__doc__ or "").strip().splitlines()[0]
+        return next(iter((type(self).__doc__ or "").strip().splitlines()), "")
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        """What it may take, at most, on a pool of so many contributors with so many training examples together."""
+        return Budget()
 
     def unsuitable(self, problem: Problem) -> str | None:
         """Why this method cannot answer this problem, None if it can."""
@@ -526,7 +551,7 @@ class Method(ABC):
 class SetFunction(Method):
     """Scores any coalition without training on it; answers a question as utility itself would."""
 
-    family: Family = "set function"
+    family: ClassVar[Family] = "set function"
 
     @abstractmethod
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
@@ -536,7 +561,7 @@ class SetFunction(Method):
 class Additive(Method):
     """Scores examples; a contributor's value, to every question, is the sum over its examples."""
 
-    family: Family = "additive"
+    family: ClassVar[Family] = "additive"
 
     @abstractmethod
     def example_values(self, problem: Problem) -> Floats:
@@ -546,7 +571,7 @@ class Additive(Method):
 class Retraining(Method):
     """Calls ``problem.retrain``; its values answer every question alike."""
 
-    family: Family = "retraining"
+    family: ClassVar[Family] = "retraining"
     seed_scope: ClassVar[str] = ""
     """Methods that name one scope retrain on the same seeds and share outcomes; empty: a scope of the method's own."""
 
@@ -626,6 +651,21 @@ class Task:
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise unknown("form of a task", self.form, FORMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the tables of methods and tasks. It names code and brings none, so a table is read without it.
+
+    Args:
+        where: ``module:attribute`` of the class or function that makes one.
+        summary: what a list says of it: the first line of a method's docstring, or a task's summary.
+        settings: keyword arguments by which a variant is made.
+    """
+
+    where: str
+    summary: str
+    settings: Mapping[str, Plain] = field(default_factory=dict)
 
 
 def _frozen(array: Array, dtype: type[np.generic] | None = None) -> Array:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 
+from harness import registry
 from harness.errors import UserError
 from harness.retraining import training
 from harness.types import Examples, Learner, Params, TaskReference
@@ -101,9 +102,7 @@ _INITIALISING = threading.Lock()
 
 
 def _rebuilt(pool: PoolReference, device: str) -> Workspace:
-    from harness.registry import remake_task  # brings the task's module
-
-    task = remake_task(pool.task)
+    task = registry.task_again(pool.task)
     dealt = task.deal(pool.index)
     return Workspace(task.learner(), dealt.train, getattr(dealt, pool.split), device)
 

@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 import pytest
 import torch
-from harness.registry import make_task
 
+from harness import registry
 from harness.config import TaskSettings
 from harness.errors import UserError
 from harness.retraining.chunks import Chunk, ChunkResult, Job, retrain_chunk
@@ -68,7 +68,7 @@ def test_an_executor_elsewhere_gives_the_outcomes_of_threads(tmp_path: Path) -> 
 
 def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp_path: Path) -> None:
     """The digits: their pool is dealt from a description alone, in a process that has never seen it."""
-    task = make_task("image-classification", "embedded", TaskSettings(steps=3, contributors=None), None)
+    task = registry.task("image-classification", "embedded", TaskSettings(steps=3), None)
     assert task.reference is not None
     pool = task.deal(1)
     held = Workspace(task.learner(), pool.train, pool.validation, "cpu")
@@ -81,8 +81,8 @@ def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp
         "torch.set_num_threads(1)\n"
         "from harness.retraining.chunks import retrain_chunk\n"
         "chunk, other = pickle.loads(open(sys.argv[1], 'rb').read())\n"
-        "found = retrain_chunk(chunk)\n"
         "try:\n    retrain_chunk(other)\nexcept Exception as error:\n    refused = str(error)\n"
+        "found = retrain_chunk(chunk)\n"
         "open(sys.argv[2], 'wb').write(pickle.dumps((found, refused)))\n"
     )
     files = [str(tmp_path / "chunks"), str(tmp_path / "found")]
@@ -160,5 +160,5 @@ def members_of(text: str) -> Bools:
 
 
 def test_a_reference_without_folder_is_of_embedded_data() -> None:
-    reference = make_task("reasoning", "embedded", TaskSettings(), None).reference
+    reference = registry.task("reasoning", "embedded", TaskSettings(), None).reference
     assert reference == TaskReference("reasoning", "embedded", {}, None)
