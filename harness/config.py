@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from harness.errors import UserError, unknown
 from harness.types import QUESTIONS, Question, Recipe
+from harness.validation import Place, first_mistake
 
 SUITE_FILE = "suite.toml"
 
@@ -180,17 +181,10 @@ def checked(content: dict[str, object], where: str) -> Suite:
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{where}: {_unknown_key(first['loc'])}") from error
-        if first["type"] == "value_error":  # one of ours, which tells what came
-            raise UserError(f"{where}: {key}: {str(first['ctx']['error']).rstrip('.')}.") from error
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        raise UserError(f"{where}: {key}: {first['msg']}{got}.") from error
+        raise UserError(f"{where}: {first_mistake(error, _unknown_key)}") from error
 
 
-def _unknown_key(place: tuple[int | str, ...]) -> UserError:
+def _unknown_key(place: Place) -> UserError:
     *tables, key = map(str, place)
     if tables[:1] == ["settings"]:
         return unknown(f"setting of {tables[1]}", key, TaskSettings.model_fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.config import load_suite
 from harness.records.results import load
 from harness.report.leaderboard import leaderboard
-from harness.report.markdown import overall_short, summary
+from harness.report.markdown import overall_short
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -17,11 +17,9 @@ BLOCK = re.compile(r"(?<=<!-- leaderboard -->\n).*?(?=<!-- /leaderboard -->)", r
 
 
 def drawn() -> str:
-    """The tables as the stored results give them."""
+    """The table as the stored results give it."""
     view = leaderboard(load_suite(SUITE / "suite.toml"), load(SUITE / "results"))
-    parts = [f"all tasks together\n\n{overall_short(view)}"]
-    parts += [f"{task}\n\n{summary(view, task)}" for task in view.tasks]
-    return "\n" + "\n\n".join(parts) + "\n\n"
+    return f"\n{overall_short(view)}\n\n"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.cli.folders import RESULTS, refuse_unfit, set_aside
 from harness.config import SUITE_FILE, Suite, TaskSettings, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError
-from harness.records.results import write_atomically
+from harness.files import write_atomically
 
 PUBLISHED, RUNS = "leaderboards", "runs"
 TRUTH_KEYS = ("data", "pools", "seeds", "pairs", "seed")

@@ -20,6 +20,7 @@ from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders
 from harness.cli.refusals import reasons
 from harness.config import Suite, suites
 from harness.errors import UserError, unknown
+from harness.files import write_atomically
 from harness.records.results import (
     Answer,
     PoolRecord,
@@ -28,7 +29,6 @@ from harness.records.results import (
     ValuationRecord,
     load,
     save,
-    write_atomically,
 )
 from harness.report import comparison
 from harness.report.comparison import Entries

@@ -17,13 +17,12 @@ from harness.cli.against import against_published
 from harness.cli.places import Place, data_folder
 from harness.config import Suite
 from harness.errors import UserError, unknown
+from harness.registry import method, task
 from harness.report.files import write_report
 from harness.report.terminal import print_leaderboard
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, SetFunction, Task
-from methods import METHODS
-from tasks import make
 
 FEATURES = ("initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
@@ -86,14 +85,14 @@ def _chosen(request: Request, place: Place) -> Chosen:
     questions = [q for q in suite.questions if request.questions is None or q in request.questions]
     if not questions:
         raise UserError(f"The suite {suite.name} asks {', '.join(suite.questions)}; none of --questions is among them.")
-    features = {name: cast(SetFunction, METHODS[name]()) for name in FEATURES}
+    features = {name: cast(SetFunction, method(name)) for name in FEATURES}
     return Chosen(tasks, methods, features, questions)
 
 
 def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Task]:
     """The suite's tasks, or the named ones, on the suite's data and with its settings."""
     chosen = dict.fromkeys(names or suite.tasks)
-    return {name: make(name, suite.data, suite.settings_of(name), folder) for name in chosen}
+    return {name: task(name, suite.data, suite.settings_of(name), folder) for name in chosen}
 
 
 def version_of(suite: Suite, task: str) -> int:
@@ -103,10 +102,8 @@ def version_of(suite: Suite, task: str) -> int:
 
 
 def methods_of(names: Iterable[str]) -> dict[str, Method]:
-    for name in names:
-        if name not in METHODS:
-            raise unknown("method", name, METHODS)
-    return {name: METHODS[name]() for name in dict.fromkeys(names)}
+    """The named methods; one that does not load stands there all the same, and answers with the reason."""
+    return {name: method(name) for name in dict.fromkeys(names)}
 
 
 def device_of(asked: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.config import Suite
 from harness.errors import UserError
-from harness.records.results import Results, write_atomically
+from harness.files import write_atomically
+from harness.records.results import Results
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import HEADER, to_csv
 from harness.report.markdown import OURS, page

@@ -81,31 +81,6 @@ def _overall_caption(view: View) -> str:
     )
 
 
-def summary(view: View, task: str) -> str:
-    """One task: methods down; for each question the agreement, then the bill of one valuation."""
-    rows = [cell for cell in view.cells if cell.task == task]
-    found = {(cell.method, cell.question): cell for cell in rows}
-    lines = []
-    for method in sentences.by_score(rows):
-        own = [found[method, question] for question in view.questions if (method, question) in found]
-        cells = [sentences.ceiling(cell) if cell.is_truth else _marked(cell, _score(cell)) for cell in own]
-        lines.append([method, *cells, *_mean_bill(own)])
-    return _table(lines, ["method", *view.questions, "seconds", "GPU-hours, projected", "retrainings"])
-
-
-def _mean_bill(cells: Sequence[Cell]) -> list[str]:
-    def mean(of: Callable[[Cell], float]) -> float:
-        known = [of(cell) for cell in cells if math.isfinite(of(cell))]
-        return sum(known) / len(known) if known else math.nan
-
-    hours = numbers.hours(mean(lambda cell: cell.cost.projected_gpu_hours))
-    return [numbers.seconds(mean(lambda cell: cell.cost.seconds)), hours, numbers.count(mean(_retrainings))]
-
-
-def _retrainings(cell: Cell) -> float:
-    return cell.cost.retrainings
-
-
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
     return [
         f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",

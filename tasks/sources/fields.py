@@ -42,8 +42,8 @@ def shape(source: Source, rows: Any, places: Sequence[str], shown: str) -> Table
     left_out = Counter({UNWANTED: len(rows) - len(wanted)})
     shaped = (_texts if source.is_text else _images)(source, rows, wanted, places, left_out)
     if not len(shaped):
-        told = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
-        raise UserError(f"{shown}: no row is left of {len(rows)} ({told}). Look at where, extract and columns.")
+        reasons = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
+        raise UserError(f"{shown}: no row is left of {len(rows)} ({reasons}). Look at where, extract and columns.")
     return shaped
 
 

@@ -45,7 +45,7 @@ from harness.types import (
     Valuation,
 )
 from methods import METHODS
-from methods.ntk_mmd.terms import TERMS
+from methods.ntk_mmd.weights import TERMS
 from tests.tiny import evaluator_of, tiny_cnn, tiny_pool, tiny_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp

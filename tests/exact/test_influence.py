@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from harness.types import Learner, Problem
 from methods import influence
 from methods.gradients.curvature import GaussNewton, conjugate_gradients
-from methods.influence import Influence
+from methods.influence import PROBES, Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from tests.exact.test_gradients import dense_gauss_newton, loss_gradients
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -37,7 +37,7 @@ class Fitted:
         problem = self.problem
         generator = torch.Generator().manual_seed(int(problem.stream("probes", *probes).integers(2**62)))
         params = problem.fit(0).params
-        return 0.1 * GaussNewton(problem.learner, params, tensors_of(problem.train)).mean_eigenvalue(generator)
+        return 0.1 * GaussNewton(problem.learner, params, tensors_of(problem.train)).mean_eigenvalue(generator, PROBES)
 
     def values(self, curvature_PP: torch.Tensor, damping: float) -> np.ndarray:
         """gradient . (curvature + damping)^-1 validation gradient / N, for each example."""

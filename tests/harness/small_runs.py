@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.cli.running import FEATURES
 from harness.config import Suite, to_toml
-from harness.records.results import write_atomically
+from harness.files import write_atomically
 from harness.report.files import write_report
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.config import Projection, Suite, TaskSettings, checked, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError, unknown
-from harness.records.results import write_atomically
+from harness.files import write_atomically
 from harness.types import QUESTIONS
 from methods import METHODS
 from tasks.sources.description import load_source

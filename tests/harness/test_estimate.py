@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from harness.cli.planning import BUDGETS, _between
-from harness.retraining.engine import STACKED_OUTPUTS, Engine, Job, Stacking
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking
 from harness.running import estimate
 from harness.running.estimate import Budget, Pace, count, measure
 from harness.truth.truth import plan
@@ -24,7 +26,9 @@ pytestmark = THIRD_PARTY
 
 
 def many(contributors: int) -> Task:
-    return Task("many", 1, "", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp)
+    return Task(
+        "many", 1, "", "image-label", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp
+    )
 
 
 def trained(folder: Path, ledger: str) -> int:

@@ -26,7 +26,9 @@ pytestmark = THIRD_PARTY
 
 def other_task() -> Task:
     """Other data than tiny_task's, under another name."""
-    return Task("other", 1, "", deal=lambda index: tiny_pool(4, 50 + index, task="other"), learner=tiny_mlp)
+    return Task(
+        "other", 1, "", "image-label", deal=lambda index: tiny_pool(4, 50 + index, task="other"), learner=tiny_mlp
+    )
 
 
 def rows_of(folder: Path, file: str = "truth.sqlite", table: str = "outcomes") -> list[tuple]:
@@ -121,7 +123,9 @@ def test_the_truth_and_the_methods_keep_separate_ledgers(whole: Whole) -> None:
 
 def test_one_tasks_settings_are_its_own_truths(tmp_path: Path) -> None:
     """Standalone takes seeds; Shapley values of 11 contributors take pairs."""
-    eleven = Task("many", 1, "", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp)
+    eleven = Task(
+        "many", 1, "", "image-label", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp
+    )
     run = finished(
         tmp_path,
         methods=["size"],

@@ -13,13 +13,13 @@ import transformers
 
 from harness.config import TaskSettings
 from harness.errors import UserError
-from harness.retraining.engine import Job
+from harness.retraining.chunks import Job
 from harness.types import Examples, Learner, Task
-from tasks.external import defaults as asked
 from tasks.external import task
+from tasks.external.defaults import DEFAULTS
 from tasks.learners import transformer
 from tasks.learners.pretrained import ImageForm, Model, Prepared
-from tasks.learners.tokens import word_tokenizer
+from tasks.learners.tokenizers import word_tokenizer
 from tests.tasks.test_external import LABELS, Row, image_source, settings, text_rows, text_source
 from tests.tiny import engine_of
 
@@ -37,7 +37,7 @@ def base_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """Shortens how long a task's base is trained."""
 
     def shorten(name: str, steps: int) -> None:
-        monkeypatch.setitem(asked.DEFAULTS, name, replace(asked.DEFAULTS[name], base_steps=steps))  # type: ignore[arg-type]
+        monkeypatch.setitem(DEFAULTS, name, replace(DEFAULTS[name], base_steps=steps))  # type: ignore[arg-type]
 
     return shorten
 
