@@ -324,7 +324,7 @@ def test_stopping_says_how_to_go_on_and_the_status_is_130(
 def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Path) -> None:
     path = suite_file(tmp_path)
     assert command("run", "--suite", path, "--seeds", 4).status == 0
-    (folder,) = (tmp_path / "leaderboards").iterdir()
+    (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == "tiny-4-seeds"
     assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
 
@@ -358,7 +358,7 @@ def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
     ((name, kind, settings, folder),) = made
     assert (name, kind, folder) == ("sentiment", "files", data)
     assert settings.seeds == 2
-    (out,) = (tmp_path / "leaderboards").iterdir()
+    (out,) = (tmp_path / "runs").iterdir()
     assert out.name == "files-quick-1-pools-2-seeds"
     written = [file for file in out.rglob("*") if file.is_file()]
     assert len(written) >= 5
