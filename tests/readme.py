@@ -1,4 +1,4 @@
-"""The README's current table: ``python -m tests.readme`` draws it again from the stored results."""
+"""The README's table: ``python -m tests.readme`` draws it again from the stored results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = re.compile(r"(?<=<!-- leaderboard -->\n).*?(?=<!-- /leaderboard -->)", r
 
 
 def drawn() -> str:
-    """The table as the stored results give it."""
+    """The table over all tasks, as the stored results give it."""
     view = leaderboard(load_suite(SUITE / "suite.toml"), load(SUITE / "results"))
     return f"\n{overall_short(view)}\n\n"
 

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import spearmanr
 
 from harness.types import Learner, Problem
-from methods import influence
+from methods.gradients import curvature
 from methods.gradients.curvature import GaussNewton, conjugate_gradients
 from methods.influence import PROBES, Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
@@ -111,7 +111,7 @@ def test_a_solve_that_ends_early_is_looked_at_all_the_same(tmp_path: Path, monke
     """A residual of exactly nothing ends the solve before its fifth step."""
     problem = problem_of(tmp_path, tiny_pool(4))
     expected = Influence(runs=1, iterations=3).example_values(problem)
-    monkeypatch.setattr(influence, "conjugate_gradients", lambda *given: islice(conjugate_gradients(*given), 3))
+    monkeypatch.setattr(curvature, "conjugate_gradients", lambda *given: islice(conjugate_gradients(*given), 3))
     found = Influence(runs=1).example_values(problem)
     assert np.abs(found).max() > 0
     np.testing.assert_array_equal(found, expected)

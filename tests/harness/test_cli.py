@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 import harness.cli.running as running
+from harness import registry
 from harness.cli import main
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.records.provenance import provenance
 from harness.records.results import load
-from harness.types import Task
+from harness.types import Entry, Task
 from methods import METHODS
 from tasks import TASKS
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
@@ -87,9 +88,14 @@ def mistake(said: Said, *parts: str) -> None:
 @pytest.fixture
 def tiny_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line knows tiny tasks instead of the real ones, and a method that breaks."""
-    tasks = {"tiny": tiny_task, "wild": lambda: tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))}
-    monkeypatch.setattr("tasks.TASKS", tasks)
-    monkeypatch.setattr(running, "METHODS", {**METHODS, "breaks": Breaks})
+    tiny, wild = Entry("tests.tiny:tiny_task", "Noisy patterns."), Entry("tests.harness.test_cli:wild_task", "")
+    monkeypatch.setattr("tasks.TASKS", {"tiny": tiny, "wild": wild})
+    monkeypatch.setattr("methods.METHODS", {**METHODS, "breaks": Entry("tests.harness.test_flow:Breaks", "")})
+
+
+def wild_task() -> Task:
+    """A task whose training diverges."""
+    return tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))
 
 
 def suite_file(folder: Path, suite: Suite | None = None) -> Path:
@@ -335,7 +341,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TaskSettings, 
         asked.append((name, data, settings, folder))
         return tiny_task(name=name)
 
-    monkeypatch.setattr(running, "make", make)
+    monkeypatch.setattr(running, "task", make)
     return asked
 
 
@@ -416,7 +422,7 @@ def test_every_task_method_and_suite_is_listed(command: Command) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_show_tells_a_methods_source_and_cost(command: Command, name: str) -> None:
-    method = METHODS[name]()
+    method = registry.method(name)
     said = command("show", name)
     assert said.status == 0
     shown = " ".join(said.out.split())
@@ -430,8 +436,9 @@ def test_show_tells_a_tasks_data_and_learner(command: Command, name: str) -> Non
     said = command("show", name)
     assert said.status == 0
     shown = " ".join(said.out.split())
-    assert " ".join(TASKS[name]().summary.split()) in shown
-    assert str(TASKS[name]().learner().recipe.steps) in shown
+    task = registry.task(name, "embedded", TaskSettings(), None)
+    assert " ".join(task.summary.split()) in shown
+    assert str(task.learner().recipe.steps) in shown
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
@@ -566,7 +573,8 @@ def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["show", "paper"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["list"], ["show", "paper"], ["show", "tracin"]],
 )
 def test_no_torch_is_imported(stored: Path, arguments: list[str]) -> None:
     program = (

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.func import functional_call, grad
 
+from harness import registry
 from harness.errors import UserError
 from harness.retraining.chunks import Job
 from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacking_for
@@ -36,7 +37,7 @@ RECIPE = Recipe(steps=5, batch_size=6, rate=1e-2, optimiser="adamw", checkpoints
 
 def quick(name: str) -> Method:
     """The method with a small budget, for how exact it is is tested elsewhere."""
-    method = METHODS[name]()
+    method = registry.method(name)
     if isinstance(method, Influence):
         return replace(method, runs=2, iterations=3)
     if isinstance(method, InfluencePydvl):
