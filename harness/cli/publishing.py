@@ -20,6 +20,7 @@ from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders
 from harness.cli.refusals import reasons
 from harness.config import Suite, suites
 from harness.errors import UserError, unknown
+from harness.files import write_atomically
 from harness.records.results import (
     Answer,
     PoolRecord,
