@@ -222,6 +222,7 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
     content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
-    content["settings"] = {task: own.given for task, own in suite.settings.items()}
+    if suite.settings:
+        content["settings"] = {task: own.given for task, own in suite.settings.items()}
     content["projection"] = suite.projection.model_dump()
     return tomli_w.dumps(content)

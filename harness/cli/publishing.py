@@ -161,7 +161,7 @@ def _agree_and_write(place: Place, files: Mapping[str, str], told: list[str], ye
         f"  Files that change: {', '.join([*changed, *(f'{name} (removed)' for name in gone)])}.", markup=False
     )
     if not yes:
-        if not sys.stdin.isatty():
+        if not _can_ask():
             console.print("Not published: say --yes, since there is no terminal to ask on.")
             return 1
         if not click.confirm("Publish?", default=False):
@@ -170,6 +170,10 @@ def _agree_and_write(place: Place, files: Mapping[str, str], told: list[str], ye
     _swap(place.folder, {name: files[name] for name in changed}, gone)
     console.print(f"Published in {place.folder}.", markup=False, soft_wrap=True)
     return 0
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty()
 
 
 def _text(file: Path) -> str | None:

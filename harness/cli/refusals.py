@@ -58,7 +58,7 @@ def _unfinished(suite: Suite, results: Results) -> list[str]:
     missing = [_where(*key) for key in asked if key not in current and key not in known]
     older = [_where(*key) for key in asked if key not in current and key in known]
     reasons = [f"it is partial: {_some(missing)} missing"] if missing else []
-    return [*reasons, f"it holds answers about an older pool: {_some(older)}"] if older else reasons
+    return [*reasons, f"it holds answers about an older pool or truth: {_some(older)}"] if older else reasons
 
 
 def _key(record: Record) -> Key:
@@ -99,7 +99,7 @@ def _older(suite: Suite, results: Results) -> list[str]:
 
 def _version(record: PoolRecord) -> int | None:
     """The version of the task that dealt a pool; None in results that do not tell it."""
-    return getattr(record, "task_version", None)
+    return getattr(record, "task_version", 0) or None
 
 
 def _some(names: list[str]) -> str:

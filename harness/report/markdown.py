@@ -81,10 +81,6 @@ def _overall_caption(view: View) -> str:
     )
 
 
-def _retrainings(cell: Cell) -> float:
-    return cell.cost.retrainings
-
-
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
     return [
         f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",
