@@ -9,15 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import harness.cli.running as running
 from harness import registry
-from harness.cli import main
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
@@ -26,6 +23,7 @@ from harness.records.results import load
 from harness.types import Entry, Task
 from methods import METHODS
 from tasks import TASKS
+from tests.command import Command, Said
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 from tests.harness.test_flow import Breaks
 from tests.tiny import tiny_recipe, tiny_task
@@ -33,39 +31,6 @@ from tests.tiny import tiny_recipe, tiny_task
 pytestmark = THIRD_PARTY
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = {name: load_suite(file) for name, file in suites([ROOT / "leaderboards"]).items()}
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs ``dataworth`` in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["dataworth", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return Said(status, said.out, said.err)
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 def in_a_process(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

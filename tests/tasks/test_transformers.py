@@ -113,8 +113,8 @@ def test_positions_that_are_not_learnt_can_be_left_out(answer: int) -> None:
     whole, short = language_model(), language_model(answer)
     params, batch = whole.initialise(1), batch_of(whole)
     assert short.predict(params, batch)[0].shape == (7, answer, VOCABULARY)
-    for told in ("losses", "features", "outputs"):
-        torch.testing.assert_close(getattr(short, told)(params, batch), getattr(whole, told)(params, batch))
+    for measured in ("losses", "features", "outputs"):
+        torch.testing.assert_close(getattr(short, measured)(params, batch), getattr(whole, measured)(params, batch))
     torch.testing.assert_close(short.target_features(batch), whole.target_features(batch))
     right = [learner.correct(learner.predict(params, batch)[0], batch) for learner in (whole, short)]
     assert torch.equal(*right)
@@ -131,8 +131,8 @@ def test_padding_never_changes_a_result(make: Callable[[], Learner]) -> None:
     wider["targets"] = (
         torch.nn.functional.pad(batch["targets"], (0, 2), value=IGNORED) if is_sequence else batch["targets"]
     )
-    for told in (learner.losses, learner.features, learner.outputs):
-        torch.testing.assert_close(told(params, wider), told(params, batch), rtol=1e-5, atol=1e-6)
+    for measured in (learner.losses, learner.features, learner.outputs):
+        torch.testing.assert_close(measured(params, wider), measured(params, batch), rtol=1e-5, atol=1e-6)
     alone = {name: column[2:3] for name, column in batch.items()}
     torch.testing.assert_close(learner.losses(params, alone)[0], learner.losses(params, batch)[2], rtol=1e-5, atol=1e-6)
 
