@@ -131,6 +131,11 @@ class Engine:
             "torch": torch.__version__.split("+")[0],
         }
 
+    @property
+    def tensors(self) -> dict[str, Params]:
+        """What it trains on and scores on, by split and column."""
+        return {"train": self._data, "held out": self._held_out}
+
     def missing(self, jobs: Sequence[Job]) -> int:
         """How many of these jobs are not in the ledger yet."""
         return len({job for job in jobs if job not in self._known})

@@ -19,6 +19,8 @@ from harness.metering.meter import (
 )
 from harness.retraining.engine import Advance, Engine, Job
 from harness.retraining.training import on_device
+from harness.running.contents import Contents
+from harness.running.isolation import Given, GivenShared, Isolation
 from harness.seeds import seed_of, stream
 from harness.truth import questions
 from harness.types import (
@@ -63,6 +65,9 @@ class Evaluator:
     validation: Examples
     engine: Engine
     shared: SharedWork = field(default_factory=SharedWork)
+    _fits: SharedWork = field(init=False, default_factory=SharedWork)
+    _built: dict[str, Contents] = field(init=False, default_factory=dict)
+    _isolation: Isolation | None = field(init=False, default=None)
     _overhead: ProfilingOverhead | None = field(init=False, default=None)
 
     def evaluate(
@@ -73,13 +78,20 @@ class Evaluator:
         precedents: Sequence[Precedent] = (),
         advance: Advance = lambda done: None,
     ) -> Valuation | str:
-        """The method's valuation, or why it is unsuitable."""
+        """The method's valuation, or why it is unsuitable.
+
+        Raises:
+            Interference: it changed what others use; this evaluator may hold what it changed, so make another.
+        """
+        if self._isolation is None:
+            self._isolation = Isolation(self.train, self.validation, self.engine)
         meter = Meter(self.engine.device, self._measured_overhead())
-        problem = self._problem(name, question, meter, precedents, advance)
-        if reason := method.unsuitable(problem):
-            return reason
-        with meter.measuring():
-            values_SC = self._values(method, problem)
+        with self._isolation.evaluation() as given:
+            problem = self._problem(name, question, meter, precedents, advance, given)
+            if reason := method.unsuitable(problem):
+                return reason
+            with meter.measuring():
+                values_SC = self._values(method, problem)
         where = f"{name} on {self.task}, pool {self.pool}"
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(
@@ -119,16 +131,25 @@ class Evaluator:
         raise TypeError(f"{method} is none of SetFunction, Additive, Retraining.")
 
     def _problem(
-        self, name: str, question: Question, meter: Meter, precedents: Sequence[Precedent], advance: Advance
+        self,
+        name: str,
+        question: Question,
+        meter: Meter,
+        precedents: Sequence[Precedent],
+        advance: Advance,
+        given: Given | None = None,
     ) -> Problem:
+        given = given or Given(self.train, self.validation)
         learner = MeteredLearner(self.engine.learner, meter, len(self.train))
         place = (self.task, self.pool)
-        shared = MeteredShared(self.shared, meter)
+        shared = GivenShared(MeteredShared(self.shared, meter), self.shared, self._built, given, meter)
+        fits = MeteredShared(self._fits, meter)
 
         def retrain(coalitions_KC: Bools, seed: int) -> Floats:
             actual = seed_of(self.root, "methods", name, *place, seed)
             jobs = [Job(to_text(row), actual) for row in np.asarray(coalitions_KC, dtype=np.bool_)]
             with meter.paused():
+                given.check()
                 outcomes = self.engine.outcomes(jobs, advance)
             meter.charge(sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost()))
             return np.array([outcome.utility for outcome in outcomes])
@@ -139,11 +160,14 @@ class Evaluator:
         def fit(k: int) -> Fit:
             def train() -> Fit:
                 with meter.paused():
+                    given.check()
                     found, outcome = self.engine.fit(seed_of(self.root, "initial", *place, k))
                 meter.charge(outcome.cost)
                 return found
 
-            return shared(f"fit/{k}", train)
+            original = fits(f"fit/{k}", train)
+            with meter.paused():
+                return given.fit(f"problem.fit({k})", original)
 
         def own_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", name, *place, *path)
@@ -153,8 +177,8 @@ class Evaluator:
             pool=self.pool,
             question=question,
             contributors=self.contributors,
-            train=self.train,
-            validation=self.validation,
+            train=given.train,
+            validation=given.validation,
             learner=learner,
             retrain=retrain,
             initial=initial,
