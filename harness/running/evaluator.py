@@ -55,6 +55,7 @@ class Evaluator:
         contributors: C names.
         train, validation: the pool's examples.
         engine: retrains and scores on the validation split.
+        overhead: what counting costs here; measured when first needed.
     """
 
     root: int
@@ -64,11 +65,11 @@ class Evaluator:
     train: Examples
     validation: Examples
     engine: Engine
+    overhead: ProfilingOverhead | None = None
     shared: SharedWork = field(default_factory=SharedWork)
     _fits: SharedWork = field(init=False, default_factory=SharedWork)
     _built: dict[str, Contents] = field(init=False, default_factory=dict)
     _isolation: Isolation | None = field(init=False, default=None)
-    _overhead: ProfilingOverhead | None = field(init=False, default=None)
 
     def evaluate(
         self,
@@ -102,11 +103,11 @@ class Evaluator:
 
     def _measured_overhead(self) -> ProfilingOverhead:
         """Measured once, when first needed."""
-        if self._overhead is None:
+        if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device
             rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
-            self._overhead = profiling_overhead(learner, learner.initialise(0, device), rows, device)
-        return self._overhead
+            self.overhead = profiling_overhead(learner, learner.initialise(0, device), rows, device)
+        return self.overhead
 
     def _values(self, method: Method, problem: Problem) -> Floats:
         """Values S x C, by family."""
