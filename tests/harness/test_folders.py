@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_changed_is_told(run: Path, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(UserError, match="Cannot start anew in .*Permission denied.*--out"):
+    with pytest.raises(UserError, match=r"Cannot start anew in .*Permission denied.*--out"):
         Place(suite_of(run), run).prepare(fresh=True)
 
 
