@@ -332,3 +332,11 @@ def test_a_report_draws_a_run_and_leaves_what_is_published_alone() -> None:
         assert "standalone: Spearman with the truth" in said.out
     assert content(PUBLISHED) == {name: text for name, text in published.items() if name != "README.md"}
     assert not Path("runs").exists()
+
+
+def test_help_tells_what_each_exit_status_means() -> None:
+    said = " ".join(call("publish", "--help").out.split())
+    for status in ("0 where it was published or nothing would change", "1 where it was not agreed", "2 where it was"):
+        assert status in said
+    assert "runs/SUITE" in said
+    assert "runs/SUITE" in call("run", "--help").out
