@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from harness.errors import UserError, unknown
 from harness.types import QUESTIONS, Question, Recipe
+from harness.validation import Place, first_mistake
 
 SUITE_FILE = "suite.toml"
 
@@ -94,7 +96,7 @@ class Suite(BaseModel):
     """What is asked.
 
     Args:
-        name: of the suite's folder.
+        name: of the folder of its results; its file's, or the folder's of a ``suite.toml``, where it says none.
         data: where the tasks' data come from: made by the program, a folder that ``--data`` names, or a hub.
         tasks, methods, questions: names.
         pools: draws of contributors a task, numbered from 0.
@@ -118,6 +120,16 @@ class Suite(BaseModel):
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not name or name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+            raise ValueError(
+                f"{name!r} is no name for the folder of a suite's results. Give one that is not empty and holds no "
+                "slash and no control character, nor a dot at its start or a blank at an end"
+            )
+        return name
 
     @field_validator("tasks", "methods", "questions")
     @classmethod
@@ -160,7 +172,8 @@ def load_suite(path: Path) -> Suite:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"Cannot read the suite {path}: {error}.") from error
-    return checked({"name": path.parent.name, **content}, str(path))
+    name = Path(os.path.abspath(path)).parent.name if path.name == SUITE_FILE else path.stem
+    return checked({"name": name, **content}, str(path))
 
 
 def checked(content: dict[str, object], where: str) -> Suite:
@@ -168,17 +181,10 @@ def checked(content: dict[str, object], where: str) -> Suite:
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{where}: {_unknown_key(first['loc'])}") from error
-        if first["type"] == "value_error":  # one of ours, which tells what came
-            raise UserError(f"{where}: {key}: {str(first['ctx']['error']).rstrip('.')}.") from error
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        raise UserError(f"{where}: {key}: {first['msg']}{got}.") from error
+        raise UserError(f"{where}: {first_mistake(error, _unknown_key)}") from error
 
 
-def _unknown_key(place: tuple[int | str, ...]) -> UserError:
+def _unknown_key(place: Place) -> UserError:
     *tables, key = map(str, place)
     if tables[:1] == ["settings"]:
         return unknown(f"setting of {tables[1]}", key, TaskSettings.model_fields)
@@ -215,24 +221,8 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
-    content = suite.model_dump(exclude={"settings", "projection"})
-    lines = [f"{key} = {_value(item)}" for key, item in content.items()]
-    for task, own in suite.settings.items():
-        lines += ["", f"[settings.{_key(task)}]", *(f"{key} = {_value(item)}" for key, item in own.given.items())]
-    projection = suite.projection.model_dump()
-    lines += ["", "[projection]", *(f"{key} = {_value(item)}" for key, item in projection.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(item: object) -> str:
-    if isinstance(item, str):
-        return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(item, list | tuple):
-        if all(isinstance(part, int) for part in item):
-            return f"[{', '.join(map(str, item))}]"
-        return "[\n" + "".join(f"    {_value(part)},\n" for part in item) + "]"
-    return str(item)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+    content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
+    if suite.settings:
+        content["settings"] = {task: own.given for task, own in suite.settings.items()}
+    content["projection"] = suite.projection.model_dump()
+    return tomli_w.dumps(content)

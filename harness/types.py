@@ -12,12 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UserError
+from harness.errors import UserError, unknown
 
 if TYPE_CHECKING:  # torch is imported where it is used, so that reports and --help start without it
     import torch
@@ -30,15 +30,29 @@ Ints: TypeAlias = NDArray[np.int64]
 Question = Literal["standalone", "leave-one-out", "shapley"]
 QUESTIONS: tuple[Question, ...] = get_args(Question)
 
-Family = Literal["set function", "additive", "retraining"]
+Family = Literal["set function", "additive", "retraining", "unknown"]
+"""What a method returns; unknown where it does not load."""
+
+Form = Literal["image-label", "text-label", "text-response"]
+"""What a task's examples are, and what is to be said of them: a label, or a response in words."""
+
+FORMS: tuple[Form, ...] = get_args(Form)
 
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
 Plain: TypeAlias = "str | int | float | bool | None"
 T = TypeVar("T")
+Advance: TypeAlias = Callable[[int], None]
+"""Told how many more retrainings are done."""
 
 HELD_OUT = -1
 """The owner of a validation or test example: nobody's."""
+
+FOLDS = 16
+"""Fixed folds of every held-out split (row n is of fold n mod 16): they tell the noise of the held-out sample."""
+
+CHECKPOINTS = 6
+"""Parameter snapshots that a traced fit keeps, where its recipe does not say."""
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -187,7 +201,7 @@ class Recipe:
     weight_decay: float = 0.0
     warmup: int = 0
     clip: float | None = None
-    checkpoints: int = 6
+    checkpoints: int = CHECKPOINTS
     micro_batch: int | None = None
     precision: Literal["float32", "bf16"] = "float32"
 
@@ -294,6 +308,22 @@ class Learner(ABC):
         """Penultimate features, N x F."""
         return self.predict(params, batch)[1]
 
+    @abstractmethod
+    def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
+        """What every linear layer took in, and what came back to it from each example's loss, by the layer's name.
+
+        For methods that work layer by layer (K-FAC, EK-FAC, LoGra): an example's gradient of a layer's weight is the
+        sum over its positions of signal x input. One forward and one backward pass.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerSignals:
+    """A linear layer's inputs N x ... x I, and the gradients of each example's loss in its outputs N x ... x O."""
+
+    inputs_NI: torch.Tensor
+    signals_NO: torch.Tensor
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -309,7 +339,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One traced training run on the whole pool, from its initialisation through its checkpoints."""
+    """One traced training run, from its initialisation through its checkpoints."""
 
     initial: Params
     checkpoints: tuple[Checkpoint, ...]
@@ -364,15 +394,42 @@ class Outcome:
         utility: mean log-likelihood on the held-out split.
         accuracy: share answered right there.
         cost: its share of the batch of retrainings that it was trained in.
+        folds: ``by_fold`` as the bytes of its float32 numbers; empty where an older ledger kept none.
     """
 
     utility: float
     accuracy: float
     cost: Cost
+    folds: bytes = b""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.utility):
             raise UserError(f"An outcome needs a finite utility, got {self.utility}.")
+
+    @property
+    def by_fold(self) -> Array | None:
+        """Mean log-likelihood and accuracy on each held-out fold, 2 x FOLDS in float32 (nan: a fold without rows).
+
+        None where an older ledger kept none.
+        """
+        return np.frombuffer(self.folds, dtype=np.float32).reshape(2, FOLDS) if self.folds else None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a method may take on one pool, at most: what ``dataworth show`` counts before anything runs.
+
+    Args:
+        fits: training runs on the whole pool, from initialisations that methods share: trained once, billed to each.
+        retrainings: coalitions that it trains on seeds of its own.
+        gradient_passes: times that it differentiates every training example, forward or backward mode.
+        validation_passes: the same, of every validation example.
+    """
+
+    fits: int = 0
+    retrainings: int = 0
+    gradient_passes: float = 0.0
+    validation_passes: float = 0.0
 
 
 # --- valuing --------------------------------------------------------------------------------------
@@ -382,7 +439,27 @@ class Retrain(Protocol):
     """Metered retraining, scored on the validation split."""
 
     def __call__(self, coalitions_KC: Bools, seed: int) -> Floats:
-        """Utility of each coalition trained from initialisation ``seed``, K."""
+        """Utility of each coalition trained from initialisation ``seed``, K.
+
+        Methods of one ``seed_scope`` that retrain the same coalitions from the same seeds share the outcomes; each is
+        charged for them in full.
+        """
+        ...
+
+    def by_example(self, coalitions_KC: Bools, seed: int) -> Floats:
+        """The same retrainings, each answered by the log-likelihood of every validation example, K x N."""
+        ...
+
+
+class TracedFit(Protocol):
+    """One metered training run with its checkpoints."""
+
+    def __call__(self, k: int, coalition_C: Bools | None = None) -> Fit:
+        """From the k-th initialisation that this pool's methods share, on the whole pool or on a coalition.
+
+        Raises:
+            UserError: the coalition is empty or of another number of contributors.
+        """
         ...
 
 
@@ -411,11 +488,12 @@ class Problem:
         train: the pool's training examples with their owners.
         validation: held-out examples that stand for the target.
         learner: metered; it counts what is differentiated.
-        retrain: metered retraining on a coalition.
+        retrain: metered retraining on coalitions.
         initial: the k-th initialisation that this pool's methods share.
-        fit: one metered, traced training run on the whole pool, from the k-th initialisation.
+        fit: one metered, traced training run from the k-th initialisation.
         shared: metered memory across methods of this pool.
         stream: named generators, the same for the same names, none shared with another method.
+        scope_stream: the same, shared by the methods of one ``seed_scope``, so that they draw the same coalitions.
         device: where tensors live.
         precedents: truths of other tasks in this run, for methods that say they calibrate.
     """
@@ -429,9 +507,10 @@ class Problem:
     learner: Learner
     retrain: Retrain
     initial: Callable[[int], Params]
-    fit: Callable[[int], Fit]
+    fit: TracedFit
     shared: Shared
     stream: Callable[..., np.random.Generator]
+    scope_stream: Callable[..., np.random.Generator]
     device: str = "cpu"
     precedents: Sequence[Precedent] = ()
 
@@ -447,18 +526,22 @@ class Method(ABC):
     the value is their mean and their spread is published.
     """
 
-    family: Family
-    source: str
-    """Author, year, venue, equation."""
-    passes: str
-    """Cost, in passes over the training examples or in retrainings."""
+    family: ClassVar[Family]
+    source: ClassVar[str] = ""
+    """Author, year, venue, equation. Words, no setting: what is said here enters no key."""
+    passes: ClassVar[str] = ""
+    """Cost in words: passes over the training examples, retrainings, what its own algebra takes."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
 
     @property
     def summary(self) -> str:
         """The first line of the class's docstring."""
-        return (type(self).__doc__ or "").strip().splitlines()[0]
+        return next(iter((type(self).__doc__ or "").strip().splitlines()), "")
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        """What it may take, at most, on a pool of so many contributors with so many training examples together."""
+        return Budget()
 
     def unsuitable(self, problem: Problem) -> str | None:
         """Why this method cannot answer this problem, None if it can."""
@@ -468,7 +551,7 @@ class Method(ABC):
 class SetFunction(Method):
     """Scores any coalition without training on it; answers a question as utility itself would."""
 
-    family: Family = "set function"
+    family: ClassVar[Family] = "set function"
 
     @abstractmethod
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
@@ -478,7 +561,7 @@ class SetFunction(Method):
 class Additive(Method):
     """Scores examples; a contributor's value, to every question, is the sum over its examples."""
 
-    family: Family = "additive"
+    family: ClassVar[Family] = "additive"
 
     @abstractmethod
     def example_values(self, problem: Problem) -> Floats:
@@ -488,7 +571,9 @@ class Additive(Method):
 class Retraining(Method):
     """Calls ``problem.retrain``; its values answer every question alike."""
 
-    family: Family = "retraining"
+    family: ClassVar[Family] = "retraining"
+    seed_scope: ClassVar[str] = ""
+    """Methods that name one scope retrain on the same seeds and share outcomes; empty: a scope of the method's own."""
 
     @abstractmethod
     def contributor_values(self, problem: Problem) -> Floats:
@@ -525,23 +610,62 @@ class Valuation:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskReference:
+    """How another process makes the same task: by name, on the same data, with the same settings.
+
+    Args:
+        data: where its data come from (``harness.config.DataKind``).
+        settings: what a suite changes (``harness.config.TaskSettings``), by name.
+        folder: of the user's files; None for embedded data.
+    """
+
+    name: str
+    data: str
+    settings: Mapping[str, object]
+    folder: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task is a declaration: how to deal pools, and what learns from them.
 
     Args:
         name: as the command line says it.
         version: raised whenever the same index would deal another pool.
+        form: what its examples are.
         deal: pool index -> pool.
         learner: made once a run.
         about: what ``dataworth show`` prints, by heading.
+        reference: how another process makes it again; None where only this one can.
     """
 
     name: str
     version: int
     summary: str
+    form: Form
     deal: Callable[[int], Pool]
     learner: Callable[[], Learner]
     about: Mapping[str, str] = field(default_factory=dict)
+    reference: TaskReference | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise unknown("form of a task", self.form, FORMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the tables of methods and tasks. It names code and brings none, so a table is read without it.
+
+    Args:
+        where: ``module:attribute`` of the class or function that makes one.
+        summary: what a list says of it: the first line of a method's docstring, or a task's summary.
+        settings: keyword arguments by which a variant is made.
+    """
+
+    where: str
+    summary: str
+    settings: Mapping[str, Plain] = field(default_factory=dict)
 
 
 def _frozen(array: Array, dtype: type[np.generic] | None = None) -> Array:

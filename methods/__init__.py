@@ -1,37 +1,59 @@
-"""The table of methods: every one that the command line knows, by name.
+"""The table of methods: every one that comes with Dataworth, by name.
 
 To add one, write a file with a frozen dataclass that extends SetFunction, Additive or Retraining of
-``harness.types``, and name it here.
+``harness.types``, and name it here. Its file is imported to tell of it and to plan a suite, so what is slow to import
+(torch, pyDVL) is imported where it is used. Packages of others register theirs as entry points (``harness.registry``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from harness.types import Method
-from methods.baselines import InitialLoss, Mmd, Random, RealShare, Size
-from methods.influence import Influence
-from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
-from methods.ntk_mmd import NtkMmd
-from methods.semivalues import DataShapley
-from methods.tracin import TracIn
+from harness.types import Entry
 
-METHODS: Mapping[str, Callable[[], Method]] = {
-    "random": Random,
-    "size": Size,
-    "real-share": RealShare,
-    "initial-loss": InitialLoss,
-    "mmd": Mmd,
-    "ntk-mmd": NtkMmd,
-    "ntk-mmd:paper": lambda: NtkMmd("paper"),
-    "ntk-mmd:calibrated": lambda: NtkMmd("calibrated"),
-    "ntk-mmd:single:loss": lambda: NtkMmd("single:loss"),
-    "ntk-mmd:single:discrepancy": lambda: NtkMmd("single:discrepancy"),
-    "ntk-mmd:single:ntk": lambda: NtkMmd("single:ntk"),
-    "ntk-mmd:single:sample": lambda: NtkMmd("single:sample"),
-    "tracin": TracIn,
-    "influence": Influence,
-    "influence-pydvl": InfluencePydvl,
-    "influence-pydvl:ekfac": InfluenceEkfac,
-    "data-shapley": DataShapley,
+NTK_MMD = "methods.ntk_mmd.method:NtkMmd"
+
+METHODS: Mapping[str, Entry] = {
+    "random": Entry(
+        "methods.baselines:Random", "A random number for each contributor: what an order costs that knows nothing."
+    ),
+    "size": Entry("methods.baselines:Size", "Number of examples."),
+    "real-share": Entry("methods.baselines:RealShare", "Share of real examples in a coalition."),
+    "initial-loss": Entry("methods.baselines:InitialLoss", "Minus a coalition's mean loss at the initialisation."),
+    "mmd": Entry(
+        "methods.baselines:Mmd",
+        "Minus the multi-kernel MMD between a coalition and the validation split, on joint features.",
+    ),
+    "ntk-mmd": Entry(
+        NTK_MMD,
+        "v(K) = -(w1 initial loss + w2 MK-MMD to validation + w3 NTK complexity + w4 sample term), without training.",
+    ),
+    "ntk-mmd:paper": Entry(NTK_MMD, "NTK-MMD with weights 'paper'.", {"scheme": "paper"}),
+    "ntk-mmd:calibrated": Entry(NTK_MMD, "NTK-MMD with weights 'calibrated'.", {"scheme": "calibrated"}),
+    "ntk-mmd:single:loss": Entry(NTK_MMD, "NTK-MMD with weights 'single:loss'.", {"scheme": "single:loss"}),
+    "ntk-mmd:single:discrepancy": Entry(
+        NTK_MMD, "NTK-MMD with weights 'single:discrepancy'.", {"scheme": "single:discrepancy"}
+    ),
+    "ntk-mmd:single:ntk": Entry(NTK_MMD, "NTK-MMD with weights 'single:ntk'.", {"scheme": "single:ntk"}),
+    "ntk-mmd:single:sample": Entry(NTK_MMD, "NTK-MMD with weights 'single:sample'.", {"scheme": "single:sample"}),
+    "tracin": Entry(
+        "methods.tracin:TracIn",
+        "Sum over checkpoints of learning rate x (example's gradient . validation gradient), in forward mode.",
+    ),
+    "influence": Entry(
+        "methods.influence:Influence",
+        "Example's gradient . (G + damping)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.",
+    ),
+    "influence-pydvl": Entry(
+        "methods.influence_pydvl:InfluencePydvl",
+        "pyDVL's influence by block conjugate gradients on its Gauss-Newton operator (the empirical Fisher matrix).",
+    ),
+    "influence-pydvl:ekfac": Entry(
+        "methods.influence_pydvl:InfluenceEkfac",
+        "pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.",
+    ),
+    "data-shapley": Entry(
+        "methods.semivalues.data_shapley:DataShapley",
+        "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",
+    ),
 }

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from harness.types import Additive, Bools, Floats, Problem, Scorer, SetFunction
-from methods.gradients.directional import tensors
-from methods.kernels import CoalitionMmd, joint_features
 
 
 @dataclass(frozen=True)
 class Random(Additive):
     """A random number for each contributor: what an order costs that knows nothing."""
 
-    source: str = "baseline"
-    passes: str = "none"
+    source = "baseline"
+    passes = "none"
 
     def example_values(self, problem: Problem) -> Floats:
         draws_C = problem.stream("values").standard_normal(len(problem.contributors))
@@ -30,8 +27,8 @@ class Random(Additive):
 class Size(Additive):
     """Number of examples."""
 
-    source: str = "baseline"
-    passes: str = "none"
+    source = "baseline"
+    passes = "none"
 
     def example_values(self, problem: Problem) -> Floats:
         return np.ones((1, len(problem.train)))
@@ -41,8 +38,8 @@ class Size(Additive):
 class RealShare(SetFunction):
     """Share of real examples in a coalition."""
 
-    source: str = "baseline"
-    passes: str = "none"
+    source = "baseline"
+    passes = "none"
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         return [coalition_mean(problem.train.real_N.astype(np.float64), problem)]
@@ -57,10 +54,14 @@ class InitialLoss(SetFunction):
     """
 
     seeds: int = 3
-    source: str = "baseline; the loss term of NTK-MMD alone"
-    passes: str = "1 forward pass a seed"
+    source = "baseline; the loss term of NTK-MMD alone"
+    passes = "1 forward pass a seed"
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        import torch
+
+        from methods.gradients.directional import tensors
+
         train = tensors(problem.train, problem.device)
         found = []
         for seed in range(self.seeds):
@@ -80,10 +81,12 @@ class Mmd(SetFunction):
     """
 
     seeds: int = 3
-    source: str = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
-    passes: str = "1 forward pass a seed"
+    source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
+    passes = "1 forward pass a seed"
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        from methods.kernels import CoalitionMmd, joint_features
+
         found = []
         for seed in range(self.seeds):
             params = problem.initial(seed)

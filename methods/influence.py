@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-import torch
 
-from harness.types import Additive, Batch, Floats, Problem
-from methods.gradients.curvature import GaussNewton, conjugate_gradients
-from methods.gradients.directional import directional_losses, mean_gradient, tensors
+from harness.types import Additive, Batch, Budget, Floats, Problem
 
 LOOK = 5
 """Steps of the solve between two looks at the values."""
+
+PROBES = 8
+"""Random vectors from which the mean eigenvalue is estimated, a product each."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,32 @@ class Influence(Additive):
     damping: float = 0.1
     tolerance: float = 0.03
     iterations: int = 100
-    source: str = (
-        "Koh & Liang (2017), ICML, eq. 2, with Gauss-Newton curvature; damping as Grosse et al. (2023), sec. 3.2.1"
-    )
-    passes: str = (
+    source = "Koh & Liang (2017), ICML, eq. 2, with Gauss-Newton curvature; damping as Grosse et al. (2023), sec. 3.2.1"
+    passes = (
         "1 retraining a run; 2 passes a conjugate-gradient step (at most 100; 3 where rows take many blocks), "
         "1 forward-mode pass every 5 steps"
     )
 
+    def budget(self, contributors: int, examples: int) -> Budget:
+        products, looks = PROBES + self.iterations, -(-self.iterations // LOOK)
+        return Budget(self.runs, gradient_passes=self.runs * (3 * products + looks), validation_passes=self.runs)
+
     def example_values(self, problem: Problem) -> Floats:
+        from methods.gradients.directional import tensors
+
         train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
         return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
 
     def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
+        import torch
+
+        from methods.gradients.curvature import GaussNewton, conjugate_gradients
+        from methods.gradients.directional import directional_losses, mean_gradient
+
         learner, params = problem.learner, problem.fit(run).params
         curvature = GaussNewton(learner, params, train)
         probes = torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62)))
-        damping = self.damping * curvature.mean_eigenvalue(probes)
+        damping = self.damping * curvature.mean_eigenvalue(probes, PROBES)
         target = mean_gradient(learner, params, validation)
         values_N = torch.zeros(len(problem.train), device=problem.device)
         solving = islice(conjugate_gradients(curvature, damping, target), self.iterations)

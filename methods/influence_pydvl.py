@@ -13,20 +13,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
-from torch.func import vmap
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
-from harness.types import Additive, Floats, Learner, Problem
-from methods.gradients.curvature import GaussNewton
-from methods.gradients.directional import tensors
-from methods.gradients.per_example import BLOCK_ENTRIES
-from methods.gradients.vectors import size
+from harness.types import Additive, Budget, Floats, Learner, Problem
+from methods.influence import PROBES
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import TensorDataset
 
 EKFAC_BATCH = 512
 """Examples a batch; values do not depend on it."""
@@ -43,26 +39,37 @@ class InfluencePydvl(Additive):
 
     damping: float = 0.1
     iterations: int = 100
-    source: str = "Koh & Liang (2017), ICML, eq. 2; pyDVL 0.10 CgInfluence, GAUSS_NEWTON (the empirical Fisher)"
-    passes: str = "1 retraining; 1 per-example gradient pass a conjugate-gradient step, one system a validation example"
+    source = "Koh & Liang (2017), ICML, eq. 2; pyDVL 0.10 CgInfluence, GAUSS_NEWTON (the empirical Fisher)"
+    passes = "1 retraining; 1 per-example gradient pass a conjugate-gradient step, one system a validation example"
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        """The first batch's one example is passed again at every step."""
+        solving = (self.iterations + 2) * (1 + 1 / examples)
+        return Budget(fits=1, gradient_passes=3 * PROBES + solving, validation_passes=1)
 
     def unsuitable(self, problem: Problem) -> str | None:
         return _missing() or _not_cross_entropy(problem.learner) or _not_by_vmap(problem)
 
     def example_values(self, problem: Problem) -> Floats:
+        from torch.nn.functional import cross_entropy
+        from torch.utils.data import DataLoader
+
+        from methods.gradients.per_example import BLOCK_ENTRIES
+        from methods.gradients.vectors import size
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
         rows = max(1, BLOCK_ENTRIES // size(problem.initial(0)))
         batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // rows))
-        least = [int(_losses(problem).argmin())]
+        least = [_easiest(problem)]
         counted = len(batches) / (len(batches) + 1)  # the mean runs over the vanishing batch too
 
         def model(module: nn.Module, damping: float, data: TensorDataset) -> Any:
             return CgInfluence(
                 module,
-                F.cross_entropy,
+                cross_entropy,
                 regularization=counted * damping,
                 rtol=1e-2,
                 maxiter=self.iterations,
@@ -83,20 +90,27 @@ class InfluenceEkfac(Additive):
     """
 
     damping: float = 0.1
-    source: str = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
-    passes: str = "1 retraining; 3 passes"
+    source = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
+    passes = "1 retraining; 3 passes"
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return Budget(fits=1, gradient_passes=3 * PROBES + 3, validation_passes=1)
 
     def unsuitable(self, problem: Problem) -> str | None:
         if reason := _missing() or _not_cross_entropy(problem.learner):
             return reason
+        from torch.nn import Linear
+
         module = problem.learner.module(problem.initial(0))
         layers = [m for m in module.modules() if not list(m.children()) and list(m.parameters())]
-        others = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, nn.Linear)})
+        others = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, Linear)})
         if others:
             return f"pyDVL's EK-FAC knows linear layers only, and {problem.learner.name} has {', '.join(others)}"
         return None
 
     def example_values(self, problem: Problem) -> Floats:
+        from torch.utils.data import DataLoader
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import EkfacInfluence
@@ -110,10 +124,16 @@ class InfluenceEkfac(Additive):
 
 def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
     """Influence of each training example on the mean validation loss, 1 x N."""
+    import torch
+    from torch.utils.data import TensorDataset
+
+    from methods.gradients.curvature import GaussNewton
+    from methods.gradients.directional import tensors
+
     learner, params = problem.learner, problem.fit(0).params
     train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
     generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
-    strength = damping * GaussNewton(learner, params, train).mean_eigenvalue(generator)
+    strength = damping * GaussNewton(learner, params, train).mean_eigenvalue(generator, PROBES)
     inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,9 +142,15 @@ def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
     return np.asarray(values_VN.mean(0, keepdim=True).detach().double().cpu().numpy()) / len(problem.train)
 
 
-@torch.no_grad()
-def _losses(problem: Problem) -> torch.Tensor:
-    return problem.learner.losses(problem.fit(0).params, tensors(problem.train, problem.device))
+def _easiest(problem: Problem) -> int:
+    """The training example with the least loss."""
+    import torch
+
+    from methods.gradients.directional import tensors
+
+    with torch.no_grad():
+        losses_N = problem.learner.losses(problem.fit(0).params, tensors(problem.train, problem.device))
+    return int(losses_N.argmin())
 
 
 def _missing() -> str | None:
@@ -138,6 +164,10 @@ def _not_by_vmap(problem: Problem) -> str | None:
     learner = problem.learner
     if learner.stacks:
         return None
+    from torch.func import vmap
+
+    from methods.gradients.directional import tensors
+
     module = learner.module(problem.initial(0))
     inputs = learner.module_inputs(tensors(problem.train.take(np.arange(1)), problem.device))
     try:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from harness.types import Additive, Floats, Problem
-from methods.gradients.directional import directional_losses, mean_gradient, tensors
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, Problem
 
 
 @dataclass(frozen=True)
@@ -20,16 +18,24 @@ class TracIn(Additive):
     """
 
     runs: int = 3
-    source: str = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
-    passes: str = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
+    source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
+    passes = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        looks = self.runs * CHECKPOINTS
+        return Budget(fits=self.runs, gradient_passes=looks, validation_passes=looks)
 
     def example_values(self, problem: Problem) -> Floats:
+        from methods.gradients.directional import tensors
+
         train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
         return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
 
-    def _one_run(
-        self, problem: Problem, train: dict[str, torch.Tensor], validation: dict[str, torch.Tensor], run: int
-    ) -> Floats:
+    def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
+        import torch
+
+        from methods.gradients.directional import directional_losses, mean_gradient
+
         values_N = torch.zeros(len(problem.train), device=problem.device)
         for checkpoint in problem.fit(run).checkpoints:
             target = mean_gradient(problem.learner, checkpoint.params, validation)

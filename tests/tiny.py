@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.metering.meter import Meter
-from harness.retraining.engine import Engine, Stacking
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import Stacking
 from harness.running.evaluator import Evaluator
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Pool, Problem, Question, Recipe, Task
 from tasks.learners.classifier import Classifier, SmallCnn
@@ -58,6 +59,7 @@ def tiny_task(contributors: int = 4, recipe: Recipe | None = None, name: str = "
         name=name,
         version=1,
         summary="Noisy patterns.",
+        form="image-label",
         deal=lambda index: tiny_pool(contributors, index, task=name),
         learner=lambda: tiny_mlp(recipe),
     )

@@ -12,17 +12,10 @@ from rich.text import Text
 
 from harness.cli.places import data_folder, suite_folders
 from harness.config import Suite, TaskSettings, find_suite, load_suite
+from harness.registry import Broken, method
 from harness.report import numbers
-from harness.running.estimate import CONTRIBUTORS, Budget, Counts, Pace, count, measure
-
-BUDGETS: Mapping[str, Budget] = {
-    "tracin": Budget(fits=3),
-    "influence": Budget(fits=3),
-    "influence-pydvl": Budget(fits=1),
-    "influence-pydvl:ekfac": Budget(fits=1),
-    "data-shapley": Budget(repeats=4, pairs=2),
-}
-"""What methods retrain; others do not. Told here so that no method, and no torch, is loaded to tell it."""
+from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
+from harness.types import Budget, Method
 
 DATA = {
     "embedded": "embedded: made by the program",
@@ -38,32 +31,32 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     """Print the plan of a suite; retrainings are timed on ``device``, None for no timing.
 
     Raises:
-        UserError: there is no such suite, its data are not where they should be, or a name in it is unknown (which is
-            found out where something is timed).
+        UserError: there is no such suite, its data are not where they should be, a method in it is unknown, or a task
+            (which is found out where something is timed).
     """
     suite = load_suite(find_suite(name, suite_folders()))
+    methods = {name: method(name) for name in suite.methods}
     paces = {} if device is None else _timed(console, suite, data, device)
     if device is None and data is not None:
         data_folder(suite, data)
-    sizes = {task: _contributors(suite, task, paces) for task in suite.tasks}
-    budgets = [BUDGETS[method] for method in suite.methods if method in BUDGETS]
-    counts = {task: count(suite, task, size, budgets) for task, size in sizes.items()}
+    sizes = {task: _size(suite, task, paces) for task in suite.tasks}
+    budgets = {task: {name: one.budget(*size) for name, one in methods.items()} for task, size in sizes.items()}
+    counts = {task: count(suite, task, size[0], [*budgets[task].values()]) for task, size in sizes.items()}
     console.print(_head(suite), highlight=False)
-    console.print(_tasks(suite, sizes))
+    console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
     console.print(Text(f"its own: the task's defaults{TOLD_BY[suite.data]}\n", style="dim italic"))
     console.print(_counts(suite, counts))
-    _caption(console, suite, timed=bool(paces))
+    _caption(console, suite, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
         console.print(_times(suite, counts, paces))
         _caption_of_times(console, suite, paces)
 
 
 def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:
-    from harness.cli.running import device_of, methods_of, tasks_of
+    from harness.cli.running import device_of, tasks_of
 
     tasks = tasks_of(suite, data_folder(suite, data))
-    methods_of(suite.methods)
     found = {}
     for name, task in tasks.items():
         with console.status(f"timing retrainings of {name}"):
@@ -71,10 +64,13 @@ def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dic
     return found
 
 
-def _contributors(suite: Suite, task: str, paces: Mapping[str, Pace]) -> int:
+def _size(suite: Suite, task: str, paces: Mapping[str, Pace]) -> tuple[int, int]:
+    """Contributors of a pool, and their training examples together: as dealt, as set, or as is usual."""
     if task in paces:
-        return paces[task].contributors
-    return suite.settings_of(task).contributors or CONTRIBUTORS
+        return paces[task].contributors, paces[task].examples
+    own = suite.settings_of(task)
+    contributors = own.contributors or CONTRIBUTORS
+    return contributors, round(contributors * (sum(own.size) / 2 if own.size else EXAMPLES_EACH))
 
 
 def _head(suite: Suite) -> Table:
@@ -136,19 +132,24 @@ def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
     return table
 
 
-def _caption(console: Console, suite: Suite, timed: bool) -> None:
-    walking = [name for name in suite.methods if name in BUDGETS and BUDGETS[name].repeats]
-    fitting = [name for name in suite.methods if name in BUDGETS and BUDGETS[name].fits]
+def _caption(
+    console: Console, suite: Suite, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
+) -> None:
+    retraining = [name for name, budget in budgets.items() if budget.retrainings]
+    fitting = [name for name, budget in budgets.items() if budget.fits]
+    broken = [one.reason for one in methods.values() if isinstance(one, Broken)]
     told = ["Over all pools; what the ledger keeps is not trained again."]
     sure = "" if timed else f", with {CONTRIBUTORS} contributors a pool where the settings name no other number"
     told.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
-    if walking:
-        told.append(f"Methods by their own budgets, at most: {', '.join(walking)} walk permutations.")
+    if retraining:
+        told.append(f"Methods by their own budgets, at most: on seeds of their own {', '.join(retraining)}.")
     if fitting:
-        told.append(f"{', '.join(fitting)} share runs on the whole pool.")
+        told.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
         told.append(f"How long it takes: dataworth show {suite.name} --measure.")
     console.print(Text(f"{' '.join(told)}\n", style="dim italic"))
+    for reason in broken:
+        console.print(Text(f"Not counted, and failed when it is run: {reason}\n", style="red"))
 
 
 def _times(suite: Suite, counts: Mapping[str, Counts], paces: Mapping[str, Pace]) -> Table:

@@ -13,16 +13,16 @@ from typing import NoReturn, cast
 import torch
 from rich.console import Console
 
+from harness.cli.against import against_published
 from harness.cli.places import Place, data_folder
 from harness.config import Suite
 from harness.errors import UserError, unknown
+from harness.registry import method, task
 from harness.report.files import write_report
 from harness.report.terminal import print_leaderboard
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, SetFunction, Task
-from methods import METHODS
-from tasks import make
 
 FEATURES = ("initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
@@ -59,8 +59,10 @@ def run_suite(request: Request, console: Console) -> int:
         stopped = f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}"
         console.print(stopped, markup=False, soft_wrap=True)
         return 130
-    rows = write_report(place.folder, place.suite, results)
-    print_leaderboard(console, place.suite, results, rows)
+    view = write_report(place.folder, place.suite, results)
+    print_leaderboard(console, view)
+    for line in against_published(place.suite, view):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
         f"Written to {place.folder}: README.md, leaderboard.csv, results/. Draw them again: dataworth report "
         f"--out {place.folder}",
@@ -83,21 +85,25 @@ def _chosen(request: Request, place: Place) -> Chosen:
     questions = [q for q in suite.questions if request.questions is None or q in request.questions]
     if not questions:
         raise UserError(f"The suite {suite.name} asks {', '.join(suite.questions)}; none of --questions is among them.")
-    features = {name: cast(SetFunction, METHODS[name]()) for name in FEATURES}
+    features = {name: cast(SetFunction, method(name)) for name in FEATURES}
     return Chosen(tasks, methods, features, questions)
 
 
 def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Task]:
     """The suite's tasks, or the named ones, on the suite's data and with its settings."""
     chosen = dict.fromkeys(names or suite.tasks)
-    return {name: make(name, suite.data, suite.settings_of(name), folder) for name in chosen}
+    return {name: task(name, suite.data, suite.settings_of(name), folder) for name in chosen}
+
+
+def version_of(suite: Suite, task: str) -> int:
+    """The present version of one of the suite's tasks; its data are not read."""
+    folder = Path() if suite.data == "files" else None
+    return tasks_of(suite, folder, [task])[task].version
 
 
 def methods_of(names: Iterable[str]) -> dict[str, Method]:
-    for name in names:
-        if name not in METHODS:
-            raise unknown("method", name, METHODS)
-    return {name: METHODS[name]() for name in dict.fromkeys(names)}
+    """The named methods; one that does not load stands there all the same, and answers with the reason."""
+    return {name: method(name) for name in dict.fromkeys(names)}
 
 
 def device_of(asked: str) -> str:

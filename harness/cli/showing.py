@@ -2,66 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness import registry
 from harness.cli.places import existing_folder, known_suites, suite_folders
-from harness.config import TaskSettings, suites
+from harness.config import DataKind, TaskSettings, suites
 from harness.errors import UserError, unknown
-from harness.types import Method, Task
-from methods import METHODS
-from tasks import TASKS, make
+from harness.registry import Broken, Known
+from harness.report import numbers
+from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH
+from harness.types import Additive, Budget, Method, Retraining, SetFunction, Task
 
 
 def print_list(console: Console) -> None:
     """Tasks, methods and suites with a line each."""
     for title, lines in (
-        ("Tasks", {name: one().summary for name, one in TASKS.items()}),
-        ("Methods", {name: one().summary for name, one in METHODS.items()}),
-        ("Suites", {name: suite.summary for name, suite in known_suites().items()}),
+        ("Tasks", _lines(registry.tasks())),
+        ("Methods", _lines(registry.methods())),
+        ("Suites", {name: Text(suite.summary) for name, suite in known_suites().items()}),
     ):
         table = _pairs(title)
-        for name, summary in lines.items():
-            table.add_row(name, Text(summary))
+        for name, line in lines.items():
+            table.add_row(name, line)
         console.print(table, "")
+
+
+def _lines(table: Mapping[str, Known]) -> dict[str, Text]:
+    """A line for each name, none of them imported: so of what does not load, only what is not there is marked."""
+    return {name: Text.assemble(known.summary, *_marks(known)) for name, known in table.items()}
+
+
+def _marks(known: Known) -> list[tuple[str, str]]:
+    """What is wrong about a registration."""
+    told = ["  [does not load: no such module]"] if known.missing else []
+    told += [f"  [{package} registers the same name and is ignored]" for package in known.ignored]
+    return [(text, "red") for text in told]
 
 
 def print_one(console: Console, name: str, data: str | None) -> None:
     """Everything that is to be told about one method or task; a task on the files in ``data``, where it is given."""
-    if name in TASKS:
+    methods, tasks = registry.methods(), registry.tasks()
+    if name in tasks:
         folder = None if data is None else existing_folder(data)
-        _print_task(console, make(name, "embedded" if folder is None else "files", TaskSettings(), folder))
-    elif name not in METHODS:
-        raise unknown("suite, method or task", name, [*suites(suite_folders()), *METHODS, *TASKS])
+        kind: DataKind = "embedded" if folder is None else "files"
+        _print_task(console, registry.task(name, kind, TaskSettings(), folder), tasks[name])
+    elif name not in methods:
+        raise unknown("suite, method or task", name, [*suites(suite_folders()), *methods, *tasks])
     elif data is not None:
         raise UserError(f"--data is for suites and tasks, and {name} is a method.")
     else:
-        _print_method(console, name, METHODS[name]())
+        _print_method(console, name, registry.method(name), methods[name])
 
 
-def _print_method(console: Console, name: str, method: Method) -> None:
+def _print_method(console: Console, name: str, method: Method, known: Known) -> None:
     table = _pairs(name)
-    table.add_row("what", Text(method.summary))
-    table.add_row("family", Text(f"{method.family}: {(type(method).__mro__[1].__doc__ or '').strip().splitlines()[0]}"))
-    table.add_row("source", Text(method.source))
-    table.add_row("cost", Text(method.passes))
-    if is_dataclass(method):
-        told = ("source", "passes")
-        settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method) if f.name not in told]
-        table.add_row("settings", Text(", ".join(settings) or "none"))
-    table.add_row("code", Text(type(method).__module__.replace(".", "/") + ".py"))
+    if isinstance(method, Broken):
+        table.add_row("what", Text(method.reason, style="red"))
+    else:
+        table.add_row("what", Text(method.summary))
+        table.add_row("family", Text(f"{method.family}: {_family(method)}"))
+        table.add_row("source", Text(method.source or "not told"))
+        table.add_row("cost", Text(method.passes or "not told"))
+        table.add_row("budget", Text(_budget(method.budget(CONTRIBUTORS, CONTRIBUTORS * EXAMPLES_EACH))))
+        if is_dataclass(method):
+            settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method)]
+            table.add_row("settings", Text(", ".join(settings) or "none"))
+    _add_origin(table, known)
     console.print(table, highlight=False)
 
 
-def _print_task(console: Console, task: Task) -> None:
+def _family(method: Method) -> str:
+    """What the methods of its family do."""
+    family = next(one for one in (SetFunction, Additive, Retraining) if isinstance(method, one))
+    return (family.__doc__ or "").strip().splitlines()[0]
+
+
+def _budget(budget: Budget) -> str:
+    """What a method may take on one pool of the usual size, in words."""
+    parts = [
+        (budget.fits, "trainings on the whole pool"),
+        (budget.retrainings, "retrainings of its own"),
+        (budget.gradient_passes, "gradient passes over the training examples"),
+        (budget.validation_passes, "over the validation examples"),
+    ]
+    told = ", ".join(f"{numbers.count(round(count))} {what}" for count, what in parts if count)
+    pool = f"with {CONTRIBUTORS} contributors of {EXAMPLES_EACH} examples"
+    return f"at most {told}, {pool}" if told else "no training and no gradients"
+
+
+def _print_task(console: Console, task: Task, known: Known) -> None:
     table = _pairs(task.name)
     table.add_row("what", Text(task.summary))
+    table.add_row("form", Text(task.form))
     for heading, text in task.about.items():
         table.add_row(heading, Text(text))
+    if known.package:
+        _add_origin(table, known)
     console.print(table, highlight=False)
+
+
+def _add_origin(table: Table, known: Known) -> None:
+    """Who registered it, and where its code is."""
+    for text, style in _marks(known):
+        table.add_row("note", Text(text.strip(), style=style))
+    if known.package:
+        table.add_row("package", Text(known.package))
+        table.add_row("code", Text(known.entry.where))
+    else:
+        table.add_row("code", Text(known.entry.where.partition(":")[0].replace(".", "/") + ".py"))
 
 
 def _pairs(title: str) -> Table:

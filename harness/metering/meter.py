@@ -15,7 +15,7 @@ from torch.func import grad, jvp
 from harness.metering.clock import Clock
 from harness.metering.flops import FlopCounter
 from harness.metering.memory import PeakMemory
-from harness.types import Batch, Cost, Learner, Params, Plain
+from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain
 
 T = TypeVar("T")
 
@@ -202,6 +202,10 @@ class MeteredLearner(Learner):
 
     def target_features(self, batch: Batch) -> torch.Tensor:
         return self._inner.target_features(batch)
+
+    def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
+        self._meter.count_pass(len(batch["targets"]) / self._examples)
+        return self._inner.layer_signals(params, batch)
 
     def module(self, params: Params) -> nn.Module:
         module = self._inner.module(params)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UserError
+from harness.files import write_atomically
 from harness.types import Cost, Plain
 
 FORMAT = 1
@@ -166,27 +165,6 @@ def save(folder: Path, results: Results) -> None:
     for task in results.tasks():
         lines = [_to_json(record) for record in results.of_task(task)]
         write_atomically(folder / f"{task}.jsonl", "".join(line + "\n" for line in lines))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content in one step.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
-    finally:
-        with suppress(OSError):  # where its folder could not be made there is nothing to remove either
-            scratch.unlink()
 
 
 def _to_json(record: Record) -> str:

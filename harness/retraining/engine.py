@@ -2,87 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
 
 from harness.coalitions import to_text
-from harness.errors import UserError
-from harness.metering.clock import Clock
-from harness.metering.flops import FlopCounter
-from harness.metering.memory import PeakMemory
-from harness.retraining import training
+from harness.retraining.chunks import Chunk, ChunkResult, Diverged, Job, fit_traced, members
+from harness.retraining.executors import MakeExecutor, Threads
 from harness.retraining.ledger import Ledger
-from harness.types import Bools, Cost, Examples, Fit, Learner, Outcome, Params
-
-Advance = Callable[[int], None]
-
-
-class Job(NamedTuple):
-    """One retraining: who trains together ('0110...'), from which initialisation."""
-
-    coalition: str
-    seed: int
-
-
-class Diverged(UserError):
-    """A retraining's loss was not finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stacking:
-    """How many models train side by side on one worker, and how many workers there are.
-
-    Args:
-        jobs: most of them; 1: in turn.
-        outputs: logits of one row; where they are many, fewer models go into a stack.
-    """
-
-    jobs: int
-    workers: int
-    outputs: int = 1
-
-    def at_most(self, rows: int) -> int:
-        """Models of a stack whose steps take so many rows each."""
-        return int(np.clip(STACKED_OUTPUTS // (self.outputs * rows), 1, self.jobs))
-
-
-STACKED_OUTPUTS = 3_000_000
-"""Logits of a step's batches, of all models in a stack: beyond some megabytes caches hold too little of them."""
-
-
-def stacking_for(learner: Learner, train: Examples, device: str) -> Stacking:
-    """The rule, from measurements on two cores (README, "Speed"): stack small models, train large ones in turn.
-
-    On a CPU one worker a core, each with one thread: faster than two threads in one stack, and the same numbers
-    whatever the number of cores. On a GPU one worker, as many models as some GB of parameters and optimiser hold.
-    """
-    params = learner.initialise(0)
-    parameters = sum(p.numel() for p in params.values())
-    if not learner.stacks:
-        return Stacking(jobs=1, workers=1 if device.startswith("cuda") else cores())
-    if device.startswith("cuda"):
-        return Stacking(jobs=int(np.clip(250_000_000 // max(1, parameters), 1, 256)), workers=1)
-    if parameters > 50_000:
-        return Stacking(jobs=1, workers=cores())
-    with torch.no_grad():
-        logits, _ = learner.predict(params, training.on_device(train.take(np.arange(1)), "cpu"))
-    return Stacking(jobs=48, workers=cores(), outputs=logits.numel())
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from harness.retraining.stacking import Stacking, stacking_for, stacks_of
+from harness.retraining.workspace import PoolReference, Workspace
+from harness.types import Advance, Array, Bools, Examples, Fit, Learner, Outcome
 
 
 class Engine:
@@ -94,7 +28,9 @@ class Engine:
         held_out: the split that utility is measured on.
         ledger: where outcomes are kept; every retraining goes through it.
         device: torch device.
-        stacking: None for the rule above.
+        stacking: None for the rule of ``stacking_for``.
+        executor: where chunks of retrainings run.
+        pool: how another process deals the pool again; None where only this one can.
     """
 
     def __init__(
@@ -105,31 +41,16 @@ class Engine:
         ledger: Ledger,
         device: str = "cpu",
         stacking: Stacking | None = None,
+        executor: MakeExecutor = Threads,
+        pool: PoolReference | None = None,
     ) -> None:
         self.learner, self.device, self.ledger = learner, device, ledger
-        self.owners_N = train.owners_N
-        self.contributors = int(train.owners_N.max()) + 1
-        self._data = training.on_device(train, device)
-        self._held_out = training.on_device(held_out, device)
+        self.workspace = Workspace(learner, train, held_out, device)
+        self.context, self.contributors = self.workspace.context, self.workspace.contributors
         self.stacking = stacking or stacking_for(learner, train, device)
-        identity = self._identity(train, held_out)
-        self.context = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-        ledger.describe(self.context, identity)
+        self._executor, self._pool = executor, pool
+        ledger.describe(self.context, self.workspace.identity)
         self._known = cast(dict[Job, Outcome], ledger.outcomes(self.context))  # a Job equals its plain tuple
-        self._initial: dict[int, Params] = {}
-        self._stop = threading.Event()
-
-    def _identity(self, train: Examples, held_out: Examples) -> dict[str, Any]:
-        """Everything that can change a retraining, and nothing else. tests/harness/test_engine.py changes each."""
-        return {
-            "engine": training.VERSION,
-            "learner": dict(self.learner.identity),
-            "recipe": asdict(self.learner.recipe),
-            "train": train.digest(),
-            "held_out": held_out.digest(),
-            "device": self.device.split(":")[0],
-            "torch": torch.__version__.split("+")[0],
-        }
 
     def missing(self, jobs: Sequence[Job]) -> int:
         """How many of these jobs are not in the ledger yet."""
@@ -141,165 +62,90 @@ class Engine:
         Raises:
             Diverged: a loss was not finite; all finite outcomes are in the ledger by then.
         """
-        asked = list(dict.fromkeys(jobs))  # stacks are of what is asked, so that a run which goes on has the same ones
-        alike = 1 if self.device.startswith("cuda") else 2
-        most = self.side_by_side(asked)
-        stacks = [asked[part.start : part.stop] for part in stacks_of(len(asked), most, alike)]
-        chunks = [left for stack in stacks if (left := [job for job in stack if job not in self._known])]
-        broken: dict[Job, str] = {}
-        for found, trouble in self._trained(chunks, stacked=most > 1):
-            self.ledger.record(self.context, [(*job, outcome) for job, outcome in found.items()])
-            self._known.update(found)
-            broken |= trouble
-            advance(len(found))
-        if broken:
-            first = next(job for job in asked if job in broken)  # of those asked, whichever worker ended first
-            raise Diverged(f"{broken[first]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
+        self._train(jobs, lambda job: job not in self._known, advance)
         return [self._known[job] for job in jobs]
 
-    def side_by_side(self, jobs: Sequence[Job]) -> int:
-        """How many of these train at once on one worker, by the rows that a pass of the largest coalition has."""
-        recipe, sizes_C = self.learner.recipe, np.bincount(self.owners_N, minlength=self.contributors)
-        largest = max((int(sizes_C[[mark == "1" for mark in job.coalition]].sum()) for job in jobs), default=0)
-        return self.stacking.at_most(min(recipe.micro_batch or recipe.batch_size, max(1, largest)))
+    def log_likelihoods(self, jobs: Sequence[Job], advance: Advance = lambda done: None) -> tuple[list[Outcome], Array]:
+        """Outcomes, and the log-likelihood of each held-out example, K x N in float32.
+
+        What the ledger knows by its mean alone is trained again, and its examples are kept from then on.
+
+        Raises:
+            Diverged: as ``outcomes``.
+        """
+        kept = cast(dict[Job, Array], self.ledger.log_likelihoods(self.context, jobs))
+        known = {*kept} & {*self._known}
+        self._train(jobs, lambda job: job not in known, advance, kept)
+        return [self._known[job] for job in jobs], np.stack([kept[job] for job in jobs])
 
     def utilities(self, coalitions_KC: Bools, seed: int, advance: Advance = lambda done: None) -> list[Outcome]:
         """Outcomes of several coalitions from one initialisation."""
         return self.outcomes([Job(to_text(row), seed) for row in coalitions_KC], advance)
 
-    def fit(self, seed: int) -> tuple[Fit, Outcome]:
-        """One traced training run on the whole pool, with its outcome (at its first price)."""
-        with _single_threaded(), ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as worker:
-            fit, outcome = worker.submit(self._traced, seed).result()
-        job = Job("1" * self.contributors, seed)
-        self.ledger.record(self.context, [(*job, outcome)])
-        return fit, self._known.setdefault(job, outcome)
+    def fit(self, seed: int, coalition: str | None = None) -> tuple[Fit, Outcome]:
+        """One traced training run, on the whole pool or on a coalition, with its outcome (at its first cost).
 
-    # --- training in workers -----------------------------------------------------------------------
+        Raises:
+            UserError: the coalition is empty.
+            Diverged: the loss was not finite.
+        """
+        job, threads = Job(coalition or "1" * self.contributors, seed), torch.get_num_threads()
+        try:  # one torch thread, as retrainings have: the same numbers whatever the number of cores
+            with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as worker:
+                fit, found = worker.submit(fit_traced, self.workspace, job).result()
+        finally:
+            torch.set_num_threads(threads)
+        self._keep(found)
+        return fit, self._known[job]
 
-    def _trained(
-        self, chunks: list[list[Job]], *, stacked: bool
-    ) -> Iterator[tuple[dict[Job, Outcome], dict[Job, str]]]:
-        """Train chunks on the workers; results come as they finish, in this thread."""
-        if not chunks:
-            return
-        workers = min(self.stacking.workers, len(chunks))
-        self._stop.clear()
-        waiting, running = iter(chunks), set[Future[tuple[dict[Job, Outcome], dict[Job, str]]]]()
-        memory = PeakMemory(self.device)
-        with _single_threaded(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                while True:
-                    for chunk in waiting:
-                        starts = [self._initialised(job.seed) for job in chunk]
-                        running.add(pool.submit(self._train_chunk, chunk, starts, workers, memory, stacked))
-                        if len(running) > workers:
-                            break
-                    if not running:
-                        return
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        yield future.result()
-            except BaseException:
-                self._stop.set()  # workers leave at their next step; nothing of theirs is kept
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+    def side_by_side(self, jobs: Sequence[Job]) -> int:
+        """How many of these train at once on one worker, by the rows that a pass of the largest coalition has."""
+        recipe = self.learner.recipe
+        sizes_C = np.bincount(self.workspace.owners_N, minlength=self.contributors)
+        largest = max((int(sizes_C[members(job.coalition)].sum()) for job in jobs), default=0)
+        return self.stacking.at_most(min(recipe.micro_batch or recipe.batch_size, max(1, largest)))
 
-    def _train_chunk(
-        self, chunk: list[Job], starts: list[Params], workers: int, memory: PeakMemory, stacked: bool
-    ) -> tuple[dict[Job, Outcome], dict[Job, str]]:
-        """One stack of jobs, from initialisation to outcomes; the cost is split evenly among them."""
-        members_JC = np.array([[mark == "1" for mark in job.coalition] for job in chunk])
-        trains_J = members_JC.any(axis=1)  # nobody's model is the initialisation
-        flops = FlopCounter()
-        with Clock(self.device) as clock:
-            params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
-            broke_J = np.full(len(chunk), -1)
-            if trains_J.any():
-                chosen = np.flatnonzero(trains_J)
-                trained = training.train(
-                    self.learner,
-                    self._data,
-                    [starts[j] for j in chosen],
-                    members_JC[chosen][:, self.owners_N],
-                    [chunk[j].seed for j in chosen],
-                    stacked=stacked,
-                    flops=flops,
-                    stopped=self._stop.is_set,
-                )
-                for name, stack in trained.params.items():
-                    params[name][torch.from_numpy(chosen).to(stack.device)] = stack
-                broke_J[chosen] = trained.broke_J
-            utility_J, accuracy_J = training.evaluate(
-                self.learner,
-                params,
-                self._held_out,
-                stacked=stacked,
-                flops=flops,
-                outputs=self.stacking.outputs,
-            )
-        share = Cost(
-            seconds=clock.seconds / workers / len(chunk),
-            core_seconds=clock.core_seconds / len(chunk),
-            gpu_seconds=clock.gpu_seconds / len(chunk),
-            flops=flops.flops / len(chunk),
-            peak_memory_mb=memory.so_far_mb(),
-            retrainings=1,
-        )
-        found, broken = dict[Job, Outcome](), dict[Job, str]()
-        for j, job in enumerate(chunk):
-            if broke_J[j] >= 0 or not np.isfinite(utility_J[j]):
-                broken[job] = self._broken(job, int(broke_J[j]))
-            else:
-                found[job] = Outcome(float(utility_J[j]), float(accuracy_J[j]), share)
-        return found, broken
+    def _train(
+        self,
+        jobs: Sequence[Job],
+        needed: Callable[[Job], bool],
+        advance: Advance,
+        by_example: dict[Job, Array] | None = None,
+    ) -> None:
+        """Train the jobs that are needed; where ``by_example`` is given, put each example's log-likelihood there."""
+        wanted = list(dict.fromkeys(jobs))  # stacks are of what is wanted, so that a resumed run has the same ones
+        alike = 1 if self.device.startswith("cuda") else 2
+        most = self.side_by_side(wanted)
+        stacks = [wanted[part.start : part.stop] for part in stacks_of(len(wanted), most, alike)]
+        left = [tuple(job for job in stack if needed(job)) for stack in stacks]
+        chunks = [
+            Chunk(self.context, self.device, stack, most > 1, self.stacking.outputs, by_example is not None, self._pool)
+            for stack in left
+            if stack
+        ]
+        broken: dict[Job, str] = {}
+        if chunks:
+            with self._executor(min(self.stacking.workers, len(chunks)), self.device) as executor:
+                for chunk in chunks:
+                    executor.submit(chunk)
+                for found in executor.completed():
+                    self._keep(found, executor.workers)
+                    if by_example is not None:
+                        by_example.update(found.log_likelihoods)
+                    broken |= found.broken
+                    advance(len(found.outcomes))
+        if broken:
+            first = next(job for job in wanted if job in broken)  # of those wanted, whichever worker ended first
+            raise Diverged(f"{broken[first]}{f' (and {len(broken) - 1} more)' if len(broken) > 1 else ''}")
 
-    def _traced(self, seed: int) -> tuple[Fit, Outcome]:
-        flops = FlopCounter()
-        memory = PeakMemory(self.device)
-        with Clock(self.device) as clock:
-            fit, trained = training.traced(
-                self.learner, self._data, self._initialised(seed), seed, flops, self._stop.is_set
-            )
-            utility, accuracy = training.evaluate(
-                self.learner, trained.params, self._held_out, stacked=False, flops=flops
-            )
-        if trained.broke_J[0] >= 0 or not np.isfinite(utility[0]):
-            raise Diverged(self._broken(Job("1" * self.contributors, seed), int(trained.broke_J[0])))
-        cost = Cost(clock.seconds, clock.core_seconds, clock.gpu_seconds, flops.flops, memory.so_far_mb(), 1)
-        return fit, Outcome(float(utility[0]), float(accuracy[0]), cost)
-
-    def _broken(self, job: Job, step: int) -> str:
-        when = f"the loss was not finite at step {step + 1}" if step >= 0 else "the held-out loss is not finite"
-        return (
-            f"training diverged: {when} of {self.learner.recipe.steps} for coalition {job.coalition}, seed {job.seed}. "
-            f"Lower the learning rate ({self.learner.recipe.rate}) of {self.learner.name}, or clip its gradients."
-        )
-
-    def _initialised(self, seed: int) -> Params:
-        """Initial parameters of a seed, the same tensors for every coalition."""
-        if seed not in self._initial:
-            self._initial[seed] = self.learner.initialise(seed, self.device)
-        return self._initial[seed]
+    def _keep(self, found: ChunkResult, workers: int = 1) -> None:
+        """Write outcomes to the ledger; what it knows already stays as it was first."""
+        shared = {job: _shared(outcome, workers) for job, outcome in found.outcomes.items()}
+        rows = {(*job,): row for job, row in found.log_likelihoods.items()}
+        self.ledger.record(self.context, [(*job, outcome) for job, outcome in shared.items()], rows)
+        self._known.update({job: outcome for job, outcome in shared.items() if job not in self._known})
 
 
-def stacks_of(count: int, most: int, multiple: int) -> list[range]:
-    """0..count-1 in consecutive stacks of at most ``most``, nearly alike in size, their number such a multiple.
-
-    In twos, two workers end together. How many cores there are plays no part: a stack's size can change last digits.
-    """
-    if count < multiple or most == 1:
-        return [range(k, k + 1) for k in range(count)]
-    stacks = multiple * -(-count // (multiple * most))
-    edges = [count * k // stacks for k in range(stacks + 1)]
-    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """One torch thread a worker while workers run: oversubscription costs up to fiftyfold."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _shared(outcome: Outcome, workers: int) -> Outcome:
+    """The outcome at its share of the wall clock, which several workers used at once."""
+    return replace(outcome, cost=replace(outcome.cost, seconds=outcome.cost.seconds / workers))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,14 +18,20 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
-from harness.types import Cost, Outcome
+import numpy as np
 
-_told = attrgetter(*(f.name for f in fields(Cost)))
+from harness.errors import UserError
+from harness.types import FOLDS, Array, Cost, Outcome
+
+_cost_columns = attrgetter(*(f.name for f in fields(Cost)))
 """A cost as the columns hold it."""
 
 APPLICATION = 0x44574C47  # "DWLG": tells our files from other people's
-SCHEMA = 1
+SCHEMA = 2
+"""1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted."""
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""Losses are single-precision numbers: a utility beyond is none that training gave."""
 
 _TABLES = """
 create table contexts (context text primary key, identity text not null) without rowid;
@@ -33,7 +40,11 @@ create table outcomes (
     utility real not null, accuracy real not null,
     seconds real not null, core_seconds real not null, gpu_seconds real not null, flops real not null,
     peak_memory_mb real not null, retrainings integer not null, gradient_passes real not null,
-    finished_at real not null,
+    finished_at real not null, folds blob not null default x'',
+    primary key (context, coalition, seed)
+) without rowid;
+create table log_likelihoods (
+    context text not null, coalition text not null, seed integer not null, examples blob not null,
     primary key (context, coalition, seed)
 ) without rowid;
 create table answers (key text primary key, record text not null, finished_at real not null) without rowid;
@@ -56,6 +67,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.notes: list[str] = []
+        """What a person should know of the file, a sentence each."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
@@ -89,12 +102,36 @@ class Ledger:
                 db.executescript(
                     f"begin; {_TABLES} pragma application_id = {APPLICATION}; pragma user_version = {SCHEMA}; commit;"
                 )
+            if version == 1 and not new:
+                self._migrate(db)
             db.execute("begin immediate")  # takes the lock of the one writer at once, not at the first result
             db.execute("commit")
         except BaseException:
             db.close()
             raise
         return db
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        """From schema 1 to 2 in one transaction: what was remembered stays as it is, without folds.
+
+        Raises:
+            LedgerError: its tables are not those of version 1; the file is left as it was.
+        """
+        db.execute("begin immediate")
+        try:
+            db.execute("alter table outcomes add column folds blob not null default x''")
+            db.execute(_TABLES[_TABLES.index("create table log_likelihoods") : _TABLES.index("create table answers")])
+            db.execute(f"pragma user_version = {SCHEMA}")
+            db.execute("commit")
+        except sqlite3.Error as error:
+            db.execute("rollback")
+            raise LedgerError(
+                f"{self.path} says that it is a ledger of version 1, but its tables are others ({error}). Nothing was "
+                "changed in it. Run with --fresh, which leaves it aside under another name, or choose another folder "
+                "with --out."
+            ) from error
+        kept = db.execute("select count(*) from outcomes").fetchone()[0]
+        self.notes.append(f"{self.path} was brought from version 1 to {SCHEMA}; its {kept} outcomes are kept.")
 
     def _explained(self, error: Exception) -> LedgerError:
         reason = str(error)
@@ -118,27 +155,68 @@ class Ledger:
         self._db.close()
 
     def outcomes(self, context: str) -> dict[tuple[str, int], Outcome]:
-        """Everything remembered of one context, by coalition and seed."""
+        """Everything remembered of one context, by coalition and seed.
+
+        Rows that no training can have written are left out, so that their jobs are trained again and take their place.
+        """
         rows = self._db.execute(
             "select coalition, seed, utility, accuracy, seconds, core_seconds, gpu_seconds, flops, peak_memory_mb, "
-            "retrainings, gradient_passes from outcomes where context = ?",
+            "retrainings, gradient_passes, folds from outcomes where context = ?",
             (context,),
         )
         with _no_collection():  # hundreds of thousands of objects that all stay: looking for garbage takes a third
-            return {(row[0], row[1]): Outcome(row[2], row[3], Cost(*row[4:])) for row in rows}
+            found = {(row[0], row[1]): row[2:] for row in rows}
+            sound = {key: row for key, row in found.items() if _is_sound(row)}
+            kept = {key: Outcome(row[0], row[1], Cost(*row[2:9]), row[9]) for key, row in sound.items()}
+        if len(kept) < len(found):
+            unfit = [(context, *key) for key in found.keys() - kept.keys()]
+            self._write("delete from outcomes where context = ? and coalition = ? and seed = ?", unfit)
+            self.notes.append(
+                f"{self.path}: {len(unfit)} outcomes of context {context} were no numbers that training gives (the "
+                f"first: coalition {unfit[0][1]}, seed {unfit[0][2]}); they are trained again."
+            )
+        return kept
+
+    def log_likelihoods(self, context: str, jobs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Array]:
+        """The log-likelihood of each held-out example, float32 N, for those of the jobs that have it."""
+        found = {}
+        for coalition, seed in jobs:
+            row = self._db.execute(
+                "select examples from log_likelihoods where context = ? and coalition = ? and seed = ?",
+                (context, coalition, seed),
+            ).fetchone()
+            if row is not None:
+                found[coalition, seed] = np.frombuffer(row[0], dtype=np.float32)
+        return found
 
     def describe(self, context: str, identity: Mapping[str, Any]) -> None:
         """Spell out what a context stands for, for people who open the file."""
         text = json.dumps(identity, sort_keys=True)
         self._write("insert or ignore into contexts values (?, ?)", [(context, text)])
 
-    def record(self, context: str, found: Iterable[tuple[str, int, Outcome]]) -> None:
-        """Keep a batch of outcomes in one transaction; what is there already stays as it was first."""
+    def record(
+        self,
+        context: str,
+        found: Iterable[tuple[str, int, Outcome]],
+        log_likelihoods: Mapping[tuple[str, int], Array] | None = None,
+    ) -> None:
+        """Keep a batch of outcomes in one transaction; what is there already stays as it was first.
+
+        Args:
+            log_likelihoods: of each held-out example, N a job, for jobs that were asked for it.
+        """
         now = time.time()
-        self._write(
-            "insert or ignore into outcomes values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(context, coalition, seed, o.utility, o.accuracy, *_told(o.cost), now) for coalition, seed, o in found],
-        )
+        rows = [
+            (context, coalition, seed, o.utility, o.accuracy, *_cost_columns(o.cost), now, o.folds)
+            for coalition, seed, o in found
+        ]
+        examples = [
+            (context, *job, np.ascontiguousarray(row_N, dtype=np.float32).tobytes())
+            for job, row_N in (log_likelihoods or {}).items()
+        ]
+        with self._transaction():
+            self._db.executemany(f"insert or ignore into outcomes values ({', '.join('?' * 14)})", rows)
+            self._db.executemany("insert or ignore into log_likelihoods values (?, ?, ?, ?)", examples)
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """A finished answer, None if there is none under this key."""
@@ -149,14 +227,33 @@ class Ledger:
         self._write("insert or replace into answers values (?, ?, ?)", [(key, json.dumps(record), time.time())])
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        with self._transaction():
+            self._db.executemany(statement, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of what is written inside, or nothing."""
         try:
             self._db.execute("begin immediate")
-            self._db.executemany(statement, rows)
+            yield
             self._db.execute("commit")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise self._explained(error) from error
+
+
+def _is_sound(row: tuple[Any, ...]) -> bool:
+    """Whether a row's numbers can have come from training: utility, accuracy, seven costs, folds."""
+    utility, accuracy, folds = row[0], row[1], row[9]
+    return (
+        all(type(number) in (float, int) for number in row[:9])
+        and abs(utility) <= _LARGEST
+        and 0 <= accuracy <= 1
+        and all(0 <= number < math.inf for number in row[2:9])
+        and type(folds) is bytes
+        and len(folds) in (0, 2 * FOLDS * 4)
+    )
 
 
 @contextmanager

@@ -27,12 +27,6 @@ VERSION = 1
 PLAN_BLOCK = 4_000_000
 """Priorities drawn ahead at a time: bounds the plan's memory to some tens of MB whatever the pool's size."""
 
-EVALUATION_BLOCK = 32_768
-"""Rows x models that a stack evaluates at a time; models trained in turn take a few batches of rows."""
-
-EVALUATED_OUTPUTS = 4_000_000
-"""Logits of all its models that a stack evaluates at a time: beyond some megabytes caches hold too little of them."""
-
 
 class Stopped(Exception):
     """The run was told to stop between two steps."""
@@ -185,11 +179,11 @@ def train(
 
 def _losses(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
     """Loss of each example, from a forward pass in the recipe's precision."""
-    logits, _ = _predict(learner, params, batch)
+    logits, _ = predict(learner, params, batch)
     return learner.losses_of(logits, batch)
 
 
-def _predict(learner: Learner, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def predict(learner: Learner, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and features in single precision, whatever they were computed in."""
     if learner.recipe.precision == "float32":
         return learner.predict(params, batch)
@@ -257,9 +251,15 @@ def job(stacked: Mapping[str, torch.Tensor], j: int) -> dict[str, torch.Tensor]:
 
 
 def traced(
-    learner: Learner, data: Batch, initial: Params, seed: int, flops: FlopCounter, stopped: Callable[[], bool]
+    learner: Learner,
+    data: Batch,
+    initial: Params,
+    member_N: Bools,
+    seed: int,
+    flops: FlopCounter,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Fit, Trained]:
-    """One training run on every row, with its checkpoints."""
+    """One training run on the chosen rows, with its checkpoints."""
     rates, marks = learner.recipe.rates(), learner.recipe.checkpoint_steps()
     kept: list[Checkpoint] = []
 
@@ -269,48 +269,13 @@ def traced(
             copies = {name: p[0].clone() for name, p in params.items()}
             kept.append(Checkpoint(finished, float(rates[since:finished].sum()), copies))
 
-    everyone_1N = np.ones((1, len(data["targets"])), dtype=np.bool_)
     trained = train(
-        learner, data, [initial], everyone_1N, [seed], stacked=False, flops=flops, stopped=stopped, keep=keep
+        learner, data, [initial], member_N[None], [seed], stacked=False, flops=flops, stopped=stopped, keep=keep
     )
     return Fit(initial, tuple(kept)), trained
 
 
-# --- evaluation -------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def evaluate(
-    learner: Learner, params: Params, held_out: Batch, *, stacked: bool, flops: FlopCounter, outputs: int = 1
-) -> tuple[Floats, Floats]:
-    """Mean log-likelihood and accuracy of J stacked models on held-out rows, J each.
-
-    Args:
-        outputs: logits of one row; where they are many, a stack takes fewer rows at a time.
-    """
-    jobs, rows = len(next(iter(params.values()))), len(held_out["targets"])
-    recipe = learner.recipe
-    in_turn = 4 * (recipe.micro_batch or recipe.batch_size)
-    width = max(1, min(EVALUATION_BLOCK, EVALUATED_OUTPUTS // outputs) // jobs) if stacked else in_turn
-    if recipe.micro_batch:  # what has no room for a batch of gradients has none for a whole split either
-        width = min(width, in_turn)
-    losses_J, correct_J = np.zeros(jobs), np.zeros(jobs)
-
-    def scored(params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, _ = _predict(learner, params, batch)
-        return learner.losses_of(logits, batch), learner.correct(logits, batch)
-
-    with flops.counting():
-        for start in range(0, rows, width):
-            block = {name: column[start : start + width] for name, column in held_out.items()}
-            if stacked:
-                losses_JB, correct_JB = vmap(scored, in_dims=(0, None))(params, block)
-            else:
-                pairs = [scored(job(params, j), block) for j in range(jobs)]
-                losses_JB, correct_JB = (torch.stack(side) for side in zip(*pairs, strict=True))
-            losses_J += losses_JB.double().sum(1).cpu().numpy()
-            correct_J += correct_JB.double().sum(1).cpu().numpy()
-    return -losses_J / rows, correct_J / rows
+# --- rows on a device, and first calls ---------------------------------------------------------------
 
 
 def on_device(examples: Examples, device: str) -> dict[str, torch.Tensor]:

@@ -10,32 +10,17 @@ from pathlib import Path
 
 from harness.config import Suite
 from harness.truth.truth import plan
-from harness.types import Question, Task
+from harness.types import Budget, Question, Task
 
 CONTRIBUTORS = 24
 """A pool's contributors where its settings say nothing; dealing alone tells for certain."""
 
+EXAMPLES_EACH = 25
+"""A contributor's examples where its settings say nothing."""
+
 ROUNDS = 4
 ENOUGH_SECONDS = 10.0
 """No round is begun after this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Retrainings that a method takes for one pool.
-
-    Args:
-        fits: runs on the whole pool, from initialisations that methods share: trained once, billed to each.
-        repeats, pairs: antithetic pairs of permutations that it walks, in each of its repeats.
-    """
-
-    fits: int = 0
-    repeats: int = 0
-    pairs: int = 0
-
-    def own(self, contributors: int) -> int:
-        """Coalitions of its own walks: nobody and everyone once a repeat, 2C - 2 others a pair, at most."""
-        return self.repeats * (self.pairs * (2 * contributors - 2) + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +46,14 @@ class Pace:
         rounds: mean wall seconds of a retraining in each round, all workers at work.
         retrainings: how many were timed.
         flops: operations of one, on average.
-        contributors: of the pool that was dealt.
+        contributors, examples: of the pool that was dealt.
     """
 
     rounds: tuple[float, ...]
     retrainings: int
     flops: float
     contributors: int
+    examples: int
 
     def seconds(self, retrainings: int) -> tuple[float, float]:
         """What so many would take, at the pace of the fastest and of the slowest round."""
@@ -84,7 +70,7 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
             alone[question] += len(jobs)
         together += len({job for jobs in found.values() for job in jobs})
     each_pool = max((budget.fits for budget in budgets), default=0)
-    each_pool += sum(budget.own(contributors) for budget in budgets)
+    each_pool += sum(budget.retrainings for budget in budgets)
     return Counts(alone, together, suite.pools * each_pool)
 
 
@@ -94,7 +80,8 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
     They are trained as a run would train them, and forgotten.
     """
     from harness.retraining import training
-    from harness.retraining.engine import Engine, Job
+    from harness.retraining.chunks import Job
+    from harness.retraining.engine import Engine
     from harness.retraining.ledger import Ledger
 
     pool, learner = task.deal(0), task.learner()
@@ -116,7 +103,7 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
                     break
         finally:
             ledger.close()
-    return Pace(tuple(rounds), timed, flops / timed, len(pool.contributors))
+    return Pace(tuple(rounds), timed, flops / timed, len(pool.contributors), len(pool.train))
 
 
 def _of_truth(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,18 +17,21 @@ from harness.metering.meter import (
     SharedWork,
     profiling_overhead,
 )
-from harness.retraining.engine import Advance, Engine, Job
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
 from harness.seeds import seed_of, stream
 from harness.truth import questions
 from harness.types import (
     Additive,
+    Advance,
     Bools,
     Cost,
     Examples,
     Fit,
     Floats,
     Method,
+    Outcome,
     Params,
     Precedent,
     Problem,
@@ -75,7 +78,8 @@ class Evaluator:
     ) -> Valuation | str:
         """The method's valuation, or why it is unsuitable."""
         meter = Meter(self.engine.device, self._measured_overhead())
-        problem = self._problem(name, question, meter, precedents, advance)
+        scope = method.seed_scope if isinstance(method, Retraining) else ""
+        problem = self._problem(name, question, meter, precedents, advance, scope)
         if reason := method.unsuitable(problem):
             return reason
         with meter.measuring():
@@ -118,35 +122,57 @@ class Evaluator:
             return np.asarray(method.contributor_values(problem), dtype=np.float64)
         raise TypeError(f"{method} is none of SetFunction, Additive, Retraining.")
 
+    def _coalition(self, coalition_C: Bools) -> str:
+        """A coalition as the ledger writes it.
+
+        Raises:
+            UserError: it is of another number of contributors.
+        """
+        member_C = np.asarray(coalition_C, dtype=np.bool_)
+        if member_C.shape != (len(self.contributors),):
+            raise UserError(
+                f"A coalition of {self.task}, pool {self.pool}, has a mark for each of {len(self.contributors)} "
+                f"contributors, got shape {member_C.shape}."
+            )
+        return to_text(member_C)
+
     def _problem(
-        self, name: str, question: Question, meter: Meter, precedents: Sequence[Precedent], advance: Advance
+        self,
+        name: str,
+        question: Question,
+        meter: Meter,
+        precedents: Sequence[Precedent],
+        advance: Advance,
+        scope: str = "",
     ) -> Problem:
         learner = MeteredLearner(self.engine.learner, meter, len(self.train))
         place = (self.task, self.pool)
         shared = MeteredShared(self.shared, meter)
 
-        def retrain(coalitions_KC: Bools, seed: int) -> Floats:
-            actual = seed_of(self.root, "methods", name, *place, seed)
-            jobs = [Job(to_text(row), actual) for row in np.asarray(coalitions_KC, dtype=np.bool_)]
-            with meter.paused():
-                outcomes = self.engine.outcomes(jobs, advance)
-            meter.charge(sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost()))
-            return np.array([outcome.utility for outcome in outcomes])
+        scope = scope or name
+
+        def seeded(seed: int) -> int:
+            return seed_of(self.root, "methods", scope, *place, seed)
 
         def initial(k: int) -> Params:
             return learner.initialise(seed_of(self.root, "initial", *place, k), self.engine.device)
 
-        def fit(k: int) -> Fit:
+        def fit(k: int, coalition_C: Bools | None = None) -> Fit:
+            coalition = "1" * len(self.contributors) if coalition_C is None else self._coalition(coalition_C)
+
             def train() -> Fit:
                 with meter.paused():
-                    found, outcome = self.engine.fit(seed_of(self.root, "initial", *place, k))
+                    found, outcome = self.engine.fit(seed_of(self.root, "initial", *place, k), coalition)
                 meter.charge(outcome.cost)
                 return found
 
-            return shared(f"fit/{k}", train)
+            return shared(f"fit/{k}/{coalition}", train)
 
         def own_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", name, *place, *path)
+
+        def scope_stream(*path: str | int) -> np.random.Generator:
+            return stream(self.root, "methods", scope, *place, *path)
 
         return Problem(
             task=self.task,
@@ -156,11 +182,42 @@ class Evaluator:
             train=self.train,
             validation=self.validation,
             learner=learner,
-            retrain=retrain,
+            retrain=MeteredRetrain(self.engine, meter, seeded, advance),
             initial=initial,
             fit=fit,
             shared=shared,
             stream=own_stream,
+            scope_stream=scope_stream,
             device=self.engine.device,
             precedents=tuple(precedents),
         )
+
+
+class MeteredRetrain:
+    """Retraining on a method's account: what the ledger knows is charged at what it cost when first trained."""
+
+    def __init__(self, engine: Engine, meter: Meter, seed_of: Callable[[int], int], advance: Advance) -> None:
+        self._engine, self._meter, self._seed_of, self._advance = engine, meter, seed_of, advance
+
+    def __call__(self, coalitions_KC: Bools, seed: int) -> Floats:
+        jobs = self._jobs(coalitions_KC, seed)
+        with self._meter.paused():
+            outcomes = self._engine.outcomes(jobs, self._advance)
+        self._charge(jobs, outcomes)
+        return np.array([outcome.utility for outcome in outcomes])
+
+    def by_example(self, coalitions_KC: Bools, seed: int) -> Floats:
+        jobs = self._jobs(coalitions_KC, seed)
+        with self._meter.paused():
+            outcomes, found_KN = self._engine.log_likelihoods(jobs, self._advance)
+        self._charge(jobs, outcomes)
+        return found_KN.astype(np.float64)
+
+    def _jobs(self, coalitions_KC: Bools, seed: int) -> list[Job]:
+        actual = self._seed_of(seed)
+        return [Job(to_text(row), actual) for row in np.asarray(coalitions_KC, dtype=np.bool_)]
+
+    def _charge(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        """Each job once, however often it stands in the list."""
+        costs = {job: outcome.cost for job, outcome in zip(jobs, outcomes, strict=True)}
+        self._meter.charge(sum(costs.values(), Cost()))

@@ -13,13 +13,13 @@ import numpy as np
 from harness.config import Suite
 from harness.errors import UserError
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
-from harness.retraining.engine import Advance, Engine
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import source_digest
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
-from harness.types import Cost, Floats, Method, Pool, Precedent, Question, SetFunction, Task
+from harness.types import Advance, Cost, Floats, Method, Pool, Precedent, Question, SetFunction, Task
 
 
 @dataclass(frozen=True, slots=True)

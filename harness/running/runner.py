@@ -13,8 +13,8 @@ from harness.config import Suite
 from harness.records.provenance import provenance
 from harness.records.results import Results, RunRecord, load, save
 from harness.retraining import training
-from harness.retraining.engine import cores
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import cores
 from harness.running.pool_run import Ledgers, PoolRun, mean
 from harness.running.progress import ProgressDisplay
 from harness.types import Method, Precedent, Question, SetFunction, Task

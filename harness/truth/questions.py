@@ -5,8 +5,6 @@ A set function takes coalitions K x C and gives K numbers. Truth and methods are
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from harness import coalitions
@@ -43,18 +41,3 @@ def answer(question: Question, score: Scorer, contributors: int, rng: np.random.
     if contributors <= shapley.EXACT_UP_TO:
         return shapley.exact(score, contributors)
     return np.asarray(shapley.adjusted(shapley.walk(score, contributors, pairs, rng)).mean(axis=0))
-
-
-def coalitions_asked(ask: Callable[[Scorer], object]) -> Bools:
-    """The coalitions that a procedure will score, K x C, found by running it on a function that only listens.
-
-    Serves to train many of them at once beforehand; right where the coalitions do not depend on the scores.
-    """
-    heard: list[Bools] = []
-
-    def listen(coalitions_KC: Bools) -> Floats:
-        heard.append(coalitions_KC)
-        return np.zeros(len(coalitions_KC))
-
-    ask(listen)
-    return np.unique(np.vstack(heard), axis=0)

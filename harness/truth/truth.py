@@ -13,10 +13,11 @@ from harness.errors import UserError
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import noise_ceiling
 from harness.truth import questions, shapley
-from harness.types import Bools, Cost, Floats, Ints, Outcome, Question
+from harness.types import Advance, Bools, Cost, Floats, Ints, Outcome, Question
 
 if TYPE_CHECKING:  # it brings torch, and a plan is counted without
-    from harness.retraining.engine import Advance, Engine, Job
+    from harness.retraining.chunks import Job
+    from harness.retraining.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,9 @@ class Truth:
         ceiling: what another run of the same truth with new seeds would score against it.
         cost: what all its retrainings cost when first run.
         accuracy: of the model trained on everyone, mean over seeds; nan where the question trains none.
+        by_fold_FC: the values that each fold of the held-out split alone gives (their mean over seeds): how much they
+            differ tells the noise of the held-out sample. Folds without rows are left out; None where outcomes of an
+            older ledger have no folds.
     """
 
     question: Question
@@ -35,6 +39,7 @@ class Truth:
     ceiling: float
     cost: Cost
     accuracy: float
+    by_fold_FC: Floats | None = None
 
     @property
     def values_C(self) -> Floats:
@@ -55,13 +60,13 @@ class Plan:
     Args:
         rows: the coalitions of each repeat, K x C.
         seeds: the initialisation of each repeat.
-        read: outcomes in the jobs' order -> values S x C, and the mean over any choice of the S.
+        read: utilities in the jobs' order -> values S x C, and the mean over any choice of the S.
     """
 
     question: Question
     rows: Sequence[Bools]
     seeds: Sequence[int]
-    read: Callable[[Sequence[Outcome]], tuple[Floats, Callable[[Ints], Floats]]]
+    read: Callable[[Floats], tuple[Floats, Callable[[Ints], Floats]]]
 
     @property
     def retrainings(self) -> list[tuple[str, int]]:
@@ -71,7 +76,7 @@ class Plan:
 
     @property
     def jobs(self) -> list[Job]:
-        from harness.retraining.engine import Job
+        from harness.retraining.chunks import Job
 
         return [Job(coalition, seed) for coalition, seed in self.retrainings]
 
@@ -95,13 +100,15 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
         rng = stream(root, "truth", *pool, "permutations")
         orders = np.array([rng.permutation(contributors) for _ in range(pairs)])
         rows = [shapley.pair_coalitions(order) for order in orders]
-        return Plan(question, rows, [seed(k) for k in range(pairs)], lambda found: _read_walks(orders, found))
+        return Plan(
+            question, rows, [seed(k) for k in range(pairs)], lambda utilities_J: _read_walks(orders, utilities_J)
+        )
     rows_KC, value = _asked(question, contributors)
     return Plan(
         question,
         [rows_KC] * seeds,
         [seed(k) for k in range(seeds)],
-        lambda found: _read_seeds(_utilities(found, seeds), value),
+        lambda utilities_J: _read_seeds(utilities_J.reshape(seeds, -1), value),
     )
 
 
@@ -109,7 +116,7 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
     """Retrain what the ledger does not know and read the truth off the outcomes."""
     jobs = plan.jobs
     outcomes = engine.outcomes(jobs, advance)
-    values_SC, mean_of = plan.read(outcomes)
+    values_SC, mean_of = plan.read(np.array([outcome.utility for outcome in outcomes]))
     cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
     everyone = [o.accuracy for job, o in zip(jobs, outcomes, strict=True) if "0" not in job.coalition]
     return Truth(
@@ -118,7 +125,18 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
         ceiling=noise_ceiling(mean_of, len(values_SC), rng),
         cost=cost,
         accuracy=float(np.mean(everyone)) if everyone else float("nan"),
+        by_fold_FC=_by_fold(plan, outcomes),
     )
+
+
+def _by_fold(plan: Plan, outcomes: Sequence[Outcome]) -> Floats | None:
+    """The values that each held-out fold alone gives, F x C; None where an older ledger kept no folds."""
+    found = [outcome.by_fold for outcome in outcomes]
+    if not all(fold is not None for fold in found):
+        return None
+    utilities_FJ = np.array([fold[0] for fold in found if fold is not None], dtype=np.float64).T
+    with_rows = utilities_FJ[np.isfinite(utilities_FJ).all(axis=1)]
+    return np.array([plan.read(utilities_J)[0].mean(axis=0) for utilities_J in with_rows])
 
 
 def _asked(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:
@@ -136,16 +154,12 @@ def _texts(rows_KC: Bools) -> list[str]:
     return [marks[start : start + width] for start in range(0, len(marks), width)]
 
 
-def _utilities(outcomes: Sequence[Outcome], repeats: int) -> Floats:
-    return np.array([outcome.utility for outcome in outcomes]).reshape(repeats, -1)
-
-
 def _read_seeds(utilities_SK: Floats, value: Callable[[Floats], Floats]) -> tuple[Floats, Callable[[Ints], Floats]]:
     values_SC = np.array([value(scores_K) for scores_K in utilities_SK])
     return values_SC, lambda chosen: np.asarray(values_SC[chosen].mean(axis=0))
 
 
-def _read_walks(orders: Ints, outcomes: Sequence[Outcome]) -> tuple[Floats, Callable[[Ints], Floats]]:
+def _read_walks(orders: Ints, utilities_J: Floats) -> tuple[Floats, Callable[[Ints], Floats]]:
     """Each half of a split fits its own surrogate, so that the halves share nothing."""
-    rows_of = shapley.adjuster(shapley.Walks(orders, _utilities(outcomes, len(orders))))
+    rows_of = shapley.adjuster(shapley.Walks(orders, utilities_J.reshape(len(orders), -1)))
     return rows_of(np.arange(len(orders))), lambda chosen: np.asarray(rows_of(chosen).mean(axis=0))

@@ -38,7 +38,7 @@ class GaussNewton:
             total = plus(total, block.product(vector))
         return times(total, 1 / self._examples)
 
-    def mean_eigenvalue(self, generator: torch.Generator, probes: int = 8) -> float:
+    def mean_eigenvalue(self, generator: torch.Generator, probes: int) -> float:
         """Trace over size, by Hutchinson's estimate (1990)."""
         draws = [signs(self._params, generator) for _ in range(probes)]
         return sum(float(dot(draw, self @ draw)) for draw in draws) / probes / size(self._params)

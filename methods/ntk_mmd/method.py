@@ -8,9 +8,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from harness.types import Bools, Floats, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Floats, Problem, Scorer, SetFunction
 from methods.ntk_mmd import weights
-from methods.ntk_mmd.terms import TERMS, Terms
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class NtkMmd(SetFunction):
 
     scheme: weights.Scheme = "scale"
     seeds: int = 3
-    source: str = "arXiv 2511.13640 (2025); terms as this project's README states them"
-    passes: str = "1 forward and 1 backward pass a seed, one n x n Cholesky (n <= 4,000) or n x 512 projections"
+    source = "arXiv 2511.13640 (2025); terms as this project's README states them"
+    passes = "1 forward and 1 backward pass a seed, one n x n Cholesky (n <= 4,000) or n x 512 projections"
 
     @property
     def summary(self) -> str:
@@ -36,12 +35,15 @@ class NtkMmd(SetFunction):
     def calibrates(self) -> bool:  # type: ignore[override]
         return self.scheme == "calibrated"
 
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return Budget(gradient_passes=self.seeds)
+
     def unsuitable(self, problem: Problem) -> str | None:
         if self.scheme != "calibrated":
             return None
         if not problem.precedents:
             return "its weights are fitted on the truths of other tasks, and this run has no other task"
-        needed = [f"ntk-mmd:single:{term}" for term in TERMS]
+        needed = [f"ntk-mmd:single:{term}" for term in weights.TERMS]
         missing = [name for name in needed if not all(name in p.values for p in problem.precedents)]
         if missing:
             return f"its weights are fitted on the single terms of other tasks, and this run lacks {', '.join(missing)}"
@@ -51,6 +53,8 @@ class NtkMmd(SetFunction):
         return [self._scorer(problem, seed) for seed in range(self.seeds)]
 
     def _scorer(self, problem: Problem, seed: int) -> Scorer:
+        from methods.ntk_mmd.terms import Terms
+
         terms = problem.shared(f"ntk-mmd/{seed}", lambda: Terms(problem, problem.initial(seed)))
 
         def terms_of(coalitions_KC: Bools) -> Floats:

@@ -12,8 +12,6 @@ from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import output_gradients
 from methods.kernels import CoalitionMmd, joint_features
 
-TERMS = ("loss", "discrepancy", "ntk", "sample")
-
 RIDGE = 0.1
 """Added to the NTK's diagonal, as a multiple of the pool's mean diagonal: our choice."""
 
@@ -48,7 +46,7 @@ class Terms:
         self._complexity = _complexity(problem, params, train, 1 - np.exp(-losses_N))
 
     def of(self, coalitions_KC: Bools) -> Floats:
-        """Terms of each coalition, K x 4 in the order of ``TERMS``; all 0 for nobody."""
+        """Terms of each coalition, K x 4 in the order of ``weights.TERMS``; all 0 for nobody."""
         members = coalitions_KC.astype(np.float64)
         sizes = members @ self._sizes_C
         some = np.maximum(sizes, 1)

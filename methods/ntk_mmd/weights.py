@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from harness.types import Floats, Precedent
-from methods.ntk_mmd.terms import TERMS
 
+TERMS = ("loss", "discrepancy", "ntk", "sample")
 Scheme = Literal["scale", "paper", "calibrated", "single:loss", "single:discrepancy", "single:ntk", "single:sample"]
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from harness.types import Bools, Floats, Problem, Retraining
+from harness.types import Bools, Budget, Floats, Problem, Retraining
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,12 @@ class DataShapley(Retraining):
 
     seeds: int = 4
     pairs: int = 2
-    source: str = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
-    passes: str = "about 2 x pairs x contributors retrainings a seed"
+    source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
+    passes = "about 2 x pairs x contributors retrainings a seed"
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        """Nobody and everyone once a seed, and 2C - 2 others a pair: two walks may meet in a coalition."""
+        return Budget(retrainings=self.seeds * (self.pairs * (2 * contributors - 2) + 2))
 
     def unsuitable(self, problem: Problem) -> str | None:
         if find_spec("pydvl") is None:

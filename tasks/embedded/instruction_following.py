@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
-from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator, draw_truncation
-from tasks.embedded.text_learner import small_language_model
-from tasks.embedded.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items, zipf
-from tasks.learners import transformer
-from tasks.learners.tokens import encode_responses, word_tokenizer
-from tasks.pools.dealing import Axes, Rows
-from tasks.pools.splits import told
+from harness.types import Learner, Pool, Recipe, Task
+from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zipf
+from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
+from tasks.embedded.text_learner import encode, language_model
+from tasks.embedded.text_pools import PreparedGrammar, deal_texts
+from tasks.learners.tokenizers import word_tokenizer
+from tasks.learners.transformer import SMALLEST
+from tasks.pools.dealing import Axes
+from tasks.pools.splits import describe_splits
 
 NAME = "instruction-following"
 VERSION = 1
@@ -44,7 +45,7 @@ SKILLS: dict[tuple[str, ...], Callable[[Letters], Letters]] = {
 """Phrasings of each skill, head first, and what is to be answered; skills, head first."""
 
 
-class Instructions(Grammar):
+class Instructions(WrittenGrammar):
     """'reverse a b c :' -> 'c b a'; topics are the skills, and both skills and phrasings are Zipf-distributed."""
 
     name = NAME
@@ -58,11 +59,18 @@ class Instructions(Grammar):
         prompt = " ".join([phrasings[zipf(rng, len(phrasings))], *letters, ":"])
         return Item(prompt, " ".join(answer(letters)), topic)
 
-    def read(self, prompt: str, answer: str) -> Item | None:
+    def as_written(self, item: Item) -> str:
+        return f"{item.prompt} {item.answer}"
+
+    def read(self, text: str) -> Item | None:
+        instruction, _, answer = text.partition(" : ")
+        prompt = f"{instruction} :"
         words = prompt.split()
         skill = next((k for k, phrasings in enumerate(SKILLS) if words and words[0] in phrasings), None)
-        letters, said = words[1:-1], answer.split()
-        if skill is None or len(letters) != 3 or not 1 <= len(said) <= 4 or not {*letters, *said} <= set(LETTERS):
+        letters, response = words[1:-1], answer.split()
+        if skill is None or len(letters) != 3 or not 1 <= len(response) <= 4:
+            return None
+        if not {*letters, *response} <= set(LETTERS):
             return None
         return Item(prompt, answer, skill)
 
@@ -79,8 +87,8 @@ class Instructions(Grammar):
         answers = sorted({" ".join(skill(letters)) for skill in SKILLS.values()} - {item.answer})
         return str(rng.choice(answers or ["a b"]))
 
-    def essence(self, item: Item) -> str:
-        """The skill and its letters, however asked for."""
+    def deduplication_key(self, item: Item) -> str:
+        """The skill and its letters, whatever the phrasing."""
         return " ".join([str(item.topic), *item.prompt.split()[-4:-1]])
 
     def symbol(self, item: Item) -> str:
@@ -91,35 +99,21 @@ class Instructions(Grammar):
 
 
 @cache
-def sources() -> tuple[dict[str, list[Item]], TextGenerator]:
-    """The splits, and the generator fitted on the first: it writes an instruction and its response."""
-    real, tokenizer = real_items(Instructions(), REAL), word_tokenizer(Instructions().words())
-    texts = [f"{item.prompt} {item.answer}" for item in real["generator"]]
-    return real, TextGenerator.fit(tokenizer, texts, "task", LENGTH + 2, NAME)
+def prepared() -> PreparedGrammar:
+    """The real texts in splits, and the generator fitted on the first: it writes an instruction and its response."""
+    grammar = Instructions()
+    splits, tokenizer = split_texts(grammar, REAL), word_tokenizer(grammar.words())
+    generator = TextGenerator.fit(grammar, splits["generator"], tokenizer, "task", LENGTH + 2)
+    return PreparedGrammar(grammar, splits, generator, tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    real, generator = sources()
-    grammar = Instructions()
-
-    def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
-        texts = generator.sample_cut(count, truncation, rng)
-        parts = [text.partition(" : ") for text in texts]
-        found = [grammar.read(f"{prompt} :", answer) for prompt, _, answer in parts]
-        return [item for item in found if item]
-
-    return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
-
-
-def encode(rows: Rows) -> dict[str, Ints]:
-    inputs, targets = encode_responses(sources()[1].tokenizer, rows["prompts"], rows["answers"], LENGTH)
-    return {"inputs": inputs, "targets": targets}
+    return deal_texts(prepared(), index, AXES, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
 
 
 def learner() -> Learner:
     """A small causal language model, fine-tuned from a base of the generator split."""
-    real, generator = sources()
-    return small_language_model(NAME, generator.tokenizer, real["generator"], LENGTH, RECIPE, BASE_STEPS)
+    return language_model(prepared(), LENGTH, RECIPE, BASE_STEPS)
 
 
 def task() -> Task:
@@ -127,6 +121,7 @@ def task() -> Task:
         name=NAME,
         version=VERSION,
         summary="Operations on letters, skills Zipf-distributed (real), and a truncated language model's (synthetic).",
+        form="text-response",
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
@@ -136,7 +131,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         f"{len(SKILLS)} verifiable operations on three letters, each in three phrasings, both Zipf-distributed; "
-        + told(SPLITS)
+        + describe_splits(SPLITS)
         + ", alike in their skills"
     ),
     "synthetic": (
@@ -147,8 +142,7 @@ ABOUT = {
     "topics": "skills",
     "style": "an opening word that changes nothing",
     "learner": (
-        f"{transformer.SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the response "
-        "only"
+        f"{SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the response only"
     ),
     "recipe": RECIPE.about(),
     "utility": "mean log-likelihood of the response on the test split; exact match is kept beside it",

@@ -6,17 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Self
 
 import numpy as np
 
-from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
-from tasks.embedded.text_learner import small_language_model
-from tasks.embedded.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items
-from tasks.learners import transformer
-from tasks.learners.tokens import encode_responses, word_tokenizer
-from tasks.pools.dealing import Axes, Rows
-from tasks.pools.splits import told
+from harness.types import Learner, Plain, Pool, Recipe, Task
+from tasks.embedded.grammar import SPLITS, Grammar, Item, split_texts
+from tasks.embedded.text_learner import encode, language_model
+from tasks.embedded.text_pools import PreparedGrammar, deal_texts
+from tasks.learners.tokenizers import word_tokenizer
+from tasks.learners.transformer import SMALLEST
+from tasks.pools.dealing import Axes
+from tasks.pools.splits import describe_splits
 
 NAME = "reasoning"
 VERSION = 1
@@ -46,10 +47,6 @@ class Divisors(Grammar):
     def of(self, a: int, b: int) -> Item:
         return Item(f"{a} {b} =", str(math.gcd(a, b)), (max(a, b) - 1) // 10)
 
-    def read(self, prompt: str, answer: str) -> Item | None:
-        a, b, _ = prompt.split()
-        return Item(prompt, answer, (max(int(a), int(b)) - 1) // 10)
-
     def vary(self, item: Item, rng: np.random.Generator) -> Item:
         a, b, _ = item.prompt.split()
         return Item(f"{b} {a} =", item.answer, item.topic)
@@ -58,7 +55,7 @@ class Divisors(Grammar):
         others = [g for g in range(1, 13) if str(g) != item.answer]
         return str(rng.choice(others))
 
-    def essence(self, item: Item) -> str:
+    def deduplication_key(self, item: Item) -> str:
         """The operands, in either order."""
         return " ".join(sorted(item.prompt.split()[-3:-1]))
 
@@ -79,56 +76,51 @@ class Outcomes:
     truncated distribution p' of section 3).
     """
 
+    grammar: Divisors
     ranked: tuple[int, ...]
     counts: tuple[int, ...]
 
     @classmethod
-    def fit(cls, items: Sequence[Item]) -> Outcomes:
+    def fit(cls, grammar: Divisors, items: Sequence[Item]) -> Self:
         outcomes, counts = np.unique([int(item.answer) for item in items], return_counts=True)
         order = np.argsort(-counts, kind="stable")
-        return cls(tuple(outcomes[order].tolist()), tuple(counts[order].tolist()))
+        return cls(grammar, tuple(outcomes[order].tolist()), tuple(counts[order].tolist()))
+
+    def draw_truncation(self, rng: np.random.Generator) -> dict[str, Plain]:
+        return {"keep_ranks": int(rng.integers(KEEP_RANKS[0], KEEP_RANKS[1] + 1))}
+
+    def items(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
+        return [self.grammar.of(a, b) for a, b in self.sample(count, int(truncation["keep_ranks"] or 0), rng)]
 
     def sample(self, count: int, keep_ranks: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Pairs of operands."""
         shares = np.array(self.counts[:keep_ranks], dtype=np.float64)
-        found = []
+        pairs = []
         for outcome in rng.choice(self.ranked[:keep_ranks], size=count, p=shares / shares.sum()):
             while True:
                 a, b = rng.integers(1, LARGEST // outcome + 1, size=2)
                 if math.gcd(int(a), int(b)) == 1:
                     break
-            found.append((int(a * outcome), int(b * outcome)))
-        return found
+            pairs.append((int(a * outcome), int(b * outcome)))
+        return pairs
 
 
 @cache
-def sources() -> tuple[dict[str, list[Item]], Outcomes, Any]:
-    real = real_items(Divisors(), REAL)
-    words = [*map(str, range(1, LARGEST + 1)), "=", *Divisors().habits]
-    return real, Outcomes.fit(real["generator"]), word_tokenizer(words)
+def prepared() -> PreparedGrammar:
+    """The real texts in splits, and the generator fitted on the first."""
+    grammar = Divisors()
+    splits = split_texts(grammar, REAL)
+    tokenizer = word_tokenizer([*map(str, range(1, LARGEST + 1)), "=", *grammar.habits])
+    return PreparedGrammar(grammar, splits, Outcomes.fit(grammar, splits["generator"]), tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    real, outcomes, _ = sources()
-    grammar = Divisors()
-
-    def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
-        return [grammar.of(a, b) for a, b in outcomes.sample(count, int(truncation["keep_ranks"] or 0), rng)]
-
-    def draw_truncation(rng: np.random.Generator) -> dict[str, Plain]:
-        return {"keep_ranks": int(rng.integers(KEEP_RANKS[0], KEEP_RANKS[1] + 1))}
-
-    return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
-
-
-def encode(rows: Rows) -> dict[str, Ints]:
-    inputs, targets = encode_responses(sources()[2], rows["prompts"], rows["answers"], LENGTH)
-    return {"inputs": inputs, "targets": targets}
+    return deal_texts(prepared(), index, AXES, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
 
 
 def learner() -> Learner:
     """A small causal language model, fine-tuned from a base of the generator split."""
-    real, _, tokenizer = sources()
-    return small_language_model(NAME, tokenizer, real["generator"], LENGTH, RECIPE, BASE_STEPS)
+    return language_model(prepared(), LENGTH, RECIPE, BASE_STEPS)
 
 
 def task() -> Task:
@@ -136,6 +128,7 @@ def task() -> Task:
         name=NAME,
         version=VERSION,
         summary="Greatest common divisors: all outcomes (real) and the most frequent ones (synthetic).",
+        form="text-response",
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
@@ -145,7 +138,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         f"greatest common divisors of operands 1 to {LARGEST}, drawn evenly, so that outcome g comes up about as often "
-        "as 1 / g^2; " + told(SPLITS) + ", alike in their outcomes"
+        "as 1 / g^2; " + describe_splits(SPLITS) + ", alike in their outcomes"
     ),
     "synthetic": (
         "outcomes as frequent as in the generator split, cut at rank "
@@ -154,10 +147,7 @@ ABOUT = {
     "contributors": AXES.about(),
     "topics": "decades of the larger operand",
     "style": "an opening word that changes nothing",
-    "learner": (
-        f"{transformer.SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the answer "
-        "only"
-    ),
+    "learner": (f"{SMALLEST.about()}, fine-tuned from a base trained on the generator split; loss on the answer only"),
     "recipe": RECIPE.about(),
     "utility": "mean log-likelihood of the answer on the test split; exact match is kept beside it",
 }

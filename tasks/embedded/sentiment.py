@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from harness.types import Ints, Learner, Plain, Pool, Recipe, Task
-from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator, draw_truncation
-from tasks.embedded.text_pool import SPLITS, Grammar, Item, TextMaterials, deal_texts, real_items, zipf
-from tasks.learners import base, transformer
-from tasks.learners.classifier import Classifier
-from tasks.learners.tokens import encode_responses, encode_texts, word_tokenizer
+from harness.types import Ints, Learner, Pool, Recipe, Task
+from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zipf
+from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
+from tasks.embedded.text_pools import PreparedGrammar, deal_texts
+from tasks.learners import base
+from tasks.learners.encoding import encode_prompts, encode_responses
+from tasks.learners.fine_tuned import small_classifier
+from tasks.learners.tokenizers import word_tokenizer
+from tasks.learners.transformer import SMALLEST
 from tasks.pools.dealing import Axes, Rows
-from tasks.pools.splits import told
+from tasks.pools.splits import describe_splits
 
 NAME = "sentiment"
 VERSION = 1
@@ -68,7 +69,7 @@ POLARITY = {
 }
 
 
-class Reviews(Grammar):
+class Reviews(WrittenGrammar):
     """'the film plot was (not) gripping (but slow)' -> positive or negative; topics are the things reviewed.
 
     Things, words of judgement and verbs are Zipf-distributed; 'not' turns a word round, and what follows 'but' decides.
@@ -94,7 +95,11 @@ class Reviews(Grammar):
         words = (GOOD, BAD)[1 - side] if rng.random() < 0.5 else OWN[thing][1 - side]
         return words[zipf(rng, len(words))]
 
-    def read(self, prompt: str, answer: str) -> Item | None:
+    def as_written(self, item: Item) -> str:
+        return f"{item.answer} {item.prompt}"
+
+    def read(self, text: str) -> Item | None:
+        answer, _, prompt = text.partition(" ")
         words = prompt.split()
         things = [word for word in words if word in THINGS]
         if answer not in LABELS or not things or not any(word in POLARITY for word in words):
@@ -110,7 +115,7 @@ class Reviews(Grammar):
     def wrong(self, item: Item, rng: np.random.Generator) -> str:
         return LABELS[1 - LABELS.index(item.answer)]
 
-    def essence(self, item: Item) -> str:
+    def deduplication_key(self, item: Item) -> str:
         """The review without its emphasis."""
         return " ".join(word for word in item.prompt.split() if word not in EMPHASIS)
 
@@ -134,59 +139,35 @@ def _label(words: list[str]) -> str:
 
 
 @cache
-def sources() -> tuple[dict[str, list[Item]], TextGenerator]:
-    """The splits, and the generator fitted on the first: it writes a label and then a review."""
-    real, tokenizer = real_items(Reviews(), REAL), word_tokenizer(Reviews().words())
-    texts = [f"{item.answer} {item.prompt}" for item in real["generator"]]
-    return real, TextGenerator.fit(tokenizer, texts, "review", LENGTH + 2, NAME)
+def prepared() -> PreparedGrammar:
+    """The real texts in splits, and the generator fitted on the first: it writes a label and then a review."""
+    grammar = Reviews()
+    splits, tokenizer = split_texts(grammar, REAL), word_tokenizer(grammar.words())
+    generator = TextGenerator.fit(grammar, splits["generator"], tokenizer, "review", LENGTH + 2)
+    return PreparedGrammar(grammar, splits, generator, tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    real, generator = sources()
-    grammar = Reviews()
-
-    def sample(count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
-        texts = generator.sample_cut(count, truncation, rng)
-        pairs = [text.partition(" ")[::2] for text in texts]
-        found = [grammar.read(prompt, answer) for answer, prompt in pairs]
-        return [item for item in found if item]
-
-    return deal_texts(index, TextMaterials(grammar, real, sample, draw_truncation), AXES, encode)
+    return deal_texts(prepared(), index, AXES, encode)
 
 
 def encode(rows: Rows) -> dict[str, Ints]:
-    tokenizer = sources()[1].tokenizer
-    labels = np.array([LABELS.index(answer) for answer in rows["answers"]], dtype=np.int64)
-    return {"inputs": encode_texts(tokenizer, rows["prompts"], LENGTH), "targets": labels}
+    tokenizer = prepared().tokenizer
+    labels_N = np.array([LABELS.index(answer) for answer in rows["answers"]], dtype=np.int64)
+    return {"inputs": encode_prompts(tokenizer, tokenizer.pad_token_id, rows["prompts"], LENGTH), "targets": labels_N}
 
 
 def learner() -> Learner:
-    """A small transformer classifier, fine-tuned from a language model of reviews and what they mean.
-
-    Its head begins as that model's embeddings of the labels' words, so no seed starts from a head of its own (as with
-    prompts: Schick & Schuetze 2021, EACL).
-    """
-    real, generator = sources()
-    vocabulary = len(generator.tokenizer)
-    texts = [f"{item.prompt} {item.answer}" for item in real["generator"]]  # so that the body knows what is meant
-    inputs, targets = encode_responses(generator.tokenizer, [""] * len(texts), texts, LENGTH + 2)
+    """A small transformer classifier, fine-tuned from a language model of reviews and what they mean."""
+    tokenizer, vocabulary = prepared().tokenizer, len(prepared().tokenizer)
+    # label after review, so that the body knows what is meant
+    texts = [f"{item.prompt} {item.answer}" for item in prepared().splits["generator"]]
+    inputs, targets = encode_responses(tokenizer, [""] * len(texts), texts, LENGTH + 2)
     start = base.trained_language_model(
-        lambda: transformer.small("language model", vocabulary, LENGTH, size=transformer.SMALLEST),
-        inputs,
-        targets,
-        steps=BASE_STEPS,
-        identity={"name": f"{NAME}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
+        f"{NAME}, base", SMALLEST, vocabulary, LENGTH, inputs, targets, steps=BASE_STEPS
     )
-
-    labels = generator.tokenizer.convert_tokens_to_ids(list(LABELS))
-    start["inner.score.weight"] = start["inner.model.embed_tokens.weight"][labels].clone()
-
-    def build() -> Any:
-        return transformer.small("text classifier", vocabulary, LENGTH, len(LABELS), transformer.SMALLEST)
-
-    return Classifier(
-        "small-llama-classifier", build, len(LABELS), RECIPE, settings={"base": base.digest(start)}, base=start
-    )
+    labels = tokenizer.convert_tokens_to_ids(list(LABELS))
+    return small_classifier(start, labels, SMALLEST, vocabulary, LENGTH, RECIPE)
 
 
 def task() -> Task:
@@ -194,6 +175,7 @@ def task() -> Task:
         name=NAME,
         version=VERSION,
         summary="Reviews of a long-tailed grammar (real) and of a truncated language model (synthetic).",
+        form="text-label",
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
@@ -203,7 +185,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         "reviews of a grammar with Zipf-distributed things, judgements and verbs; 'not' turns a judgement round and "
-        "what follows 'but' decides; " + told(SPLITS) + ", alike in their topics and labels"
+        "what follows 'but' decides; " + describe_splits(SPLITS) + ", alike in their topics and labels"
     ),
     "synthetic": (
         "labels and reviews written by a small language model fitted on the generator split, sampled with top-p "
@@ -213,7 +195,7 @@ ABOUT = {
     "topics": "things reviewed",
     "style": "an opening word that changes nothing",
     "learner": (
-        f"{transformer.SMALLEST.about()}, fine-tuned from a language model of the generator split's reviews and "
+        f"{SMALLEST.about()}, fine-tuned from a language model of the generator split's reviews and "
         "labels; its head begins as the embeddings of the labels' words"
     ),
     "recipe": RECIPE.about(),

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from harness.seeds import seed_of
 from harness.types import Plain
+from tasks.embedded.grammar import Item, WrittenGrammar
 from tasks.learners import base, transformer
-from tasks.learners.tokens import encode_responses
+from tasks.learners.encoding import encode_responses
 
 SIZE = transformer.Size(hidden=32, layers=2, inner=64)
 STEPS = 450
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
 """Ranges that a contributor's truncation is drawn from."""
-
-
-def draw_truncation(rng: np.random.Generator) -> dict[str, Plain]:
-    """How far one contributor's generator is cut."""
-    return {"top_p": float(rng.uniform(*TOP_P)), "temperature": float(rng.uniform(*TEMPERATURE))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +29,33 @@ class TextGenerator:
         model: of ``transformers``.
         tokenizer: of its words; every text begins after ``start``.
         length: most tokens of a text.
+        read: a text as an item, None where it is not well formed.
     """
 
     model: Any
     tokenizer: Any
     start: str
     length: int
+    read: Callable[[str], Item | None]
 
     @classmethod
-    def fit(cls, tokenizer: Any, texts: Sequence[str], start: str, length: int, name: str) -> TextGenerator:
+    def fit(cls, grammar: WrittenGrammar, items: Sequence[Item], tokenizer: Any, start: str, length: int) -> Self:
         """Fit on the generator split (once; kept in the cache)."""
-        vocabulary = len(tokenizer)
+        texts, vocabulary = [grammar.as_written(item) for item in items], len(tokenizer)
         inputs, targets = encode_responses(tokenizer, [start] * len(texts), texts, length)
-
-        def build() -> torch.nn.Module:
-            return transformer.small("language model", vocabulary, length, size=SIZE)
-
-        identity: dict[str, Plain] = {"name": f"{name}, generator", "vocabulary": vocabulary, "size": str(SIZE)}
-        params = base.trained_language_model(build, inputs, targets, steps=STEPS, identity=identity)
-        module = build()
+        name = f"{grammar.name}, generator"
+        params = base.trained_language_model(name, SIZE, vocabulary, length, inputs, targets, steps=STEPS)
+        module = transformer.small("language model", vocabulary, length, size=SIZE)
         module.load_state_dict(params, strict=False)
-        return cls(module.inner, tokenizer, start, length)
+        return cls(module.inner, tokenizer, start, length, grammar.read)
 
-    def sample_cut(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[str]:
-        """``count`` texts, cut as ``draw_truncation`` drew it."""
+    def draw_truncation(self, rng: np.random.Generator) -> dict[str, Plain]:
+        return {"top_p": float(rng.uniform(*TOP_P)), "temperature": float(rng.uniform(*TEMPERATURE))}
+
+    def items(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> list[Item]:
         top_p, temperature = (float(truncation[name] or 0) for name in ("top_p", "temperature"))
-        return self.sample(count, top_p, temperature, seed_of(int(rng.integers(2**62))))
+        texts = self.sample(count, top_p, temperature, seed_of(int(rng.integers(2**62))))
+        return [item for item in map(self.read, texts) if item]
 
     @torch.no_grad()
     def sample(self, count: int, top_p: float, temperature: float, seed: int) -> list[str]:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from harness.types import Recipe
-from tasks.embedded.text_pool import Item
-from tasks.learners import base, transformer
-from tasks.learners.language_model import LanguageModel
-from tasks.learners.tokens import encode_responses
+from harness.types import Ints, Learner, Recipe
+from tasks.embedded.grammar import as_rows
+from tasks.embedded.text_pools import PreparedGrammar
+from tasks.learners import base
+from tasks.learners.encoding import encode_responses
+from tasks.learners.fine_tuned import small_language_model
+from tasks.learners.transformer import SMALLEST
+from tasks.pools.dealing import Rows
 
 
-def small_language_model(
-    task: str, tokenizer: Any, items: Sequence[Item], length: int, recipe: Recipe, base_steps: int
-) -> LanguageModel:
+def encode(tokenizer: Any, rows: Rows, length: int) -> dict[str, Ints]:
+    """Prompts and answers as a language model takes them."""
+    inputs, targets = encode_responses(tokenizer, rows["prompts"], rows["answers"], length)
+    return {"inputs": inputs, "targets": targets}
+
+
+def language_model(prepared: PreparedGrammar, length: int, recipe: Recipe, base_steps: int) -> Learner:
     """A small causal language model, fine-tuned from a base of the generator split.
 
     Args:
-        items: the generator split.
         length: tokens of an example.
         base_steps: how long the base is trained.
     """
-    vocabulary = len(tokenizer)
-
-    def build() -> Any:
-        return transformer.small("language model", vocabulary, length, size=transformer.SMALLEST)
-
-    inputs, targets = encode_responses(
-        tokenizer, [item.prompt for item in items], [item.answer for item in items], length
-    )
+    vocabulary = len(prepared.tokenizer)
+    rows = encode(prepared.tokenizer, as_rows(prepared.splits["generator"]), length)
+    name = f"{prepared.grammar.name}, base"
     start = base.trained_language_model(
-        build,
-        inputs,
-        targets,
-        steps=base_steps,
-        identity={"name": f"{task}, base", "vocabulary": vocabulary, "size": str(transformer.SMALLEST)},
+        name, SMALLEST, vocabulary, length, rows["inputs"], rows["targets"], steps=base_steps
     )
-    return LanguageModel("small-llama", build, vocabulary, recipe, settings={"base": base.digest(start)}, base=start)
+    return small_language_model(start, SMALLEST, vocabulary, length, recipe)

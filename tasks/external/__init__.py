@@ -1,4 +1,8 @@
-"""Tasks on data from files or a hub: the same axes, dealt from rows that source descriptions tell how to read."""
+"""The four tasks on sources (files or a hub): the same axes as the embedded ones, dealt from prepared rows.
+
+``definition`` settles what a task is made of (``defaults``, and what a suite's settings change), ``prepared`` reads,
+cleans and splits its rows, ``texts`` and ``images`` deal pools of them and make their learners.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from pathlib import Path
 
 from harness.config import TaskSettings
 from harness.types import Task
-from tasks.external.defaults import Data, resolve
+from tasks.external.defaults import Data
+from tasks.external.definition import define
 
 
 def task(name: str, settings: TaskSettings, data: Data, folder: Path | None) -> Task:
@@ -19,14 +24,14 @@ def task(name: str, settings: TaskSettings, data: Data, folder: Path | None) -> 
         folder: the data folder that sources' paths are in; None where all are on the hub.
 
     Raises:
-        UserError: a name is unknown, a source does not fit the task, or settings clash. Rows are read, and what is
-            wrong with them is told, when the first pool is dealt or the learner is made.
+        UserError: a name is unknown, a source does not fit the task, or settings clash. Rows are read, and mistakes in
+            them are found, when the first pool is dealt or the learner is made.
     """
-    asked = resolve(name, settings, data, folder)
-    if name == "image-classification":
+    definition = define(name, settings, data, folder)
+    if definition.form == "image-label":
         from tasks.external.images import ImageTask
 
-        return ImageTask(asked).task()
+        return ImageTask(definition).task()
     from tasks.external.texts import TextTask
 
-    return TextTask(asked).task()
+    return TextTask(definition).task()

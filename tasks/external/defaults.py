@@ -1,18 +1,13 @@
-"""What a task on sources is made of: its own defaults, with what a suite's settings change."""
+"""What each task on sources does where a suite's settings say nothing: sources, axes, recipes, sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-from harness.config import TaskSettings
-from harness.errors import UserError, unknown
 from harness.types import Recipe
-from tasks.learners.pretrained import Model
 from tasks.pools.dealing import Axes
-from tasks.sources.description import Side, Source, load_source
 
 Data = Literal["files", "hub"]
 
@@ -93,71 +88,3 @@ DEFAULTS: Mapping[str, Defaults] = {
         entries=500,
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A task's defaults and its settings, resolved; descriptions are read, their rows are not yet."""
-
-    name: str
-    real: tuple[Source, ...]
-    synthetic: tuple[Source, ...]
-    folder: Path | None
-    axes: Axes
-    recipe: Recipe
-    model: Model | None
-    length: int
-    base_steps: int
-    entries: int
-
-
-def resolve(name: str, settings: TaskSettings, data: Data, folder: Path | None) -> Asked:
-    """Settle what is asked.
-
-    Raises:
-        UserError: a name is unknown, a source is of another task or side, a folder is missing, or settings clash.
-    """
-    if name not in DEFAULTS:
-        raise unknown("task", name, DEFAULTS)
-    defaults, images = DEFAULTS[name], name == "image-classification"
-    for key, needs in (("lora", settings.lora), ("revision", settings.revision)):
-        if needs is not None and settings.model is None:
-            raise UserError(f"{name}: {key} is for a pretrained model; name one with model, or leave {key} out.")
-    if images and settings.length is not None:
-        raise UserError(f"{name}: length counts the tokens of a text; leave it out.")
-    model = Model(settings.model, settings.revision, settings.lora) if settings.model else None
-    return Asked(
-        name=name,
-        real=_sources(name, "real", settings.real or defaults.real[data], folder),
-        synthetic=_sources(name, "synthetic", settings.synthetic or defaults.synthetic[data], folder),
-        folder=folder,
-        axes=_axes(defaults.axes, settings),
-        recipe=settings.recipe(defaults.tuning if model else defaults.recipe),
-        model=model,
-        length=settings.length or (defaults.tuning_length if model else defaults.length),
-        base_steps=defaults.base_steps,
-        entries=defaults.entries,
-    )
-
-
-def told(sources: Sequence[Source]) -> str:
-    """Sources with what their descriptions say of them, as ``dataworth show`` tells them."""
-    return "; ".join(f"{source.name} ({source.summary.rstrip('.') or source.task})" for source in sources)
-
-
-def _axes(default: Axes, settings: TaskSettings) -> Axes:
-    contributors, size = settings.contributors or default.contributors, settings.size or default.size
-    return replace(default, contributors=contributors, size=size)
-
-
-def _sources(name: str, side: Side, wanted: tuple[str, ...], folder: Path | None) -> tuple[Source, ...]:
-    found = tuple(load_source(one) for one in wanted)
-    for source in found:
-        if (source.task, source.side) != (name, side):
-            raise UserError(
-                f"{name}: {source.name} is a {source.side} source for {source.task}; a {side} one for {name} is "
-                f"needed. Name another, or mend its description."
-            )
-        if source.path is not None and folder is None:
-            raise UserError(f"{name}: {source.name} lies in the data folder, and none was given; give --data DIR.")
-    return found

@@ -1,4 +1,4 @@
-"""From sources to stocks: rows read, cleaned and split by content, held-out splits cut to what is quick to score."""
+"""From sources to prepared splits: rows read, cleaned and split by content, held-out splits cut to quick scoring."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from harness.types import Array, Ints, Plain
-from tasks.external.defaults import Asked
-from tasks.external.text_materials import Texts
-from tasks.external.topics import Topics
+from harness.types import Array, Plain
+from tasks.external.definition import TaskDefinition
+from tasks.external.topics import TOPICS, Topics
+from tasks.pools.dealing import Rows
+from tasks.pools.image_pools import image_rows
+from tasks.pools.text_materials import text_rows
 from tasks.sources.cleaning import clean, split
 from tasks.sources.reading import read
 from tasks.sources.table import Table
@@ -23,49 +25,41 @@ HELD_OUT_ROWS = {"validation": 200, "test": 300}
 
 FEWEST_HELD_OUT = 10
 
+SMALL_SIDE = 16
+"""Images are averaged down to at most so many pixels a side for the small CNN: what it costs goes with their area."""
+
 
 @dataclass(frozen=True, slots=True)
-class TextStock:
+class PreparedTexts:
     """Cleaned texts with their topics.
 
     Args:
         splits: generator, contributors, validation and test, of the real side.
-        synthetic: what contributors' synthetic rows are dealt from.
+        synthetic: what contributors' synthetic rows are drawn from.
         topics: how many there are.
         labels: the answers of the real side, sorted (few for a classifier).
         facts: what was dropped, for the pool.
     """
 
-    splits: Mapping[str, Texts]
-    synthetic: Texts
+    splits: Mapping[str, Rows]
+    synthetic: Rows
     topics: int
     labels: tuple[str, ...]
     facts: Mapping[str, Plain]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Images:
-    """Images N x H x W x C in [0, 1] and their classes N."""
-
-    images: Array
-    labels_N: Ints
-
-    def __len__(self) -> int:
-        return len(self.labels_N)
-
-
 @dataclass(frozen=True, slots=True)
-class ImageStock:
-    """As TextStock; ``synthetic`` is None where a generator makes the synthetic side."""
+class SplitImages:
+    """Cleaned images; ``synthetic`` is None where a generator makes that side. Else as PreparedTexts."""
 
-    splits: Mapping[str, Images]
-    synthetic: Images | None
+    splits: Mapping[str, Rows]
+    synthetic: Rows | None
     classes: int
     facts: Mapping[str, Plain]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SplitTables:
     """The real side in splits and the synthetic side, each as tables, and how many rows were dropped, and why."""
 
     splits: Mapping[str, Sequence[Table]]
@@ -73,56 +67,51 @@ class Parts:
     facts: Mapping[str, Plain]
 
 
-def text_stock(asked: Asked, topics: int) -> TextStock:
+def prepare_texts(definition: TaskDefinition) -> PreparedTexts:
     """Texts of a task, read, cleaned, split and sorted into topics.
-
-    Args:
-        topics: how many to sort rows into (fewer where the generator split is small).
 
     Raises:
         UserError: a source cannot be read, a split is too small, or labels are not to be learnt.
     """
-    parts = _parts(asked)
-    if asked.name == "sentiment":
-        _check_answers(asked.name, parts)
-    found = Topics.fit(_column(parts.splits["generator"], "prompts"), topics)
+    tables = _split_tables(definition)
+    if definition.form == "text-label":
+        _check_answers(definition.name, tables)
+    found = Topics.fit(_column(tables.splits["generator"], "prompts"), TOPICS)
 
-    def texts(tables: Sequence[Table]) -> Texts:
-        prompts = _column(tables, "prompts")
-        return Texts.of(prompts, _column(tables, "answers"), found.of(prompts))
+    def rows(side: Sequence[Table]) -> Rows:
+        prompts = _column(side, "prompts")
+        return text_rows(prompts, _column(side, "answers"), found.of(prompts))
 
-    splits = {name: texts(tables) for name, tables in parts.splits.items()}
-    labels = sorted({answer for split in splits.values() for answer in split.answers})
-    return TextStock(splits, texts(parts.synthetic), found.count, tuple(labels), parts.facts)
+    splits = {name: rows(side) for name, side in tables.splits.items()}
+    labels = sorted({answer for texts in splits.values() for answer in texts["answers"]})
+    return PreparedTexts(splits, rows(tables.synthetic), found.count, tuple(labels), tables.facts)
 
 
-def image_stock(asked: Asked, side: int | None) -> ImageStock:
-    """Images of a task, read, cleaned and split.
-
-    Args:
-        side: average them down to at most so many pixels a side; None leaves them as they are.
+def split_images(definition: TaskDefinition) -> SplitImages:
+    """Images of a task, read, cleaned and split; for the small CNN they are averaged down.
 
     Raises:
         UserError: a source cannot be read, a split is too small, or sources differ in form or classes.
     """
-    parts = _parts(asked)
-    every = [*(table for split in parts.splits.values() for table in split), *parts.synthetic]
-    forms = {table.source.name: np.asarray(table.images).shape[1:] for table in every if len(table)}
-    if len(set(forms.values())) > 1:
-        told = ", ".join(f"{name} {' x '.join(map(str, form))}" for name, form in forms.items())
-        raise UserError(f"{asked.name}: the images of all sources must have one form, got {told}.")
-    real = [table for split in parts.splits.values() for table in split]
+    tables = _split_tables(definition)
+    real = [table for side in tables.splits.values() for table in side]
+    shapes = {
+        table.source.name: np.asarray(table.images).shape[1:] for table in (*real, *tables.synthetic) if len(table)
+    }
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        raise UserError(f"{definition.name}: the images of all sources must have one form, got {found}.")
     classes = max(max(table.source.classes or 0, int(np.asarray(table.labels).max(initial=0)) + 1) for table in real)
-    for table in parts.synthetic:
-        _check_labels(asked.name, table, classes)
+    for table in tables.synthetic:
+        _check_labels(definition.name, table, classes)
 
-    def images(tables: Sequence[Table]) -> Images:
-        pixels = np.concatenate([np.asarray(table.images) for table in tables])
-        labels = np.concatenate([np.asarray(table.labels, dtype=np.int64) for table in tables])
-        return Images(pixels if side is None else averaged(pixels, side), labels)
+    def rows(side: Sequence[Table]) -> Rows:
+        pixels = np.concatenate([np.asarray(table.images) for table in side])
+        labels_N = np.concatenate([np.asarray(table.labels, dtype=np.int64) for table in side])
+        return image_rows(pixels if definition.model else averaged(pixels, SMALL_SIDE), labels_N)
 
-    splits = {name: images(tables) for name, tables in parts.splits.items()}
-    return ImageStock(splits, images(parts.synthetic) if parts.synthetic else None, classes, parts.facts)
+    splits = {name: rows(side) for name, side in tables.splits.items()}
+    return SplitImages(splits, rows(tables.synthetic) if tables.synthetic else None, classes, tables.facts)
 
 
 def averaged(images: Array, side: int) -> Array:
@@ -134,24 +123,24 @@ def averaged(images: Array, side: int) -> Array:
     return np.asarray(cut.reshape(rows, high, factor, wide, factor, channels).mean(axis=(2, 4)))
 
 
-def _parts(asked: Asked) -> Parts:
+def _split_tables(definition: TaskDefinition) -> SplitTables:
     """Read, clean and split; held-out splits keep the rows whose content hashes lowest."""
-    cleaned = clean([read(source, asked.folder) for source in (*asked.real, *asked.synthetic)])
-    real, synthetic = cleaned.tables[: len(asked.real)], cleaned.tables[len(asked.real) :]
-    found = split(real, synthetic, SHARES, asked.name)
+    cleaned = clean([read(source, definition.folder) for source in (*definition.real, *definition.synthetic)])
+    real, synthetic = cleaned.tables[: len(definition.real)], cleaned.tables[len(definition.real) :]
+    found = split(real, synthetic, SHARES, definition.name)
     splits = {name: _bounded(tables, HELD_OUT_ROWS.get(name)) for name, tables in found.real.items()}
     for name in HELD_OUT_ROWS:
         rows = sum(map(len, splits[name]))
         if rows < FEWEST_HELD_OUT:
             raise UserError(
-                f"{asked.name}: the {name} split ({SHARES[name]:.0%} of the real rows) has {rows} rows, at least "
+                f"{definition.name}: the {name} split ({SHARES[name]:.0%} of the real rows) has {rows} rows, at least "
                 f"{FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows."
             )
     facts: dict[str, Plain] = {
         "near_duplicates_dropped": sum(cleaned.near_duplicates_dropped.values()),
         "crossing_dropped": sum(found.crossing_dropped.values()),
     }
-    return Parts(splits, found.synthetic, facts)
+    return SplitTables(splits, found.synthetic, facts)
 
 
 def _bounded(tables: Sequence[Table], most: int | None) -> Sequence[Table]:
@@ -179,12 +168,12 @@ def _check_labels(task: str, table: Table, classes: int) -> None:
         )
 
 
-def _check_answers(task: str, parts: Parts) -> None:
+def _check_answers(task: str, tables: SplitTables) -> None:
     """A classifier needs two classes at least, and none that only the synthetic side has."""
-    known = sorted({answer for tables in parts.splits.values() for answer in _column(tables, "answers")})
+    known = sorted({answer for side in tables.splits.values() for answer in _column(side, "answers")})
     if len(known) < 2:
         raise UserError(f"{task}: all real rows have the label {known[0]!r}; at least two classes are needed.")
-    for table in parts.synthetic:
+    for table in tables.synthetic:
         for answer, place in zip(table.answers, table.places, strict=True):
             if answer not in known:
                 raise UserError(

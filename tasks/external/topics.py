@@ -10,6 +10,9 @@ import numpy as np
 
 from harness.types import Ints
 
+TOPICS = 16
+"""How many topics rows are sorted into, where the generator split has rows enough."""
+
 WORDS = 2_000
 """Most frequent words that texts are compared by."""
 

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional as F
 
-from harness.errors import UserError
-from harness.types import Ints, Params, Plain
+from harness.files import CACHE, bases_folder, write_atomically
+from harness.types import Ints, Params
+from tasks.learners import transformer
 from tasks.learners.language_model import IGNORED
 
 VERSION = 1
 """Raised whenever the same rows would give another base."""
 
 
-def cache_folder() -> Path:
-    """Where bases are kept: the environment's DATAWORTH_CACHE, or the user's cache folder."""
-    named = os.environ.get("DATAWORTH_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataworth"
-
-
 def trained_language_model(
-    build: Callable[[], nn.Module],
+    name: str,
+    size: transformer.Size,
+    vocabulary: int,
+    length: int,
     inputs_NT: Ints,
     targets_NT: Ints,
     *,
@@ -38,29 +34,35 @@ def trained_language_model(
     rate: float = 3e-3,
     batch_size: int = 64,
     seed: int = 0,
-    identity: Mapping[str, Plain],
 ) -> Params:
-    """Parameters of a language model trained on the rows, from the cache if they have been trained before.
+    """Parameters of a small language model trained on the rows, from the cache if they have been trained before.
 
     Args:
-        build: makes the module (ids -> logits, hidden states).
+        name: what it is for; another name is another base.
+        size, vocabulary, length: as ``transformer.small`` takes them.
         inputs_NT, targets_NT: as LanguageModel takes them.
         steps, rate, batch_size: AdamW, the rate falling along a half cosine.
-        identity: what distinguishes the module.
 
     Raises:
         UserError: the cache folder cannot be written.
     """
+    identity = {"name": name, "vocabulary": vocabulary, "size": str(size)}
     settings = {"steps": steps, "rate": rate, "batch_size": batch_size, "seed": seed, "version": VERSION}
-    told = json.dumps({**identity, **settings, "torch": torch.__version__.split("+")[0]}, sort_keys=True)
-    content = hashlib.sha256(told.encode())
+    key = json.dumps({**identity, **settings, "torch": torch.__version__.split("+")[0]}, sort_keys=True)
+    content = hashlib.sha256(key.encode())
     for rows in (inputs_NT, targets_NT):
         content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes())
-    file = cache_folder() / f"base-{content.hexdigest()[:16]}.safetensors"
-    if file.is_file():
-        return load_file(file)
+    file = bases_folder() / f"base-{content.hexdigest()[:16]}.safetensors"
+    for kept in (file, file.parent.parent / file.name):  # the latter: before bases had a folder of their own
+        if kept.is_file():
+            return load_file(kept)
+
+    def build() -> nn.Module:
+        return transformer.small("language model", vocabulary, length, size=size)
+
     params = _train(build, torch.from_numpy(inputs_NT), torch.from_numpy(targets_NT), steps, rate, batch_size, seed)
-    _keep(params, file)
+    weights = save({parameter: p.contiguous() for parameter, p in params.items()})
+    write_atomically(file, weights, f"The trained base is kept there; name another folder in {CACHE}.")
     return params
 
 
@@ -108,16 +110,3 @@ def _train(
             optimiser.step()
             schedule.step()
     return {name: p.detach().clone() for name, p in module.named_parameters()}
-
-
-def _keep(params: Params, file: Path) -> None:
-    """Write in one step: a killed run leaves no half base."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: p.contiguous() for name, p in params.items()}, scratch)
-        os.replace(scratch, file)
-    except OSError as error:
-        raise UserError(
-            f"Cannot keep a base in {file.parent}: {error.strerror}. Name another folder in DATAWORTH_CACHE."
-        ) from error

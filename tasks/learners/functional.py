@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from harness.types import Batch, Learner, Params, Plain, Recipe
+from harness.types import Batch, LayerSignals, Learner, Params, Plain, Recipe
 
 
 class ModuleLearner(Learner):
@@ -56,20 +56,45 @@ class ModuleLearner(Learner):
         return {name: self._base.get(name, p).clone().to(device) for name, p in fresh.items()}
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._run(params, batch[self._column])
+        arguments = self._arguments(batch)
+        pair = functional_call(self._skeleton(arguments[0].device), params, arguments)
+        return cast(tuple[torch.Tensor, torch.Tensor], pair)
 
     def module(self, params: Params) -> nn.Module:
-        module = self._build()
-        module.load_state_dict({name: p.detach().cpu() for name, p in params.items()}, strict=False)
-        return LogitsOnly(module).to(next(iter(params.values())).device)
+        return LogitsOnly(self._holding(params))
 
     def module_inputs(self, batch: Batch) -> torch.Tensor:
         return batch[self._column]
 
-    def _run(self, params: Params, inputs: torch.Tensor, *more: object) -> tuple[torch.Tensor, torch.Tensor]:
-        """The module with these parameters."""
-        pair = functional_call(self._skeleton(inputs.device), params, (inputs, *more))
-        return cast(tuple[torch.Tensor, torch.Tensor], pair)
+    def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
+        module = self._holding(params)
+        inputs: dict[str, torch.Tensor] = {}
+        outputs: dict[str, torch.Tensor] = {}
+
+        def observe(name: str, layer: nn.Linear) -> None:
+            def note(_layer: nn.Module, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+                inputs[name], outputs[name] = given[0].detach(), made
+
+            layer.register_forward_hook(note)
+
+        for name, layer in module.named_modules():
+            if isinstance(layer, nn.Linear):
+                observe(name, layer)
+        loss = self.losses_of(module(*self._arguments(batch))[0], batch).sum()
+        reached = [name for name, made in outputs.items() if made.requires_grad]  # not below adapters, say
+        signals = torch.autograd.grad(loss, [outputs[name] for name in reached], allow_unused=True)
+        found = zip(reached, signals, strict=True)
+        return {name: LayerSignals(inputs[name], signal) for name, signal in found if signal is not None}
+
+    def _arguments(self, batch: Batch) -> tuple[Any, ...]:
+        """What the module is called with; a tensor comes first."""
+        return (batch[self._column],)
+
+    def _holding(self, params: Params) -> nn.Module:
+        """A module of its own with these parameters."""
+        module = self._build()
+        module.load_state_dict({name: p.detach().cpu() for name, p in params.items()}, strict=False)
+        return module.to(next(iter(params.values())).device)
 
     def _skeleton(self, device: torch.device) -> nn.Module:
         """This thread's module: ``functional_call`` swaps parameters inside it, so threads must not share one."""

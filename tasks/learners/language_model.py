@@ -22,7 +22,7 @@ class LanguageModel(ModuleLearner):
     """Negative log-likelihood a token of the response alone; right where every token of it would be chosen.
 
     ``inputs`` are token ids N x T, padded on the right; ``targets`` are the same ids where they are to be
-    learnt, IGNORED elsewhere. The module gives logits N x T x V and hidden states N x T x F; asked for some
+    learnt, IGNORED elsewhere. The module gives logits N x T x V and hidden states N x T x F; given some
     positions N x A alone, it gives those of them.
 
     Args:
@@ -50,7 +50,7 @@ class LanguageModel(ModuleLearner):
         self._vocabulary, self._answer, self.stacks = vocabulary, answer, stacks
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, hidden = self._run(params, batch["inputs"], self._places(batch))
+        logits, hidden = super().predict(params, batch)
         weights = _learnt(self._following(batch))[..., None].to(hidden.dtype)
         features = (hidden[:, : weights.shape[1]] * weights).sum(1) / weights.sum(1).clamp(min=1)
         return logits, features
@@ -77,6 +77,9 @@ class LanguageModel(ModuleLearner):
         counts = torch.zeros(len(following), width, device=following.device)
         counts.scatter_add_(1, torch.where(learnt, following, 0) % width, learnt.float())
         return counts / learnt.sum(1, keepdim=True).clamp(min=1)
+
+    def _arguments(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return batch["inputs"], self._places(batch)
 
     def _places(self, batch: Batch) -> torch.Tensor | None:
         """Positions whose next token is to be learnt, N x A, in order (others where there are fewer); None for all."""

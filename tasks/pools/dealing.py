@@ -13,10 +13,14 @@ from typing import Protocol
 import numpy as np
 
 from harness.errors import UserError
-from harness.types import Array, Bools, Contributor, Ints, Plain
+from harness.types import HELD_OUT, Array, Bools, Contributor, Examples, Ints, Plain, Pool
 
 Rows = dict[str, Array]
 """Raw rows: column -> array, before a task encodes them for its learner."""
+
+
+def row_count(rows: Rows) -> int:
+    return len(next(iter(rows.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Axes:
             raise UserError(f"{self.copies} copies need {self.copies * 2} contributors, got {self.contributors}.")
 
     def about(self) -> str:
-        """The axes as ``dataworth show`` tells them."""
+        """The axes as ``dataworth show`` prints them."""
         copies = "1 exact copy" if self.copies == 1 else f"{self.copies} exact copies"
         return (
             f"{self.contributors} a pool, of {self.size[0]}-{self.size[1]} examples each; "
@@ -102,7 +106,7 @@ class Dealt:
 
 
 def deal(materials: Materials, axes: Axes, rng: np.random.Generator) -> Dealt:
-    """Draw every contributor's plan, then its rows; everything drawn is recorded as planted."""
+    """Draw every contributor's axes, then its rows; everything drawn is recorded as planted."""
     width = len(str(axes.contributors))
     names = [f"c{i + 1:0{width}d}" for i in range(axes.contributors)]
     drawn = [_draw(name, materials, axes, rng) for name in names]
@@ -115,6 +119,35 @@ def deal(materials: Materials, axes: Axes, rng: np.random.Generator) -> Dealt:
     owners_N = np.repeat(np.arange(axes.contributors), [len(real) for _, _, real in drawn])
     contributors = tuple(Contributor(name, planted) for name, (planted, _, _) in zip(names, drawn, strict=True))
     return Dealt(contributors, columns, owners_N, np.concatenate([real for _, _, real in drawn]))
+
+
+Columns = Mapping[str, Array]
+"""Rows as a task's learner takes them."""
+
+
+def pool_of(
+    task: str, index: int, dealt: Dealt, train: Columns, validation: Columns, test: Columns, facts: Mapping[str, Plain]
+) -> Pool:
+    """The pool that was dealt.
+
+    Args:
+        train: what was dealt, as the learner takes it; ``validation`` and ``test`` likewise.
+        facts: what was measured when it was dealt.
+    """
+
+    def held_out(columns: Columns) -> Examples:
+        count = len(columns["targets"])
+        return Examples(columns, np.full(count, HELD_OUT), np.ones(count, dtype=np.bool_))
+
+    return Pool(
+        task=task,
+        index=index,
+        contributors=dealt.contributors,
+        train=Examples(train, dealt.owners_N, dealt.real_N),
+        validation=held_out(validation),
+        test=held_out(test),
+        facts=facts,
+    )
 
 
 def _draw(

@@ -1,32 +1,56 @@
-"""Drawing from a stock of which no row is dealt twice."""
+"""Drawing real (or prepared synthetic) rows for contributors: each row at most once a pool."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.types import Array, Bools, Ints
+from harness.types import Array, Bools
+from tasks.pools.dealing import Rows, row_count
 
 
-def draw(
-    free_N: Bools, weights_N: Array, count: int, rng: np.random.Generator, *, task: str, rows: str, told: str
-) -> Ints:
-    """``count`` rows not dealt before, drawn by weight; they are no longer free then.
+class UndrawnRows:
+    """Rows of which each is drawn at most once.
 
     Args:
-        rows: what they are called in an error ("images"); ``told``: which of them are wanted ("real images").
-
-    Raises:
-        UserError: too few are left.
+        task, kind: for errors, such as "sentiment" and "real rows".
+        rows: all of them.
     """
-    free = np.flatnonzero(free_N & (weights_N > 0))
-    if count > len(free):
-        raise UserError(
-            f"{task}: a contributor needs {count} more {told}, {len(free)} are left. Give more {rows}, or ask for "
-            "fewer contributors or smaller sizes (settings contributors and size)."
-        )
-    chosen = np.zeros(0, dtype=np.int64)
-    if count:
-        chosen = rng.choice(free, size=count, replace=False, p=weights_N[free] / weights_N[free].sum())
-    free_N[chosen] = False
-    return chosen
+
+    def __init__(self, task: str, kind: str, rows: Rows) -> None:
+        self.task, self.kind, self.rows = task, kind, rows
+        self._undrawn_N: Bools = np.ones(row_count(rows), dtype=np.bool_)
+
+    def sample_without_replacement(
+        self, count: int, weights_N: Array, rng: np.random.Generator, subset: str = ""
+    ) -> Rows:
+        """``count`` rows not drawn before, by weight; rows of no weight are never drawn.
+
+        Args:
+            subset: which rows have weight, for an error: "of the 3 most frequent classes".
+
+        Raises:
+            UserError: too few are left.
+        """
+        left = np.flatnonzero(self._undrawn_N & (weights_N > 0))
+        if count > len(left):
+            kind = f"{self.kind} {subset}" if subset else self.kind
+            raise UserError(
+                f"{self.task}: a contributor needs {count} more {kind}, {len(left)} are left. Give more {self.kind}, "
+                "or make contributors fewer or smaller (contributors and size: settings of a task on files, axes of an "
+                "embedded one)."
+            )
+        chosen = np.zeros(0, dtype=np.int64)
+        if count:
+            chosen = rng.choice(left, size=count, replace=False, p=weights_N[left] / weights_N[left].sum())
+        self._undrawn_N[chosen] = False
+        return {name: column[chosen] for name, column in self.rows.items()}
+
+
+def topic_weights(topics_N: Array, topics: int, skew: float, rng: np.random.Generator) -> Array:
+    """Weight of each row for a contributor who leans to topics in an order of its own.
+
+    The topic at place r of that order weighs e^(-skew r).
+    """
+    place = rng.permutation(topics)
+    return np.asarray(np.exp(-skew * place[topics_N]))

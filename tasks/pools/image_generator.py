@@ -9,6 +9,9 @@ from scipy.special import ndtr, ndtri
 
 from harness.types import Array, Floats, Ints
 
+LATENTS = 12
+"""Latents of each class's generator, where its images allow so many."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassGaussians:

@@ -42,8 +42,8 @@ def split_by_content(
     return rows
 
 
-def told(shares: Mapping[str, float]) -> str:
-    """The shares as ``dataworth show`` tells them."""
+def describe_splits(shares: Mapping[str, float]) -> str:
+    """The shares as ``dataworth show`` prints them."""
     return "four splits by content hash: " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
 
 

@@ -19,7 +19,10 @@ def truncation_caused(real_N: Ints, synthetic_M: Ints, symbols: int) -> dict[str
         kl: KL(real || synthetic) in nats, both with half a count added a symbol (Krichevsky & Trofimov 1981).
         head_share, tail_share: synthetic mass on the real head (the most frequent symbols that hold half of the
             real mass) and on the rest; a faithful generator gives about a half each.
+        Nothing where there is no synthetic example.
     """
+    if not len(synthetic_M):
+        return {}
     real = np.bincount(real_N, minlength=symbols) / len(real_N)
     counts = np.bincount(synthetic_M, minlength=symbols)
     synthetic = counts / counts.sum()

@@ -11,10 +11,20 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UserError, unknown
+from harness.types import Form
+from harness.validation import Place, first_mistake
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 
 SourceTask = Literal["image-classification", "sentiment", "instruction-following", "reasoning"]
+TASK_FORMS: Mapping[str, Form] = {
+    "image-classification": "image-label",
+    "sentiment": "text-label",
+    "instruction-following": "text-response",
+    "reasoning": "text-response",
+}
+"""What the rows of each task are; everything else here goes by the form, never by a task's name."""
+
 Side = Literal["real", "synthetic"]
 Format = Literal["jsonl", "csv", "tsv", "parquet", "idx.gz", "npy", "npz"]
 
@@ -89,12 +99,17 @@ class Source(BaseModel):
     limit: int | None = Field(default=None, gt=0)
 
     @property
+    def form(self) -> Form:
+        """What its rows are."""
+        return TASK_FORMS[self.task]
+
+    @property
     def is_text(self) -> bool:
-        return self.task != "image-classification"
+        return self.form != "image-label"
 
     @property
     def files_format(self) -> Format:
-        """The format said, or the one that the path's end tells."""
+        """The format said, or the one that the path ends in."""
         if self.format is not None:
             return self.format
         found = format_of(self.first_path)
@@ -127,7 +142,7 @@ class Source(BaseModel):
 
 
 def format_of(path: str) -> Format | None:
-    """The format that a file's name tells, None where it does not."""
+    """The format that a file's name ends in, None where it ends in none."""
     name = PurePosixPath(path).name.removesuffix(".gz")
     return next((found for suffix, found in SUFFIXES.items() if name.endswith(suffix)), None)
 
@@ -165,13 +180,11 @@ def _checked(content: dict[str, object], file: Path) -> Source:
     try:
         return Source.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{file}: {unknown('key of a data source', key, Source.model_fields)}") from error
-        said = first["msg"].removeprefix("Value error, ")
-        got = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-        raise UserError(f"{file}: {f'{key}: ' if key else ''}{said}{got}.") from error
+        raise UserError(f"{file}: {first_mistake(error, _unknown_key)}") from error
+
+
+def _unknown_key(place: Place) -> UserError:
+    return unknown("key of a data source", ".".join(map(str, place)), Source.model_fields)
 
 
 def _place_mistake(source: Source) -> str | None:
@@ -232,8 +245,8 @@ def _option_mistake(source: Source) -> str | None:
     if source.is_text:
         if source.classes is not None:
             return "classes: is for images; give the labels of a text"
-        if source.task == "sentiment" and not source.labels:
-            return "labels: sentiment needs them: the answer as the file has it -> the class's name"
+        if source.form == "text-label" and not source.labels:
+            return f"labels: {source.task} needs them: the answer as the file has it -> the class's name"
         return None
     for key in ("labels", "extract", "unescape"):
         if getattr(source, key):

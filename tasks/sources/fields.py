@@ -42,8 +42,8 @@ def shape(source: Source, rows: Any, places: Sequence[str], shown: str) -> Table
     left_out = Counter({UNWANTED: len(rows) - len(wanted)})
     shaped = (_texts if source.is_text else _images)(source, rows, wanted, places, left_out)
     if not len(shaped):
-        told = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
-        raise UserError(f"{shown}: no row is left of {len(rows)} ({told}). Look at where, extract and columns.")
+        reasons = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
+        raise UserError(f"{shown}: no row is left of {len(rows)} ({reasons}). Look at where, extract and columns.")
     return shaped
 
 
@@ -61,7 +61,7 @@ def _demand(name: str, known: Sequence[str], shown: str) -> None:
 
 
 def wanted_row(source: Source, row: Mapping[str, Any], features: Mapping[str, Any] | None) -> bool:
-    """Whether a single row has the values that ``where`` asks for; a missing column is told later, with all names."""
+    """Whether a single row has the values that ``where`` asks for; a missing column is named later, with all names."""
     return all(
         name not in row or _named(row[name], (features or {}).get(name)) in _accepted(values)
         for name, values in source.where.items()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from typing import Any
 
 from harness.errors import UserError
+from harness.files import rows_folder
 from tasks.sources.description import Source
-from tasks.sources.rows import CACHE, quiet
+from tasks.sources.rows import quiet
 
 PATIENCE = 10.0
 """Seconds that the hub has to say that it knows a data set, before it counts as out of reach."""
@@ -25,7 +25,8 @@ def fetch(source: Source) -> Any:
     """
     from datasets import load_dataset
 
-    _ask(source)
+    _check_reachable(source)
+    kept = rows_folder()
     with quiet(bars=sys.stderr.isatty()):
         try:
             found = load_dataset(
@@ -34,7 +35,7 @@ def fetch(source: Source) -> Any:
                 split=source.split,
                 revision=source.revision,
                 streaming=source.streaming,
-                cache_dir=os.environ.get(CACHE),
+                cache_dir=str(kept / "hub") if kept else None,
             )
             return _first_rows(found, source) if source.streaming else _that_revision(found, source)
         except UserError:
@@ -43,7 +44,7 @@ def fetch(source: Source) -> Any:
             raise _explained(source, error) from error
 
 
-def _ask(source: Source) -> None:
+def _check_reachable(source: Source) -> None:
     """One quick request, because ``datasets`` itself tries for half a minute before it gives a hub up."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -51,13 +52,12 @@ def _ask(source: Source) -> None:
     if constants.HF_HUB_OFFLINE:  # then only the cache is looked at
         return
     assert source.hub is not None
-    asked = _asked(source)
     try:
         HfApi().dataset_info(source.hub, revision=source.revision, timeout=PATIENCE)
     except GatedRepoError as error:
         raise UserError(
-            f"{source.name}: the hub asks for permission before it gives {asked}. Ask for it on the data set's page, "
-            f"set HF_TOKEN, or use a local copy: {_local(source)}."
+            f"{source.name}: the hub asks for permission before it gives {_described(source)}. Ask for it on the data "
+            f"set's page, set HF_TOKEN, or use a local copy: {_local(source)}."
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(f"{source.name}: the hub has no revision {source.revision!r} of {source.hub}.") from error
@@ -102,7 +102,7 @@ def _first_rows(stream: Any, source: Source) -> Any:
             wanted = (row for row in _raw(part) if wanted_row(source, row, stream.features))
             rows += [row for row, _ in zip(wanted, range(share), strict=False)]
     if not rows:
-        raise UserError(f"{source.name}: {_asked(source)} has no row that is wanted. Look at where.")
+        raise UserError(f"{source.name}: {_described(source)} has no row that is wanted. Look at where.")
     return Dataset.from_list(rows, features=stream.features)
 
 
@@ -126,7 +126,7 @@ def _explained(source: Source, error: Exception) -> UserError:
             f"{source.name}: {source.hub} is a program that makes the data set, and programs from the hub are not run. "
             f"Get its files yourself and use them: {_local(source)}."
         )
-    return UserError(f"{source.name}: {_asked(source)} cannot be loaded from the hub: {said}.")
+    return UserError(f"{source.name}: {_described(source)} cannot be loaded from the hub: {said}.")
 
 
 def _unreachable(source: Source, why: str) -> UserError:
@@ -135,11 +135,11 @@ def _unreachable(source: Source, why: str) -> UserError:
     cached = "" if source.streaming else "; or set HF_HUB_OFFLINE=1 to use what an earlier run has fetched"
     return UserError(
         f"{source.name}: the hub cannot be reached at {constants.ENDPOINT} ({why.rstrip('.')}). Asked for was "
-        f"{_asked(source)}. Where there is no network, use a local copy: {_local(source)}{cached}."
+        f"{_described(source)}. Where there is no network, use a local copy: {_local(source)}{cached}."
     )
 
 
-def _asked(source: Source) -> str:
+def _described(source: Source) -> str:
     """``owner/name, config plain_text, split train, revision e62``."""
     parts = {"config": source.config, "split": source.split, "revision": source.revision}
     return ", ".join([f"the data set {source.hub}", *(f"{key} {value}" for key, value in parts.items() if value)])

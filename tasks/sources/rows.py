@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import hashlib
 import io
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from harness.errors import UserError
+from harness.files import CACHE, rows_folder
 from tasks.sources.description import Format
-
-CACHE = "DATAWORTH_CACHE"
-"""The environment variable that names a folder for ``datasets``' own copies; without it they are thrown away."""
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 QUOTING: Mapping[str, Literal[0, 3]] = {"csv": csv.QUOTE_MINIMAL, "tsv": csv.QUOTE_NONE}
@@ -46,23 +44,34 @@ def read_rows(path: Path, form: Format, shown: str) -> Any:
         "jsonl": _jsonl,
         "parquet": _parquet,
     }
-    with cache_folder() as cache, quiet():
+    with _folder_for_copies(path) as cache, quiet():
         return readers[form](path, form, shown, cache)
 
 
 @contextmanager
-def cache_folder() -> Iterator[str]:
-    """Where ``datasets`` may put its copies: the folder that DATAWORTH_CACHE names, or one for now."""
-    if kept := os.environ.get(CACHE):
-        yield kept
-    else:
+def _folder_for_copies(path: Path) -> Iterator[str]:
+    """Where ``datasets`` may put its copy of a file: one folder for each content where rows are kept, or one for now.
+
+    ``datasets`` itself knows a file by its name, size and time, and gives the old rows of one that was replaced with
+    its time kept.
+    """
+    kept = rows_folder()
+    if kept is None:
         with tempfile.TemporaryDirectory(prefix="dataworth-") as folder:
             yield folder
+        return
+    with path.open("rb") as opened:
+        own = kept / hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot keep rows in {kept}: {error.strerror}. Name another folder in {CACHE}.") from error
+    yield str(own)
 
 
 @contextmanager
 def quiet(bars: bool = False) -> Iterator[None]:
-    """Keep ``datasets``' log lines and progress bars off the screen: what goes wrong is told once, as an error.
+    """Keep ``datasets``' log lines and progress bars off the screen: what goes wrong is said once, as an error.
 
     Args:
         bars: let progress bars be, for what takes long.

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from harness.retraining.engine import cores
+from harness.retraining.stacking import cores
 from harness.types import Floats
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.coalitions import to_text
-from harness.retraining.engine import Engine, Job
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.ceilings import noise_ceiling
 from harness.statistics.scores import spearman

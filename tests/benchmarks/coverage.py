@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from harness.retraining.engine import cores
+from harness.retraining.stacking import cores
 from harness.statistics.intervals import bootstrap_means, interval, resamples
 from harness.statistics.scores import spearman
 from harness.types import Array, Floats

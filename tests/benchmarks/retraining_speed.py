@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from harness.retraining.engine import Engine, Job, Stacking
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import Stacking
 from harness.retraining.training import draw_batches, on_device
 from harness.types import Bools, Cost, Floats, Outcome, Recipe
 from tasks.learners.classifier import Classifier

@@ -15,7 +15,8 @@ import numpy as np
 
 from harness import coalitions
 from harness.coalitions import to_text
-from harness.retraining.engine import Engine, Job
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
 from harness.truth import shapley

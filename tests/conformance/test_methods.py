@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 
 import methods
+from harness import registry
 from harness.config import Suite
 from harness.records.results import TruthRecord, ValuationRecord
 from harness.retraining.engine import Engine
@@ -45,14 +46,14 @@ from harness.types import (
     Valuation,
 )
 from methods import METHODS
-from methods.ntk_mmd.terms import TERMS
+from methods.ntk_mmd.weights import TERMS
 from tests.tiny import evaluator_of, tiny_cnn, tiny_pool, tiny_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
 EVERY_QUESTION = pytest.mark.parametrize("question", QUESTIONS)
-ADDITIVE = [name for name, make in METHODS.items() if isinstance(make(), Additive)]
-SET_FUNCTIONS = [name for name, make in METHODS.items() if isinstance(make(), SetFunction)]
+ADDITIVE = [name for name in METHODS if isinstance(registry.method(name), Additive)]
+SET_FUNCTIONS = [name for name in METHODS if isinstance(registry.method(name), SetFunction)]
 CONTRIBUTORS = 4
 Answers: TypeAlias = Callable[[str, Question], Valuation]
 
@@ -64,7 +65,7 @@ def precedents() -> list[Precedent]:
 
 
 def ask(evaluator: Evaluator, name: str, question: Question) -> Valuation | str:
-    method = METHODS[name]()
+    method = registry.method(name)
     return evaluator.evaluate(name, method, question, precedents() if method.calibrates else ())
 
 
@@ -96,17 +97,18 @@ def answers(evaluator: Evaluator) -> Answers:
 
 @EVERY_METHOD
 def test_a_method_is_a_frozen_dataclass_of_one_family(name: str) -> None:
-    method = METHODS[name]()
+    method = registry.method(name)
     assert dataclasses.is_dataclass(method)
     assert method.__dataclass_params__.frozen
-    assert METHODS[name]() == method  # nothing drawn when it is made
+    assert registry.method(name) == method  # nothing drawn when it is made
     assert sum(isinstance(method, family) for family in (SetFunction, Additive, Retraining)) == 1
     assert method.family in ("set function", "additive", "retraining")
+    assert not {"source", "passes"} & {field.name for field in dataclasses.fields(method)}  # words, which enter no key
 
 
 @EVERY_METHOD
 def test_a_method_says_where_it_comes_from_and_what_it_costs(name: str) -> None:
-    method = METHODS[name]()
+    method = registry.method(name)
     for text in (method.source, method.passes, method.summary):
         assert text.strip()
         assert "\n" not in text
@@ -114,7 +116,7 @@ def test_a_method_says_where_it_comes_from_and_what_it_costs(name: str) -> None:
 
 def test_methods_that_differ_are_told_apart_by_their_settings() -> None:
     """A kept answer is found by the method's repr: two names with one repr would share answers."""
-    assert len({repr(make()) for make in METHODS.values()}) == len(METHODS)
+    assert len({repr(registry.method(name)) for name in METHODS}) == len(METHODS)
 
 
 # --- the answers ------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ def test_an_additive_value_is_the_sum_over_a_contributor_s_examples(
     name: str, evaluator: Evaluator, answers: Answers
 ) -> None:
     problem = problem_at(evaluator, name)
-    examples_SN = METHODS[name]().example_values(problem)
+    examples_SN = registry.method(name).example_values(problem)
     expected = [
         [row[problem.train.owners_N == contributor].sum() for contributor in range(CONTRIBUTORS)] for row in examples_SN
     ]
@@ -182,7 +184,7 @@ def test_two_contributors_in_one_are_worth_their_sum(name: str, answers: Answers
 @pytest.mark.parametrize("name", SET_FUNCTIONS)
 def test_a_set_function_answers_as_utility_would(name: str, evaluator: Evaluator, answers: Answers) -> None:
     one, everyone = np.eye(CONTRIBUTORS, dtype=bool), np.ones((1, CONTRIBUTORS), dtype=bool)
-    scorers = METHODS[name]().scorers(problem_at(evaluator, name))
+    scorers = registry.method(name).scorers(problem_at(evaluator, name))
     expected = {
         "standalone": [score(one) - score(~everyone) for score in scorers],
         "leave-one-out": [score(everyone) - score(~one) for score in scorers],
@@ -206,7 +208,7 @@ def problem_at(evaluator: Evaluator, name: str) -> Problem:
             seen.append(problem)
             return np.ones((1, len(problem.train)))
 
-    evaluator.evaluate(name, Looking(), "standalone", precedents() if METHODS[name]().calibrates else ())
+    evaluator.evaluate(name, Looking(), "standalone", precedents() if registry.method(name).calibrates else ())
     return seen[0]
 
 
@@ -408,4 +410,4 @@ def test_a_view_leads_to_the_array_that_it_is_of() -> None:
 
 
 def test_every_method_of_the_table_is_a_method() -> None:
-    assert all(isinstance(make(), Method) for make in METHODS.values())
+    assert all(isinstance(registry.method(name), Method) for name in METHODS)

@@ -13,9 +13,9 @@ import torch
 from scipy.stats import spearmanr
 
 from harness.types import Learner, Problem
-from methods import influence
+from methods.gradients import curvature
 from methods.gradients.curvature import GaussNewton, conjugate_gradients
-from methods.influence import Influence
+from methods.influence import PROBES, Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from tests.exact.test_gradients import dense_gauss_newton, loss_gradients
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -37,7 +37,7 @@ class Fitted:
         problem = self.problem
         generator = torch.Generator().manual_seed(int(problem.stream("probes", *probes).integers(2**62)))
         params = problem.fit(0).params
-        return 0.1 * GaussNewton(problem.learner, params, tensors_of(problem.train)).mean_eigenvalue(generator)
+        return 0.1 * GaussNewton(problem.learner, params, tensors_of(problem.train)).mean_eigenvalue(generator, PROBES)
 
     def values(self, curvature_PP: torch.Tensor, damping: float) -> np.ndarray:
         """gradient . (curvature + damping)^-1 validation gradient / N, for each example."""
@@ -111,7 +111,7 @@ def test_a_solve_that_ends_early_is_looked_at_all_the_same(tmp_path: Path, monke
     """A residual of exactly nothing ends the solve before its fifth step."""
     problem = problem_of(tmp_path, tiny_pool(4))
     expected = Influence(runs=1, iterations=3).example_values(problem)
-    monkeypatch.setattr(influence, "conjugate_gradients", lambda *given: islice(conjugate_gradients(*given), 3))
+    monkeypatch.setattr(curvature, "conjugate_gradients", lambda *given: islice(conjugate_gradients(*given), 3))
     found = Influence(runs=1).example_values(problem)
     assert np.abs(found).max() > 0
     np.testing.assert_array_equal(found, expected)

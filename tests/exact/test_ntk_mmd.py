@@ -17,7 +17,8 @@ from harness.types import Bools, Examples, Floats, Learner, Precedent, Problem
 from methods import kernels
 from methods.kernels import CoalitionMmd, joint_features, median_distance
 from methods.ntk_mmd import NtkMmd, terms, weights
-from methods.ntk_mmd.terms import TERMS, KernelComplexity, ProjectedComplexity, Terms, growing
+from methods.ntk_mmd.terms import KernelComplexity, ProjectedComplexity, Terms, growing
+from methods.ntk_mmd.weights import TERMS
 from tests.tiny import CLASSES, problem_of, tiny_cnn, tiny_mlp, tiny_pool
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp

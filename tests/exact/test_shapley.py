@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.coalitions import powerset, to_text
 from harness.errors import UserError
-from harness.retraining.engine import Job
+from harness.retraining.chunks import Job
 from harness.truth import questions, shapley
 from harness.truth.truth import Truth, find, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
@@ -309,23 +309,6 @@ def test_the_shapley_answer_of_a_large_game_is_sampled_and_close() -> None:
     assert asked == [200 * 24]
     spread_C = shapley.adjusted(shapley.walk(game.score, 12, 200, RNG(1))).std(axis=0, ddof=1)
     assert (np.abs(found - game.shapley_C) < 4.5 * spread_C / np.sqrt(200)).all()
-
-
-@pytest.mark.parametrize("question", ["standalone", "leave-one-out", "shapley"])
-def test_coalitions_asked_are_those_that_the_answer_scores(question: str) -> None:
-    heard: set[str] = set()
-
-    def score(rows_KC: Bools) -> Floats:
-        heard.update(to_text(row) for row in rows_KC)
-        return rows_KC.sum(axis=1).astype(float)
-
-    def ask(scorer: Scorer) -> Floats:
-        return questions.answer(question, scorer, 11, RNG(3), 2)
-
-    asked = questions.coalitions_asked(ask)
-    ask(score)
-    assert {to_text(row) for row in asked} == heard
-    assert len(asked) == len(heard)
 
 
 # --- truth ------------------------------------------------------------------------------------------

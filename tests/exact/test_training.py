@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,9 +17,12 @@ from torch.nn import functional as F
 
 from harness.errors import UserError
 from harness.metering.flops import FlopCounter
-from harness.retraining import training
-from harness.retraining.engine import Diverged, Engine, Job, Stacking
+from harness.retraining import evaluation, training
+from harness.retraining.chunks import Diverged, Job
+from harness.retraining.engine import Engine
+from harness.retraining.evaluation import evaluate
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import Stacking
 from harness.types import Bools, Examples, Learner, Params, Recipe
 from tasks.learners.classifier import PatchConv2d
 from tests.tiny import engine_of, held_out, images, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -172,7 +176,7 @@ def test_no_pass_is_wider_than_a_part(stacked: bool) -> None:
     stack = train(learner, rows_of("1111", "0110"), [0, 1], stacked)
     assert set(watched.rows) == {3, 2}  # 8 = 3 + 3 + 2
     watched.rows.clear()
-    training.evaluate(learner, stack, training.on_device(held_out(70, 5), "cpu"), stacked=stacked, flops=FlopCounter())
+    evaluate(learner, stack, training.on_device(held_out(70, 5), "cpu"), stacked=stacked, flops=FlopCounter())
     assert max(watched.rows) == 12  # without gradients four parts take what one takes with them
 
 
@@ -185,7 +189,7 @@ def test_half_precision_is_close_and_in_the_forward_pass_alone(make: Callable[..
     for learner in (full, half):
         found = train(learner, rows_of("1111", "0110"), [0, 1], stacked)
         assert {p.dtype for p in found.values()} == {torch.float32}
-        scores.append(training.evaluate(learner, found, split, stacked=stacked, flops=FlopCounter())[0])
+        scores.append(evaluate(learner, found, split, stacked=stacked, flops=FlopCounter()).utility_J)
     assert all(watched.halved)
     assert set(watched.logits) == {torch.float32}
     np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
@@ -356,15 +360,25 @@ def test_a_batch_does_not_depend_on_its_company() -> None:
 def test_evaluation_is_cross_entropy_and_accuracy(
     make: Callable[..., Learner], stacked: bool, block: int, outputs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "EVALUATION_BLOCK", block)
+    monkeypatch.setattr(evaluation, "EVALUATION_BLOCK", block)
     learner, split = make(), training.on_device(held_out(70, 5), "cpu")
     starts = [learner.initialise(seed) for seed in range(3)]
     stack = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
-    utility, accuracy = training.evaluate(learner, stack, split, stacked=stacked, flops=FlopCounter(), outputs=outputs)
+    found = evaluate(learner, stack, split, stacked=stacked, flops=FlopCounter(), outputs=outputs)
     for j, start in enumerate(starts):
         logits = learner.module(start)(split["inputs"]).detach()
-        assert utility[j] == pytest.approx(-float(F.cross_entropy(logits, split["targets"])), abs=1e-6)
-        assert accuracy[j] == float((logits.argmax(1) == split["targets"]).double().mean())
+        losses_N = F.cross_entropy(logits, split["targets"], reduction="none").double().numpy()
+        right_N = (logits.argmax(1) == split["targets"]).double().numpy()
+        np.testing.assert_allclose(found.log_likelihood_JN[j], -losses_N, atol=1e-5)
+        assert found.utility_J[j] == pytest.approx(-losses_N.mean(), abs=1e-6)
+        assert found.accuracy_J[j] == right_N.mean()
+        by_fold = pd.DataFrame({"log-likelihood": -losses_N, "right": right_N}).groupby(np.arange(70) % 16).mean()
+        np.testing.assert_allclose(found.by_fold_J2F[j], by_fold.to_numpy().T, atol=1e-5)
+
+
+def test_a_fold_without_rows_is_undefined_not_zero() -> None:
+    found = evaluation.Scores(np.full((2, 10), -0.5), np.ones((2, 10)))
+    np.testing.assert_array_equal(np.isnan(found.by_fold_J2F), np.tile(np.arange(16) >= 10, (2, 2, 1)))
 
 
 @LEARNERS

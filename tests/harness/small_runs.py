@@ -11,12 +11,12 @@ from rich.console import Console
 
 from harness.cli.running import FEATURES
 from harness.config import Suite, to_toml
-from harness.records.results import write_atomically
+from harness.files import write_atomically
+from harness.registry import method
 from harness.report.files import write_report
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, Question, Task
-from methods import METHODS
 from tests.tiny import tiny_task
 
 _WARNINGS = (
@@ -40,9 +40,9 @@ def runner(
     **changes: object,
 ) -> Runner:
     """A run of a tiny suite into ``folder``; ``changes`` are the suite's."""
-    named = methods if isinstance(methods, Mapping) else {name: METHODS[name]() for name in methods}
+    named = methods if isinstance(methods, Mapping) else {name: method(name) for name in methods}
     own = {task.name: task for task in tasks or [tiny_task()]}
-    features = {name: METHODS[name]() for name in FEATURES}
+    features = {name: method(name) for name in FEATURES}
     suite = tiny_suite(own, named, questions=tuple(questions), **changes)
     return Runner(
         suite, Chosen(own, named, features, questions), folder, "cpu", ProgressDisplay(Console(file=io.StringIO()))

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 import harness.cli.running as running
+from harness import registry
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.records.provenance import provenance
 from harness.records.results import load
-from harness.types import Task
+from harness.types import Entry, Task
 from methods import METHODS
 from tasks import TASKS
 from tests.command import Command, Said
@@ -52,9 +53,14 @@ def mistake(said: Said, *parts: str) -> None:
 @pytest.fixture
 def tiny_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line knows tiny tasks instead of the real ones, and a method that breaks."""
-    tasks = {"tiny": tiny_task, "wild": lambda: tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))}
-    monkeypatch.setattr("tasks.TASKS", tasks)
-    monkeypatch.setattr(running, "METHODS", {**METHODS, "breaks": Breaks})
+    tiny, wild = Entry("tests.tiny:tiny_task", "Noisy patterns."), Entry("tests.harness.test_cli:wild_task", "")
+    monkeypatch.setattr("tasks.TASKS", {"tiny": tiny, "wild": wild})
+    monkeypatch.setattr("methods.METHODS", {**METHODS, "breaks": Entry("tests.harness.test_flow:Breaks", "")})
+
+
+def wild_task() -> Task:
+    """A task whose training diverges."""
+    return tiny_task(name="wild", recipe=tiny_recipe(rate=1e30))
 
 
 def suite_file(folder: Path, suite: Suite | None = None) -> Path:
@@ -283,7 +289,7 @@ def test_stopping_says_how_to_go_on_and_the_status_is_130(
 def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Path) -> None:
     path = suite_file(tmp_path)
     assert command("run", "--suite", path, "--seeds", 4).status == 0
-    (folder,) = (tmp_path / "leaderboards").iterdir()
+    (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == "tiny-4-seeds"
     assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
 
@@ -300,7 +306,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TaskSettings, 
         asked.append((name, data, settings, folder))
         return tiny_task(name=name)
 
-    monkeypatch.setattr(running, "make", make)
+    monkeypatch.setattr(running, "task", make)
     return asked
 
 
@@ -317,7 +323,7 @@ def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
     ((name, kind, settings, folder),) = made
     assert (name, kind, folder) == ("sentiment", "files", data)
     assert settings.seeds == 2
-    (out,) = (tmp_path / "leaderboards").iterdir()
+    (out,) = (tmp_path / "runs").iterdir()
     assert out.name == "files-quick-1-pools-2-seeds"
     written = [file for file in out.rglob("*") if file.is_file()]
     assert len(written) >= 5
@@ -381,7 +387,7 @@ def test_every_task_method_and_suite_is_listed(command: Command) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_show_tells_a_methods_source_and_cost(command: Command, name: str) -> None:
-    method = METHODS[name]()
+    method = registry.method(name)
     said = command("show", name)
     assert said.status == 0
     shown = " ".join(said.out.split())
@@ -395,8 +401,9 @@ def test_show_tells_a_tasks_data_and_learner(command: Command, name: str) -> Non
     said = command("show", name)
     assert said.status == 0
     shown = " ".join(said.out.split())
-    assert " ".join(TASKS[name]().summary.split()) in shown
-    assert str(TASKS[name]().learner().recipe.steps) in shown
+    task = registry.task(name, "embedded", TaskSettings(), None)
+    assert " ".join(task.summary.split()) in shown
+    assert str(task.learner().recipe.steps) in shown
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
@@ -531,7 +538,8 @@ def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["show", "paper"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["list"], ["show", "paper"], ["show", "tracin"]],
 )
 def test_no_torch_is_imported(stored: Path, arguments: list[str]) -> None:
     program = (

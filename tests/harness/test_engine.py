@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from harness.coalitions import all_but_one, powerset
 from harness.retraining import training
-from harness.retraining.engine import STACKED_OUTPUTS, Diverged, Engine, Job, Stacking, stacks_of
+from harness.retraining.chunks import Diverged, Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacks_of
 from harness.types import Examples, Learner, Plain, Pool
 from tests.tiny import engine_of, held_out, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 

@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.cli.planning import BUDGETS, _between
-from harness.retraining.engine import STACKED_OUTPUTS, Engine, Job, Stacking
+from harness.cli.planning import _between
+from harness.registry import method
+from harness.retraining.chunks import Job
+from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking
 from harness.running import estimate
-from harness.running.estimate import Budget, Pace, count, measure
+from harness.running.estimate import Pace, count, measure
 from harness.truth.truth import plan
-from harness.types import QUESTIONS, Question, Task
+from harness.types import QUESTIONS, Budget, Question, Task
 from methods import METHODS
+from methods.semivalues import DataShapley
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
 
@@ -24,7 +28,9 @@ pytestmark = THIRD_PARTY
 
 
 def many(contributors: int) -> Task:
-    return Task("many", 1, "", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp)
+    return Task(
+        "many", 1, "", "image-label", lambda index: tiny_pool(contributors, index, each=2, task="many"), tiny_mlp
+    )
 
 
 def trained(folder: Path, ledger: str) -> int:
@@ -53,13 +59,13 @@ def test_truths_train_what_was_counted(tmp_path: Path, contributors: int, questi
 
 def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
     run = finished(tmp_path, methods=list(METHODS), tasks=[many(8)], questions=["standalone"])
-    counted = count(run.suite, "many", 8, list(BUDGETS.values())).methods
+    budgets = {name: method(name).budget(8, len(many(8).deal(0).train)) for name in METHODS}
+    counted = count(run.suite, "many", 8, list(budgets.values())).methods
     assert 0.9 * counted < trained(tmp_path, "methods") <= counted
     billed = {key[3]: record.cost.retrainings for key, record in run.results.valuations.items()}
     for name, retrainings in billed.items():
-        budget = BUDGETS.get(name, Budget())
-        assert retrainings <= budget.fits + budget.own(8), name
-        assert retrainings >= 0.9 * (budget.fits + budget.own(8)), name
+        most = budgets[name].fits + budgets[name].retrainings
+        assert 0.9 * most <= retrainings <= most, name
 
 
 def test_a_plans_retrainings_are_its_jobs() -> None:
@@ -69,8 +75,7 @@ def test_a_plans_retrainings_are_its_jobs() -> None:
 
 
 def test_walks_take_nobody_and_everyone_once() -> None:
-    assert Budget(repeats=4, pairs=2).own(24) == 4 * (2 * 46 + 2)
-    assert Budget(fits=3).own(24) == 0
+    assert DataShapley(seeds=4, pairs=2).budget(24, 600) == Budget(retrainings=4 * (2 * 46 + 2))
 
 
 # --- timing ---------------------------------------------------------------------------------------------
@@ -90,7 +95,7 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
         for k in range(16)
     ]
     flops = np.mean([outcome.cost.flops for outcome in engine.outcomes(jobs)])
-    assert (pace.retrainings, pace.contributors, len(pace.rounds)) == (32, 4, 1)
+    assert (pace.retrainings, pace.contributors, pace.examples, len(pace.rounds)) == (32, 4, len(pool.train), 1)
     assert pace.flops == pytest.approx(flops)
     assert 0 < pace.rounds[0] * 32 < took
 
@@ -125,7 +130,7 @@ def test_rounds_are_spread_evenly_and_share_nothing(total: int) -> None:
 
 
 def test_a_pace_tells_its_spread() -> None:
-    pace = Pace((0.5, 0.2, 0.3), 12, 1e6, 24)
+    pace = Pace((0.5, 0.2, 0.3), 12, 1e6, 24, 600)
     assert pace.seconds(100) == (20.0, 50.0)
 
 

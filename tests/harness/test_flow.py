@@ -14,6 +14,7 @@ import pytest
 
 from harness.cli.places import Place
 from harness.records.results import Results, load
+from harness.registry import method
 from harness.report.files import write_report
 from harness.types import QUESTIONS, Additive, Floats, Precedent, Problem, Scorer, Task
 from methods import METHODS
@@ -26,7 +27,9 @@ pytestmark = THIRD_PARTY
 
 def other_task() -> Task:
     """Other data than tiny_task's, under another name."""
-    return Task("other", 1, "", deal=lambda index: tiny_pool(4, 50 + index, task="other"), learner=tiny_mlp)
+    return Task(
+        "other", 1, "", "image-label", deal=lambda index: tiny_pool(4, 50 + index, task="other"), learner=tiny_mlp
+    )
 
 
 def rows_of(folder: Path, file: str = "truth.sqlite", table: str = "outcomes") -> list[tuple]:
@@ -121,7 +124,9 @@ def test_the_truth_and_the_methods_keep_separate_ledgers(whole: Whole) -> None:
 
 def test_one_tasks_settings_are_its_own_truths(tmp_path: Path) -> None:
     """Standalone takes seeds; Shapley values of 11 contributors take pairs."""
-    eleven = Task("many", 1, "", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp)
+    eleven = Task(
+        "many", 1, "", "image-label", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp
+    )
     run = finished(
         tmp_path,
         methods=["size"],
@@ -217,7 +222,7 @@ class Unsound(Additive):
 
 @pytest.mark.parametrize("message", ["out of luck", "", "two\nlines", "[/red] [bold]markup[/bold]"])
 def test_a_method_that_raises_is_a_failed_row_with_its_reason(tmp_path: Path, message: str) -> None:
-    methods = {"breaks": Breaks(message), "size": METHODS["size"]()}
+    methods = {"breaks": Breaks(message), "size": method("size")}
     run = finished(tmp_path, methods=methods, questions=["standalone"])
     record = run.results.valuations["tiny", 0, "standalone", "breaks"]
     assert record.status == "failed"
@@ -244,7 +249,7 @@ def test_an_unsound_answer_is_a_failed_row_that_says_what_was_expected(tmp_path:
 
 def test_a_failed_answer_is_asked_again_next_time(tmp_path: Path) -> None:
     finished(tmp_path, methods={"weather": Breaks()}, questions=["standalone"])
-    run = finished(tmp_path, methods={"weather": METHODS["size"]()}, questions=["standalone"])
+    run = finished(tmp_path, methods={"weather": method("size")}, questions=["standalone"])
     assert run.results.valuations["tiny", 0, "standalone", "weather"].status == "ok"
     assert run.failures == []
 
@@ -276,7 +281,7 @@ def stopped(tmp_path: Path) -> Path:
         def example_values(self, problem: Problem) -> Floats:
             raise KeyboardInterrupt
 
-    methods = {"size": METHODS["size"](), "stops": Stops(), "mmd": METHODS["mmd"]()}
+    methods = {"size": method("size"), "stops": Stops(), "mmd": method("mmd")}
     with pytest.raises(KeyboardInterrupt):
         runner(tmp_path, methods=methods, questions=["standalone"]).run()
     return tmp_path

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from harness.config import load_suite
+from harness.registry import task
 from harness.types import Method
 from methods import METHODS
-from tasks import make
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
 from tests.tiny import evaluator_of, tiny_pool
 
@@ -81,7 +81,7 @@ def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkey
     asked = load_suite(tmp_path / "mine.toml")
     assert set(asked.methods) <= set(METHODS)
     for name in asked.tasks:
-        made = make(name, asked.data, asked.settings_of(name), tmp_path / "data")
+        made = task(name, asked.data, asked.settings_of(name), tmp_path / "data")
         assert "problems" in made.summary
         assert "svamp-cot" in made.summary
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from harness.records.results import (
     ValuationRecord,
     load,
     save,
-    write_atomically,
 )
 from harness.types import Cost
 
@@ -155,48 +153,6 @@ def test_each_task_has_a_file_and_files_do_not_depend_on_the_order_of_arrival(tm
     assert sorted(found.name for found in (tmp_path / "one").iterdir()) == ["other.jsonl", "tiny.jsonl"]
     for name in ("other.jsonl", "tiny.jsonl"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
-# --- writing ------------------------------------------------------------------------------------------
-
-
-def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "deep" / "file.txt", "old\n")
-    write_atomically(tmp_path / "deep" / "file.txt", "new – ü\n")
-    assert (tmp_path / "deep" / "file.txt").read_bytes() == "new – ü\n".encode()
-    assert [found.name for found in (tmp_path / "deep").iterdir()] == ["file.txt"]
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "file.txt", "old\n")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match=r"Cannot write .*file\.txt: No space left on device.*--out"):
-        write_atomically(tmp_path / "file.txt", "new\n")
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("file.txt", "old\n")]
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "file.txt", "old\n")
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "file.txt", "new\n")
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("file.txt", "old\n")]
-
-
-@pytest.mark.parametrize("path", ["file/results.jsonl", "file/deeper/results.jsonl"])
-def test_a_path_below_a_regular_file_is_a_mistake_that_is_told(tmp_path: Path, path: str) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match=r"Cannot write .*results\.jsonl: .*--out"):
-        write_atomically(tmp_path / path, "new\n")
-    assert (tmp_path / "file").read_text() == "mine"
 
 
 # --- reading what is not right --------------------------------------------------------------------------

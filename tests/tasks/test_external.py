@@ -1,4 +1,4 @@
-"""Pools on sources: every kind of file, the axes that were asked for, splits that nothing crosses, and bad input."""
+"""Pools on sources: every kind of file, the axes that a suite sets, splits that nothing crosses, and bad input."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ from harness.config import TaskSettings
 from harness.errors import UserError
 from harness.types import Pool
 from tasks.external import task
-from tasks.external.defaults import DEFAULTS, resolve
-from tasks.external.images import ImageMaterials, ImageTask
-from tasks.external.prepared import SHARES, Images, averaged
-from tasks.external.text_materials import HABITS, TextMaterials, Texts
+from tasks.external.defaults import DEFAULTS
+from tasks.external.definition import define
+from tasks.external.images import ImageTask
+from tasks.external.prepared import SHARES, averaged
+from tasks.external.text_materials import HABITS, PreparedTextMaterials
 from tasks.external.texts import TextTask
 from tasks.external.topics import Topics
+from tasks.learners.encoding import encode_pairs, encode_prompts, with_label
 from tasks.learners.language_model import IGNORED
-from tasks.learners.tokenizers import byte_pairs, encode_pairs, encode_prompts, with_label
-from tasks.learners.tokens import word_tokenizer
+from tasks.learners.tokenizers import byte_pair_tokenizer, word_tokenizer
+from tasks.pools.image_pools import ImageMaterials, PreparedImages, image_rows
+from tasks.pools.image_styles import StylePrototypes
+from tasks.pools.text_materials import text_rows as as_rows
 from tests.tasks.sources_hub_server import Hub, served
 
 TEXT_TASKS = ("sentiment", "instruction-following", "reasoning")
@@ -47,7 +51,7 @@ def text_rows(name: str, count: int, seed: int) -> list[Row]:
         return " ".join(f"w{k}" for k in rng.integers(0, 300, size=number))
 
     answers = [LABELS[k % 2] if name == "sentiment" else words(6) for k in range(count)]
-    return [{"asked": words(8), "said": answer} for answer in answers]
+    return [{"question": words(8), "said": answer} for answer in answers]
 
 
 def write_rows(file: Path, rows: list[Row]) -> None:
@@ -57,7 +61,7 @@ def write_rows(file: Path, rows: list[Row]) -> None:
         pd.DataFrame(rows).to_parquet(file)
     else:
         with file.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, ["asked", "said"], delimiter="\t" if file.suffix == ".tsv" else ",")
+            writer = csv.DictWriter(opened, ["question", "said"], delimiter="\t" if file.suffix == ".tsv" else ",")
             writer.writeheader()
             writer.writerows(rows)
 
@@ -65,16 +69,16 @@ def write_rows(file: Path, rows: list[Row]) -> None:
 def text_source(folder: Path, name: str, side: str, rows: list[Row], kind: str = "jsonl") -> str:
     """Write rows and their description; the description's path."""
     write_rows(folder / f"{side}.{kind}", rows)
-    told = [f'task = "{name}"', f'side = "{side}"', f'path = "{side}.{kind}"']
+    lines = [f'task = "{name}"', f'side = "{side}"', f'path = "{side}.{kind}"']
     if name == "sentiment":
-        told += ['labels = { negative = "negative", positive = "positive" }']
-    told += ["[columns]", 'prompt = "{asked}"', 'answer = "{said}"']
-    return described(folder, side, told)
+        lines += ['labels = { negative = "negative", positive = "positive" }']
+    lines += ["[columns]", 'prompt = "{question}"', 'answer = "{said}"']
+    return described(folder, side, lines)
 
 
-def described(folder: Path, side: str, told: list[str]) -> str:
+def described(folder: Path, side: str, lines: list[str]) -> str:
     file = folder / f"{side}-source.toml"
-    file.write_text("\n".join(told) + "\n", encoding="utf-8")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(file)
 
 
@@ -88,16 +92,16 @@ def pictures(count: int, seed: int, side: int = 8) -> tuple[np.ndarray, np.ndarr
 
 def image_source(folder: Path, side: str, count: int, seed: int, kind: str = "npz") -> str:
     images, labels = pictures(count, seed)
-    told = ['task = "image-classification"', f'side = "{side}"', "classes = 3"]
+    lines = ['task = "image-classification"', f'side = "{side}"', "classes = 3"]
     if kind == "npz":
         np.savez(folder / f"{side}.npz", x=images, y=labels)
-        told += [f'path = "{side}.npz"', "[columns]", 'image = "x"', 'label = "y"']
+        lines += [f'path = "{side}.npz"', "[columns]", 'image = "x"', 'label = "y"']
     else:
         for name, array in (("images", images), ("labels", labels.astype(np.uint8))):
             header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
             (folder / f"{side}-{name}.idx").write_bytes(header + array.tobytes())
-        told += [f'path = {{ images = "{side}-images.idx", labels = "{side}-labels.idx" }}']
-    return described(folder, side, told)
+        lines += [f'path = {{ images = "{side}-images.idx", labels = "{side}-labels.idx" }}']
+    return described(folder, side, lines)
 
 
 def settings(**changes: object) -> TaskSettings:
@@ -109,14 +113,14 @@ def text_task(folder: Path, name: str, real: int = 500, made: int = 300, kind: s
         "real": (text_source(folder, name, "real", text_rows(name, real, 0), kind),),
         "synthetic": (text_source(folder, name, "synthetic", text_rows(name, made, 1), kind),),
     }
-    return TextTask(resolve(name, settings(**sources), "files", folder))
+    return TextTask(define(name, settings(**sources), "files", folder))
 
 
 def image_task(folder: Path, kind: str = "npz", made: int = 0) -> ImageTask:
     sources: dict[str, tuple[str, ...]] = {"real": (image_source(folder, "real", 400, 0, kind),)}
     if made:
         sources["synthetic"] = (image_source(folder, "synthetic", made, 1, kind),)
-    return ImageTask(resolve("image-classification", settings(**sources), "files", folder))
+    return ImageTask(define("image-classification", settings(**sources), "files", folder))
 
 
 # --- pools --------------------------------------------------------------------------------------------
@@ -199,10 +203,10 @@ def test_a_hub_gives_the_same_pool_as_files_of_the_same_rows(tmp_path: Path) -> 
     for side in ("real", "synthetic"):
         content = (tmp_path / f"{side}.parquet").read_bytes()
         sets[f"lab/{side}"] = {revision: {"README.md": card, "train.parquet": content}}
-        told = (tmp_path / f"{side}-source.toml").read_text(encoding="utf-8")
+        description = (tmp_path / f"{side}-source.toml").read_text(encoding="utf-8")
         place = f'hub = "lab/{side}"\nsplit = "train"\nrevision = "{revision}"'
         file = tmp_path / f"{side}-hub.toml"
-        file.write_text(told.replace(f'path = "{side}.parquet"', place), encoding="utf-8")
+        file.write_text(description.replace(f'path = "{side}.parquet"', place), encoding="utf-8")
         files.append(str(file))
     with served(Hub(sets)) as hub:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DATAWORTH_"))}
@@ -221,29 +225,29 @@ def test_no_text_crosses_splits_and_what_would_is_counted(tmp_path: Path) -> Non
     """Every real question comes again on the synthetic side, answered otherwise."""
     real = text_rows("reasoning", 500, 0)
     others = text_rows("reasoning", 500, 2)
-    again = [{"asked": row["asked"], "said": other["said"]} for row, other in zip(real, others, strict=True)]
+    again = [{"question": row["question"], "said": other["said"]} for row, other in zip(real, others, strict=True)]
     sources = {
         "real": (text_source(tmp_path, "reasoning", "real", real),),
         "synthetic": (text_source(tmp_path, "reasoning", "synthetic", [*again, *text_rows("reasoning", 90, 3)]),),
     }
-    stock = TextTask(resolve("reasoning", settings(**sources), "files", tmp_path)).stock
-    sides = {name: set(texts.prompts) for name, texts in stock.splits.items()}
+    prepared = TextTask(define("reasoning", settings(**sources), "files", tmp_path)).prepared
+    sides = {name: set(texts["prompts"]) for name, texts in prepared.splits.items()}
     assert sum(map(len, sides.values())) == len(set.union(*sides.values()))
     held_out = sides["validation"] | sides["test"]
-    assert not held_out & set(stock.synthetic.prompts)
-    assert stock.facts["crossing_dropped"] == len(held_out)  # no held-out split is large enough to be cut here
-    assert len(stock.synthetic) == 590 - len(held_out)
+    assert not held_out & set(prepared.synthetic["prompts"])
+    assert prepared.facts["crossing_dropped"] == len(held_out)  # no held-out split is large enough to be cut here
+    assert len(prepared.synthetic["prompts"]) == 590 - len(held_out)
     assert len(held_out) == pytest.approx(500 * (SHARES["validation"] + SHARES["test"]), abs=40)
 
 
 def test_held_out_splits_are_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = text_task(tmp_path, "sentiment").stock.splits
+    whole = text_task(tmp_path, "sentiment").prepared.splits
     monkeypatch.setattr("tasks.external.prepared.HELD_OUT_ROWS", {"validation": 12, "test": 15})
-    cut = text_task(tmp_path, "sentiment").stock.splits
+    cut = text_task(tmp_path, "sentiment").prepared.splits
     for name, rows in (("validation", 12), ("test", 15)):
-        assert len(cut[name]) == rows < len(whole[name])
-        assert set(cut[name].prompts) < set(whole[name].prompts)
-    assert set(cut["contributors"].prompts) == set(whole["contributors"].prompts)
+        assert len(cut[name]["prompts"]) == rows < len(whole[name]["prompts"])
+        assert set(cut[name]["prompts"]) < set(whole[name]["prompts"])
+    assert set(cut["contributors"]["prompts"]) == set(whole["contributors"]["prompts"])
 
 
 def test_near_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -272,32 +276,33 @@ def test_topics_are_numbered_by_their_frequency() -> None:
     assert np.bincount(topics.of(texts)).tolist() == [60, 30, 10]
 
 
-def materials(labels: tuple[str, ...] | None = None, keep_ranks: tuple[int, int] = (2, 5)) -> TextMaterials:
+def materials(labels: tuple[str, ...] | None = None) -> PreparedTextMaterials:
     topics = np.arange(200) % 5
-    stock = Texts.of([f"r{k} one two three" for k in range(200)], [f"a{k}" for k in range(200)], topics)
-    made = Texts.of([f"s{k} four five six" for k in range(200)], [f"b{k}" for k in range(200)], topics)
-    return TextMaterials("reasoning", stock, made, 5, keep_ranks, labels)
+    real = as_rows([f"r{k} one two three" for k in range(200)], [f"a{k}" for k in range(200)], topics)
+    made = as_rows([f"s{k} four five six" for k in range(200)], [f"b{k}" for k in range(200)], topics)
+    return PreparedTextMaterials("reasoning", real, made, 5, labels)
 
 
 def test_truncated_rows_come_from_the_head_alone_and_none_is_dealt_twice() -> None:
-    stock, rng = materials(), np.random.default_rng(0)
-    first, second = (stock.synthetic(30, {"keep_ranks": 2}, rng) for _ in range(2))
+    dealt_from, rng = materials(), np.random.default_rng(0)
+    first, second = (dealt_from.synthetic(30, {"keep_ranks": 2}, rng) for _ in range(2))
     assert set(first["topics"]) | set(second["topics"]) == {0, 1}
     assert not set(first["prompts"]) & set(second["prompts"])
-    assert {stock.draw_truncation(rng)["keep_ranks"] for _ in range(60)} == {2, 3, 4, 5}
+    assert {dealt_from.draw_truncation(rng)["keep_ranks"] for _ in range(60)} == {4, 5}
     with pytest.raises(UserError, match=r"needs 30 more synthetic rows of the 2 most frequent topics, 20 are left"):
-        stock.synthetic(30, {"keep_ranks": 2}, rng)
+        dealt_from.synthetic(30, {"keep_ranks": 2}, rng)
 
 
 def test_what_a_pool_records_of_truncation_holds_for_its_rows(tmp_path: Path) -> None:
     made = text_task(tmp_path, "instruction-following")
-    owned = dict(zip(made.stock.synthetic.prompts, made.stock.synthetic.topics_N, strict=True))
-    assert made.stock.topics == 16
+    prepared = made.prepared
+    topic_of = dict(zip(prepared.synthetic["prompts"], prepared.synthetic["topics"], strict=True))
+    assert prepared.topics == 16
     rng = np.random.default_rng(0)
     for kept in (4, 9):
-        fresh = TextMaterials("x", made.stock.splits["contributors"], made.stock.synthetic, 16, (4, 16), None)
+        fresh = PreparedTextMaterials("x", prepared.splits["contributors"], prepared.synthetic, 16, None)
         rows = fresh.synthetic(10, {"keep_ranks": kept}, rng)
-        assert max(owned[prompt] for prompt in rows["prompts"]) < kept
+        assert max(topic_of[prompt] for prompt in rows["prompts"]) < kept
 
 
 def test_skewed_rows_lean_to_few_topics() -> None:
@@ -344,8 +349,9 @@ def test_style_is_one_opening_word_of_its_owner(strength: float) -> None:
 
 def test_synthetic_images_come_from_the_most_frequent_classes() -> None:
     images, labels = pictures(90, 0)
-    stock = Images(images[..., None] / 255, labels)
-    made = ImageMaterials("x", stock, 3, (2, 0, 1), stock, None)
+    rows = image_rows(images[..., None] / 255, labels)
+    styles = StylePrototypes.fit(rows["images"])
+    made = ImageMaterials(PreparedImages("x", {"contributors": rows}, rows, (2, 0, 1), styles, None))
     assert set(made.synthetic(20, {"keep_ranks": 1}, np.random.default_rng(0))["labels"]) == {2}
     assert set(made.synthetic(30, {"keep_ranks": 2}, np.random.default_rng(0))["labels"]) == {0, 2}
     with pytest.raises(UserError, match="needs 70 more synthetic images of the 2 most frequent classes"):
@@ -406,7 +412,7 @@ def test_a_label_stands_right_after_its_text() -> None:
 
 
 def test_byte_pairs_spell_any_text_and_give_it_back() -> None:
-    tokenizer = byte_pairs(["the cat sat on the mat", "the dog sat on the log"] * 5, 300)
+    tokenizer = byte_pair_tokenizer(["the cat sat on the mat", "the dog sat on the log"] * 5, 300)
     assert len(tokenizer) <= 300
     assert (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.eos_token_id) == (0, 1, 2)
     for text in ("the cat sat", "Ünknown wörds: 12 % of 34 €"):
@@ -439,10 +445,10 @@ def test_labels_that_cannot_be_learnt_are_mistakes(tmp_path: Path) -> None:
     rows = text_rows("sentiment", 100, 1)
     rows[4]["said"] = "mixed"
     file = Path(text_source(tmp_path, "sentiment", "synthetic", rows))
-    told = re.sub(
+    description = re.sub(
         r"labels = .*", 'labels = { negative = "negative", positive = "positive", mixed = "mixed" }', file.read_text()
     )
-    file.write_text(told, encoding="utf-8")
+    file.write_text(description, encoding="utf-8")
     with pytest.raises(
         UserError, match=r"synthetic\.jsonl, row 5: the label 'mixed' is none of the real side's: negative"
     ):
@@ -458,14 +464,14 @@ def test_an_image_label_out_of_range_is_a_mistake(tmp_path: Path) -> None:
     images, labels = pictures(100, 1)
     labels[7] = 4
     np.savez(tmp_path / "synthetic.npz", x=images, y=labels)
-    asked = settings(real=(real,), synthetic=(made,))
+    both = settings(real=(real,), synthetic=(made,))
     with pytest.raises(UserError, match=r"synthetic\.npz, row 8: the label 4 is out of range"):
-        task("image-classification", asked, "files", tmp_path).deal(0)
+        task("image-classification", both, "files", tmp_path).deal(0)
     Path(made).write_text(Path(made).read_text().replace("classes = 3", "classes = 9"), encoding="utf-8")
     with pytest.raises(
         UserError, match=r"synthetic\.npz, row 8: the label 4 is out of range; the real side has 3 classes"
     ):
-        task("image-classification", asked, "files", tmp_path).deal(0)
+        task("image-classification", both, "files", tmp_path).deal(0)
 
 
 def test_images_of_different_form_are_a_mistake(tmp_path: Path) -> None:
@@ -494,11 +500,11 @@ def test_settings_that_do_not_fit_are_mistakes(name: str, changes: dict[str, obj
 
 
 def test_settings_change_the_recipe_and_the_axes(tmp_path: Path) -> None:
-    asked = resolve("reasoning", settings(steps=3, rate=0.5, batch_size=4, length=20), "files", tmp_path)
-    assert (asked.recipe.steps, asked.recipe.rate, asked.recipe.batch_size) == (3, 0.5, 4)
-    assert (asked.axes.contributors, asked.axes.size, asked.length) == (5, (6, 12), 20)
+    changed = define("reasoning", settings(steps=3, rate=0.5, batch_size=4, length=20), "files", tmp_path)
+    assert (changed.recipe.steps, changed.recipe.rate, changed.recipe.batch_size) == (3, 0.5, 4)
+    assert (changed.axes.contributors, changed.axes.size, changed.length) == (5, (6, 12), 20)
     for name, defaults in DEFAULTS.items():
-        plain = resolve(name, TaskSettings(), "files", tmp_path)
+        plain = define(name, TaskSettings(), "files", tmp_path)
         assert (plain.recipe, plain.axes) == (defaults.recipe, defaults.axes)
-        tuned = resolve(name, TaskSettings(model="some/model"), "files", tmp_path)
+        tuned = define(name, TaskSettings(model="some/model"), "files", tmp_path)
         assert tuned.recipe == defaults.tuning

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from sklearn.datasets import load_digits
 
 from harness.errors import UserError
 from harness.types import Pool
-from tasks.embedded.image_classification import AXES, CLASSES, DigitMaterials, deal_pool, sources, task
+from tasks.embedded.image_classification import AXES, CLASSES, deal_pool, prepared, task
+from tasks.pools.image_generator import ClassGaussians
+from tasks.pools.image_pools import ImageMaterials
+from tests.tasks.published_pools import check_published
 
 ROOT = Path(__file__).resolve().parents[2]
 POOLS = (0, 1)
@@ -27,7 +31,9 @@ def pool(request: pytest.FixtureRequest) -> Pool:
 def pixels(pool: Pool, split: str = "train") -> np.ndarray:
     """Pixels on the scale of the data set, N x 64."""
     inputs = getattr(pool, split).columns["inputs"].astype(np.float64)
-    return (inputs * sources().scale + sources().mean).reshape(len(inputs), -1)
+    scale = prepared().standardisation
+    assert scale is not None
+    return (inputs * scale.deviation + scale.mean).reshape(len(inputs), -1)
 
 
 def own(pool: Pool, owner: int) -> np.ndarray:
@@ -38,7 +44,7 @@ def own(pool: Pool, owner: int) -> np.ndarray:
 
 
 def test_the_splits_share_no_image_and_use_every_one() -> None:
-    contents = {name: [image.tobytes() for image in images] for name, images in sources().images.items()}
+    contents = {name: [image.tobytes() for image in rows["images"]] for name, rows in prepared().splits.items()}
     whole = [(image / 16.0).tobytes() for image in load_digits().images]
     assert Counter(content for split in contents.values() for content in split) == Counter(whole)
     seen: set[bytes] = set()
@@ -50,8 +56,8 @@ def test_the_splits_share_no_image_and_use_every_one() -> None:
 def test_images_keep_their_labels() -> None:
     digits = load_digits()
     label_of = {(image / 16.0).tobytes(): int(label) for image, label in zip(digits.images, digits.target, strict=True)}
-    for name, images in sources().images.items():
-        assert [label_of[image.tobytes()] for image in images] == sources().labels[name].tolist()
+    for rows in prepared().splits.values():
+        assert [label_of[image.tobytes()] for image in rows["images"]] == rows["labels"].tolist()
 
 
 def test_held_out_splits_are_real_and_the_same_in_every_pool() -> None:
@@ -59,7 +65,8 @@ def test_held_out_splits_are_real_and_the_same_in_every_pool() -> None:
     for split in ("validation", "test"):
         assert getattr(first, split).digest() == getattr(second, split).digest()
         assert getattr(first, split).real_N.all()
-        np.testing.assert_allclose(pixels(first, split), sources().images[split].reshape(-1, 64), atol=1e-6)
+        original = prepared().splits[split]["images"].reshape(-1, 64)
+        np.testing.assert_allclose(pixels(first, split), original, atol=1e-6)
 
 
 # --- pools --------------------------------------------------------------------------------------------
@@ -82,8 +89,8 @@ def source_rows(pool: Pool, owner: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     """A contributor's real rows, the nearest dealt image of each after exposure is taken out, and how near it is."""
     rows = own(pool, owner)
     rows = rows[pool.train.real_N[rows]]
-    stock = sources().images["contributors"].reshape(-1, 64)
-    found = [_standard(image) for image in (pixels(pool)[rows], stock)]
+    split = prepared().splits["contributors"]["images"].reshape(-1, 64)
+    found = [_standard(images) for images in (pixels(pool)[rows], split)]
     likeness = found[0] @ found[1].T
     return rows, likeness.argmax(axis=1), likeness.max(axis=1)
 
@@ -117,7 +124,7 @@ def test_no_real_digit_is_dealt_to_two_contributors(pool: Pool) -> None:
 
 def test_label_noise_is_what_was_planted(pool: Pool) -> None:
     """Exactly, in contributors whose rows are all real; within the bound of their synthetic rows in the others."""
-    original = sources().labels["contributors"]
+    original = prepared().splits["contributors"]["labels"]
     noisy = 0
     for owner, contributor in enumerate(pool.contributors):
         rows, found, likeness = source_rows(pool, owner)
@@ -133,7 +140,7 @@ def test_label_noise_is_what_was_planted(pool: Pool) -> None:
 
 
 def test_a_clean_contributors_synthetic_labels_are_among_its_classes(pool: Pool) -> None:
-    ranked = sources().generator.ranked
+    ranked = prepared().ranked
     cut = 0
     for owner, contributor in enumerate(pool.contributors):
         rows = own(pool, owner)
@@ -156,9 +163,10 @@ def test_the_copy_is_exact(pool: Pool) -> None:
 
 
 def test_pixels_are_standardised_by_the_generator_split() -> None:
-    images = sources().images["generator"]
-    assert sources().mean == pytest.approx(np.mean(images))
-    assert sources().scale == pytest.approx(np.std(images))
+    images, scale = prepared().splits["generator"]["images"], prepared().standardisation
+    assert scale is not None
+    assert scale.mean == pytest.approx(np.mean(images))
+    assert scale.deviation == pytest.approx(np.std(images))
     inputs = deal_pool(0).test.columns["inputs"]
     assert inputs.dtype == np.float32
     assert inputs.shape[1:] == (1, 8, 8)
@@ -189,6 +197,12 @@ def test_the_same_index_is_the_same_pool_in_another_process() -> None:
     assert done.stdout.splitlines() == digests(deal_pool(1))
 
 
+def test_published_pools_do_not_change(pool: Pool) -> None:
+    generator = prepared().synthetic
+    assert isinstance(generator, ClassGaussians)
+    check_published(pool, generator)
+
+
 def test_another_index_is_another_pool() -> None:
     assert len({deal_pool(index).train.digest() for index in (0, 1, 2)}) == 3
 
@@ -197,27 +211,29 @@ def test_dealing_again_gives_the_same_pool() -> None:
     assert digests(deal_pool(0)) == digests(deal_pool(0))
 
 
-# --- what is asked too much -------------------------------------------------------------------------------
+# --- more than there is -----------------------------------------------------------------------------------
+
+
+def materials(most: int | None = None) -> ImageMaterials:
+    """Of a pool whose contributors' split has at most so many images."""
+    rows = {name: column[:most] for name, column in prepared().splits["contributors"].items()}
+    return ImageMaterials(replace(prepared(), splits={"contributors": rows}))
 
 
 def test_more_real_digits_than_are_left_is_a_mistake_that_says_both_numbers() -> None:
-    source = sources()
-    few = DigitMaterials(source.images["contributors"][:10], source.labels["contributors"][:10], source.generator)
+    few = materials(10)
     rng = np.random.default_rng(0)
     few.real(6, 0.0, rng)
-    with pytest.raises(UserError, match=r"needs 5 more real digits, 4 are left"):
+    with pytest.raises(UserError, match=r"needs 5 more real images, 4 are left\. Give more"):
         few.real(5, 0.0, rng)
     assert len(few.real(4, 0.0, rng)["labels"]) == 4
 
 
 def test_topic_skew_leans_towards_some_classes() -> None:
-    source = sources()
-
     def spread(skew: float) -> float:
         found = []
         for seed in range(20):
-            stock = DigitMaterials(source.images["contributors"], source.labels["contributors"], source.generator)
-            labels = stock.real(60, skew, np.random.default_rng(seed))["labels"]
+            labels = materials().real(60, skew, np.random.default_rng(seed))["labels"]
             found.append(np.bincount(labels, minlength=CLASSES).std())
         return float(np.mean(found))
 
@@ -227,8 +243,8 @@ def test_topic_skew_leans_towards_some_classes() -> None:
 def test_the_task_tells_what_it_is() -> None:
     made = task()
     assert made.name == "image-classification"
-    told = str(made.about)
-    assert "1,797" in told
-    assert "24 a pool" in told
-    assert "20-40 examples" in told
-    assert made.learner().recipe.about() in told
+    about = str(made.about)
+    assert "1,797" in about
+    assert "24 a pool" in about
+    assert "20-40 examples" in about
+    assert made.learner().recipe.about() in about

@@ -13,8 +13,9 @@ import pytest
 
 from harness.types import Pool
 from tasks.embedded import instruction_following, reasoning, sentiment
-from tasks.embedded.text_pool import Grammar, Item
+from tasks.embedded.grammar import Grammar, Item
 from tasks.learners.language_model import IGNORED
+from tests.tasks.published_pools import check_published
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAMMARS: dict[ModuleType, Grammar] = {
@@ -46,8 +47,7 @@ def pool(task: ModuleType, request: pytest.FixtureRequest) -> Pool:
 
 
 def tokenizer(task: ModuleType):  # type: ignore[no-untyped-def]
-    found = task.sources()
-    return found[2] if task is reasoning else found[1].tokenizer
+    return task.prepared().tokenizer
 
 
 def written(task: ModuleType, pool: Pool, split: str = "train") -> list[tuple[str, str]]:
@@ -91,7 +91,7 @@ def plain(task: ModuleType, prompt: str) -> str:
     grammar = GRAMMARS[task]
     words = prompt.split()
     words = words[1:] if words[0] in grammar.habits else words
-    return grammar.essence(Item(" ".join(words), "", _topic(task, words)))
+    return grammar.deduplication_key(Item(" ".join(words), "", _topic(task, words)))
 
 
 def _topic(task: ModuleType, words: list[str]) -> int:
@@ -104,12 +104,12 @@ def _topic(task: ModuleType, words: list[str]) -> int:
 
 
 def test_every_real_answer_is_right(task: ModuleType) -> None:
-    for items in task.sources()[0].values():
+    for items in task.prepared().splits.values():
         assert all(item.answer == right(task, item.prompt) for item in items)
 
 
 def test_topics_are_long_tailed(task: ModuleType) -> None:
-    items = [item for split in task.sources()[0].values() for item in split]
+    items = [item for split in task.prepared().splits.values() for item in split]
     symbols = [GRAMMARS[task].symbol(item) for item in items]
     _, counts = np.unique(symbols, return_counts=True)
     ranked = np.sort(counts)[::-1]
@@ -120,7 +120,7 @@ def test_topics_are_long_tailed(task: ModuleType) -> None:
 def test_divisors_are_as_frequent_as_number_theory_says(task: ModuleType) -> None:
     if task is not reasoning:
         pytest.skip("of the greatest common divisors only")
-    answers = [int(item.answer) for split in task.sources()[0].values() for item in split]
+    answers = [int(item.answer) for split in task.prepared().splits.values() for item in split]
     for outcome in (1, 2, 3):
         share = np.mean([answer == outcome for answer in answers])
         assert share == pytest.approx(6 / (math.pi * outcome) ** 2, abs=0.04)
@@ -130,7 +130,7 @@ def test_divisors_are_as_frequent_as_number_theory_says(task: ModuleType) -> Non
 
 
 def test_no_text_and_no_near_duplicate_crosses_the_splits(task: ModuleType) -> None:
-    found = [{GRAMMARS[task].essence(item) for item in split} for split in task.sources()[0].values()]
+    found = [{GRAMMARS[task].deduplication_key(item) for item in split} for split in task.prepared().splits.values()]
     assert sum(map(len, found)) == len(set.union(*found))
 
 
@@ -169,12 +169,12 @@ def test_sizes_real_shares_and_noise_are_what_was_planted(task: ModuleType, pool
 
 
 def test_real_rows_come_from_the_contributors_split_and_are_dealt_once(task: ModuleType, pool: Pool) -> None:
-    stock = {plain(task, item.prompt) for item in task.sources()[0]["contributors"]}
+    originals = {plain(task, item.prompt) for item in task.prepared().splits["contributors"]}
     texts, owners = written(task, pool), pool.train.owners_N
     copies = {c.planted["copy_of"] for c in pool.contributors} - {None}
     dealt: dict[str, set[int]] = {}
     for row in np.flatnonzero(pool.train.real_N):
-        assert plain(task, texts[row][0]) in stock
+        assert plain(task, texts[row][0]) in originals
         if pool.names[owners[row]] not in copies:
             prompt = " ".join(w for w in texts[row][0].split() if w not in GRAMMARS[task].habits)
             dealt.setdefault(prompt, set()).add(int(owners[row]))
@@ -208,7 +208,7 @@ def test_style_opens_texts_with_a_habit_of_their_owner(task: ModuleType, pool: P
 
 
 def test_outcomes_are_cut_at_the_rank_that_was_asked() -> None:
-    _, outcomes, _ = reasoning.sources()
+    outcomes = reasoning.prepared().generator
     for rank in (1, 4, 9):
         made = outcomes.sample(200, rank, np.random.default_rng(rank))
         assert {math.gcd(a, b) for a, b in made} <= set(outcomes.ranked[:rank])
@@ -217,7 +217,7 @@ def test_outcomes_are_cut_at_the_rank_that_was_asked() -> None:
 
 @pytest.mark.parametrize("task", [sentiment, instruction_following], ids=lambda module: module.NAME)
 def test_a_smaller_top_p_writes_fewer_different_texts(task: ModuleType) -> None:
-    generator = task.sources()[1]
+    generator = task.prepared().generator
     texts = {top_p: generator.sample(200, top_p, 1.0, seed=1) for top_p in (1.0, 0.5)}
     assert len(set(texts[0.5])) < 0.8 * len(set(texts[1.0]))
     assert generator.sample(20, 0.8, 1.0, seed=2) == generator.sample(20, 0.8, 1.0, seed=2)
@@ -225,10 +225,10 @@ def test_a_smaller_top_p_writes_fewer_different_texts(task: ModuleType) -> None:
 
 
 def test_nothing_below_the_nucleus_is_sampled() -> None:
-    """Each sampled word lies in the smallest set of words that holds the asked mass."""
+    """Each sampled word lies in the smallest set of words that holds the mass top_p."""
     import torch
 
-    generator = sentiment.sources()[1]
+    generator = sentiment.prepared().generator
     words, top_p = generator.tokenizer, 0.6
     for text in generator.sample(20, top_p, 0.8, seed=5):
         ids = words.encode(f"{generator.start} {text}", add_special_tokens=False)
@@ -260,7 +260,7 @@ def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_not
     """Instruction following is left out, for time: its generator is fitted as that of sentiment is."""
     tasks = (sentiment, reasoning)
     program = (
-        "from tasks import reasoning, sentiment\n"
+        "from tasks.embedded import reasoning, sentiment\n"
         "from tests.tasks.test_text_tasks import digests\n"
         "for task in (sentiment, reasoning):\n"
         "    print(*digests(task.deal_pool(1)), dict(task.learner().identity), sep='\\n')"
@@ -270,7 +270,11 @@ def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_not
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=environment
     )
     expected = [[*digests(task.deal_pool(1)), str(dict(task.learner().identity))] for task in tasks]
-    assert done.stdout.splitlines() == [line for told in expected for line in told]
+    assert done.stdout.splitlines() == [line for lines in expected for line in lines]
+
+
+def test_published_pools_do_not_change(task: ModuleType, pool: Pool) -> None:
+    check_published(pool, task.prepared().generator)
 
 
 def test_another_index_is_another_pool_and_the_same_one_is_the_same(task: ModuleType) -> None:
@@ -288,10 +292,11 @@ def test_every_seed_starts_from_the_base(task: ModuleType) -> None:
 def test_the_base_knows_something_and_not_all(task: ModuleType, pool: Pool) -> None:
     """Fine-tuning must have something to start from and something to add."""
     from harness.metering.flops import FlopCounter
-    from harness.retraining.training import evaluate, on_device
+    from harness.retraining.evaluation import evaluate
+    from harness.retraining.training import on_device
 
     learner = task.learner()
     stack = {name: p[None] for name, p in learner.initialise(0).items()}
-    utility, accuracy = evaluate(learner, stack, on_device(pool.test, "cpu"), stacked=False, flops=FlopCounter())
-    assert 0.05 < accuracy[0] < 0.9
-    assert utility[0] < -0.1
+    found = evaluate(learner, stack, on_device(pool.test, "cpu"), stacked=False, flops=FlopCounter())
+    assert 0.05 < found.accuracy_J[0] < 0.9
+    assert found.utility_J[0] < -0.1

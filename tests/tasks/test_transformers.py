@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad
 
+from harness import registry
 from harness.errors import UserError
-from harness.retraining.engine import STACKED_OUTPUTS, Job, Stacking, stacking_for
+from harness.retraining.chunks import Job
+from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacking_for
 from harness.running.evaluator import Evaluator
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool, Recipe
 from methods import METHODS
@@ -21,8 +24,9 @@ from methods.influence_pydvl import InfluencePydvl
 from methods.semivalues.data_shapley import DataShapley
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
+from tasks.learners.encoding import encode_prompts, encode_responses
 from tasks.learners.language_model import IGNORED, LanguageModel
-from tasks.learners.tokens import encode_responses, encode_texts, word_tokenizer
+from tasks.learners.tokenizers import word_tokenizer
 from tests.tiny import engine_of, evaluator_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
@@ -34,7 +38,7 @@ RECIPE = Recipe(steps=5, batch_size=6, rate=1e-2, optimiser="adamw", checkpoints
 
 def quick(name: str) -> Method:
     """The method with a small budget, for how exact it is is tested elsewhere."""
-    method = METHODS[name]()
+    method = registry.method(name)
     if isinstance(method, Influence):
         return replace(method, runs=2, iterations=3)
     if isinstance(method, InfluencePydvl):
@@ -110,8 +114,8 @@ def test_positions_that_are_not_learnt_can_be_left_out(answer: int) -> None:
     whole, short = language_model(), language_model(answer)
     params, batch = whole.initialise(1), batch_of(whole)
     assert short.predict(params, batch)[0].shape == (7, answer, VOCABULARY)
-    for told in ("losses", "features", "outputs"):
-        torch.testing.assert_close(getattr(short, told)(params, batch), getattr(whole, told)(params, batch))
+    for measured in ("losses", "features", "outputs"):
+        torch.testing.assert_close(getattr(short, measured)(params, batch), getattr(whole, measured)(params, batch))
     torch.testing.assert_close(short.target_features(batch), whole.target_features(batch))
     right = [learner.correct(learner.predict(params, batch)[0], batch) for learner in (whole, short)]
     assert torch.equal(*right)
@@ -128,8 +132,8 @@ def test_padding_never_changes_a_result(make: Callable[[], Learner]) -> None:
     wider["targets"] = (
         torch.nn.functional.pad(batch["targets"], (0, 2), value=IGNORED) if is_sequence else batch["targets"]
     )
-    for told in (learner.losses, learner.features, learner.outputs):
-        torch.testing.assert_close(told(params, wider), told(params, batch), rtol=1e-5, atol=1e-6)
+    for measured in (learner.losses, learner.features, learner.outputs):
+        torch.testing.assert_close(measured(params, wider), measured(params, batch), rtol=1e-5, atol=1e-6)
     alone = {name: column[2:3] for name, column in batch.items()}
     torch.testing.assert_close(learner.losses(params, alone)[0], learner.losses(params, batch)[2], rtol=1e-5, atol=1e-6)
 
@@ -230,7 +234,7 @@ def test_a_long_prompt_loses_its_beginning_and_a_long_response_is_an_error() -> 
 
 def test_a_word_that_is_not_known_is_said_to_be_so() -> None:
     tokenizer = word_tokenizer(["a"])
-    assert tokenizer.convert_ids_to_tokens(encode_texts(tokenizer, ["a zebra"], 3)[0].tolist()) == [
+    assert tokenizer.convert_ids_to_tokens(encode_prompts(tokenizer, 0, ["a zebra"], 3)[0].tolist()) == [
         "a",
         "[unknown]",
         "[pad]",
@@ -348,13 +352,9 @@ def test_a_model_folder_that_will_not_do_is_named(spoil: str, tmp_path: Path) ->
 def train_base(**changes: object) -> dict[str, torch.Tensor]:
     learner = language_model()
     batch = batch_of(learner, 30)
-    settings = {"steps": 3, "identity": {"name": "test"}, **changes}
-    return base.trained_language_model(
-        lambda: transformer.small("language model", VOCABULARY, LENGTH, size=SIZE),
-        batch["inputs"].numpy(),
-        batch["targets"].numpy(),
-        **settings,  # type: ignore[arg-type]
-    )
+    inputs, targets = batch["inputs"].numpy(), batch["targets"].numpy()
+    settings: dict[str, Any] = {"steps": 3, **changes}
+    return base.trained_language_model("test", SIZE, VOCABULARY, LENGTH, inputs, targets, **settings)
 
 
 def test_a_base_is_trained_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,9 +363,21 @@ def test_a_base_is_trained_once_and_kept(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(base, "_train", lambda *_: pytest.fail("trained again"))
     again = train_base()
     assert base.digest(first) == base.digest(again)
-    assert not list((tmp_path / "kept").glob(".*"))
+    assert [file.suffix for file in (tmp_path / "kept" / "bases").iterdir()] == [".safetensors"]
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         train_base(steps=4)
+
+
+def test_a_base_that_was_kept_before_bases_had_a_folder_is_still_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base that is trained again may differ in its last digits, and every retraining that began from it is lost."""
+    monkeypatch.setenv("DATAWORTH_CACHE", str(tmp_path))
+    first = train_base()
+    (kept,) = (tmp_path / "bases").iterdir()
+    kept.rename(tmp_path / kept.name)
+    monkeypatch.setattr(base, "_train", lambda *_: pytest.fail("trained again"))
+    assert base.digest(train_base()) == base.digest(first)
 
 
 def test_a_base_learns_and_is_the_start_of_every_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +393,7 @@ def test_a_base_learns_and_is_the_start_of_every_seed(tmp_path: Path, monkeypatc
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DATAWORTH_CACHE", str(tmp_path / "file" / "kept"))
-    with pytest.raises(UserError, match=r"Cannot keep a base in .*DATAWORTH_CACHE"):
+    with pytest.raises(UserError, match=r"Cannot write .*base-.*DATAWORTH_CACHE"):
         train_base()
 
 
