@@ -169,14 +169,19 @@ def _all_scalar(items: list[Any] | tuple[Any, ...]) -> bool:
     return all(isinstance(item, _SCALARS) for item in items)
 
 
-def contents_of_learner(learner: Learner) -> Contents:
-    """What makes a learner this one: identity, recipe, methods of its own, tensors, and what it initialises to."""
+def behaviour_of(learner: Learner) -> Contents:
+    """What makes two learners the same: identity, recipe, methods of its own, and what it initialises to."""
     attributes = dict(_attributes(learner))
     return {
         "identity": dict(learner.identity),
         "recipe": asdict(learner.recipe),
         "own methods": sorted(name for name in attributes if callable(getattr(type(learner), name, None))),
         "attributes": {name: item for name, item in attributes.items() if isinstance(item, bool | int | float | str)},
-        **{f"tensors{path}": content for path, content in tensors_of(attributes).items()},
         **{f"initialise(0){path}": content for path, content in contents(learner.initialise(0)).items()},
     }
+
+
+def contents_of_learner(learner: Learner) -> Contents:
+    """What makes it this one: its behaviour and all its tensors, of which some are drawn when it is made."""
+    tensors = tensors_of(dict(_attributes(learner)))
+    return {**behaviour_of(learner), **{f"tensors{path}": content for path, content in tensors.items()}}

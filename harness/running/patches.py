@@ -41,6 +41,9 @@ MODULES: tuple[ModuleType, ...] = (
 )
 """Libraries' modules whose functions training and evaluation rest on; of those of torch the classes too."""
 
+_FOLLOWING = ("Storage",)
+"""Of torch: what its own setting of the default dtype replaces."""
+
 _MISSING = object()
 _TORCH = str(Path(torch.__file__).parent)
 
@@ -94,7 +97,7 @@ def _different(namespace: Namespace, kept: dict[str, Any]) -> Iterator[str]:
 
 
 def _harmless(name: str, before: object, after: object) -> bool:
-    if _is_private(name, before) and _is_private(name, after):
+    if name in _FOLLOWING or (_is_private(name, before) and _is_private(name, after)):
         return True
     if type(before) is type(after) and isinstance(before, str | int | float | tuple):
         return bool(before == after)

@@ -17,7 +17,7 @@ from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
-from harness.running.contents import contents_of_learner, difference
+from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import source_digest
 from harness.running.isolation import Interference
@@ -52,7 +52,8 @@ class TaskLearner:
 
     def __init__(self, task: Task) -> None:
         self._task, self._learner = task, task.learner()
-        self._contents = contents_of_learner(self._learner)
+        self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
+        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
 
     def get(self) -> Learner:
         """The learner as the task made it.
@@ -60,14 +61,17 @@ class TaskLearner:
         Raises:
             UserError: a method changed it, and what the task makes anew is changed too.
         """
-        if difference(self._contents, contents_of_learner(self._learner)) is not None:
-            self._learner = self._task.learner()
-            if (path := difference(self._contents, contents_of_learner(self._learner))) is not None:
-                raise UserError(
-                    f"the learner of {self._task.name} was changed by a method, and the one made anew differs at "
-                    f"{path}. Let the task make each learner from parts of its own, or start the run again."
-                )
-        return self._learner
+        if difference(self._contents, contents_of_learner(self._learner)) is None:
+            return self._learner
+        learner = self._task.learner()
+        if learner is self._learner or (path := difference(self._behaviour, behaviour_of(learner))) is not None:
+            differs = "is the same object" if learner is self._learner else f"differs at {path}"
+            raise UserError(
+                f"the learner of {self._task.name} was changed by a method, and the one made anew {differs}. Let the "
+                "task make each learner from parts of its own."
+            )
+        self._learner, self._contents = learner, contents_of_learner(learner)
+        return learner
 
 
 class PoolRun:
@@ -153,7 +157,6 @@ class PoolRun:
             record = self.valuation(name, method, "standalone")
             if record.status == "ok":
                 numbers[name] = tuple(mean(record.values).tolist())
-        learner = self._learner.get()
         return PoolRecord(
             task=self.task.name,
             pool=self.index,
@@ -162,7 +165,7 @@ class PoolRun:
             planted=tuple(dict(found) for found in planted),
             features=numbers,
             facts=dict(self.pool.facts),
-            learner={**learner.identity, **asdict(learner.recipe)},
+            learner=self._learner.described,
             task_version=self.task.version,
             truth_keys=self.truth_keys,
         )
