@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(caches, ignore_errors=True))
         os.environ.pop("DATAWORTH_CACHE", None)
         os.environ |= {"XDG_CACHE_HOME": caches, "HF_HOME": os.path.join(caches, "huggingface")}
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.path.join(caches, "hypothesis")
     config.stash[WRITES] = Writes((ROOT, Path.home() / ".cache"), (Path(os.environ["XDG_CACHE_HOME"]),))
 
 

@@ -81,7 +81,7 @@ def write_everything(folder: Path) -> None:
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the small models learn, beforehand and on a pool, is tested elsewhere."""
     for name, defaults in DEFAULTS.items():
-        short = replace(defaults.recipe, steps=4)
+        short = replace(defaults.recipe, steps=4, checkpoints=2)
         monkeypatch.setitem(DEFAULTS, name, replace(defaults, base_steps=3, recipe=short))  # type: ignore[arg-type]
 
 
