@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from harness.errors import UserError, unknown
@@ -95,7 +96,7 @@ class Suite(BaseModel):
     """What is asked.
 
     Args:
-        name: of the suite's folder.
+        name: of the folder of its results; its file's, or the folder's of a ``suite.toml``, where it says none.
         data: where the tasks' data come from: made by the program, a folder that ``--data`` names, or a hub.
         tasks, methods, questions: names.
         pools: draws of contributors a task, numbered from 0.
@@ -119,6 +120,16 @@ class Suite(BaseModel):
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not name or name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+            raise ValueError(
+                f"{name!r} is no name for the folder of a suite's results. Give one that is not empty and holds no "
+                "slash and no control character, nor a dot at its start or a blank at an end"
+            )
+        return name
 
     @field_validator("tasks", "methods", "questions")
     @classmethod
@@ -161,7 +172,8 @@ def load_suite(path: Path) -> Suite:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"Cannot read the suite {path}: {error}.") from error
-    return checked({"name": path.parent.name, **content}, str(path))
+    name = Path(os.path.abspath(path)).parent.name if path.name == SUITE_FILE else path.stem
+    return checked({"name": name, **content}, str(path))
 
 
 def checked(content: dict[str, object], where: str) -> Suite:
@@ -209,24 +221,8 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
-    content = suite.model_dump(exclude={"settings", "projection"})
-    lines = [f"{key} = {_value(item)}" for key, item in content.items()]
-    for task, own in suite.settings.items():
-        lines += ["", f"[settings.{_key(task)}]", *(f"{key} = {_value(item)}" for key, item in own.given.items())]
-    projection = suite.projection.model_dump()
-    lines += ["", "[projection]", *(f"{key} = {_value(item)}" for key, item in projection.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(item: object) -> str:
-    if isinstance(item, str):
-        return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(item, list | tuple):
-        if all(isinstance(part, int) for part in item):
-            return f"[{', '.join(map(str, item))}]"
-        return "[\n" + "".join(f"    {_value(part)},\n" for part in item) + "]"
-    return str(item)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+    content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
+    if suite.settings:
+        content["settings"] = {task: own.given for task, own in suite.settings.items()}
+    content["projection"] = suite.projection.model_dump()
+    return tomli_w.dumps(content)

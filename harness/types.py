@@ -515,6 +515,9 @@ class Problem:
     precedents: Sequence[Precedent] = ()
 
 
+LARGEST_VALUE = 1e150
+"""Values up to this size have squares, and so variances, that are finite."""
+
 Scorer: TypeAlias = Callable[[Bools], Floats]
 """Coalitions K x C -> one score each, without training on them."""
 
@@ -602,6 +605,8 @@ class Valuation:
             raise UserError(f"{where}: expected values of shape repeats x contributors, got {values_SC.shape}.")
         if not np.isfinite(values_SC).all():
             raise UserError(f"{where}: expected one finite value per contributor, got {values_SC.tolist()}.")
+        if np.abs(values_SC).max() > LARGEST_VALUE:
+            raise UserError(f"{where}: expected values up to {LARGEST_VALUE:g}, got {values_SC.tolist()}.")
         object.__setattr__(self, "values_SC", _frozen(values_SC, np.float64))
 
     @property

@@ -1,4 +1,4 @@
-"""The README's current table: ``python -m tests.readme`` draws it again from the stored results."""
+"""The README's table: ``python -m tests.readme`` draws it again from the stored results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.config import load_suite
 from harness.records.results import load
 from harness.report.leaderboard import leaderboard
-from harness.report.markdown import summary
+from harness.report.markdown import overall_short
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -17,12 +17,9 @@ BLOCK = re.compile(r"(?<=<!-- leaderboard -->\n).*?(?=<!-- /leaderboard -->)", r
 
 
 def drawn() -> str:
-    """The table as the stored results give it."""
-    suite = load_suite(SUITE / "suite.toml")
-    tasks = suite.tasks
-    rows = leaderboard(suite, load(SUITE / "results"))
-    parts = [f"{task}\n\n{summary([row for row in rows if row.task == task])}" for task in tasks]
-    return "\n" + "\n\n".join(parts) + "\n\n"
+    """The table over all tasks, as the stored results give it."""
+    view = leaderboard(load_suite(SUITE / "suite.toml"), load(SUITE / "results"))
+    return f"\n{overall_short(view)}\n\n"
 
 
 if __name__ == "__main__":

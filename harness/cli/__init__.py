@@ -36,10 +36,17 @@ def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     return found
 
 
+def _folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """A folder's path; an empty one would mean the working folder."""
+    if value is not None and not value.strip():
+        raise UserError(f"{param.opts[0]} is empty; name a folder, or leave it out.")
+    return None if value is None else Path(value)
+
+
 SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
 DATA = click.option("--data", metavar="DIR", help="The folder of your files, for suites that read files.")
 DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
-OUT = click.option("--out", type=click.Path(path_type=Path), help="The results' folder.  [default: leaderboards/SUITE]")
+OUT = click.option("--out", metavar="DIR", callback=_folder, help="The folder of the results.  [default: runs/SUITE]")
 
 
 @click.group(cls=RunByDefault, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -80,8 +87,10 @@ def run(
 ) -> None:
     """Run a suite and print its leaderboard.
 
-    Stop it whenever you like: the same command goes on where it stopped. The exit status is 0 where every row has
-    its answer or says why it does not suit, 1 where a row failed, 2 for a mistake in what was asked, 130 when stopped.
+    Everything goes to runs/SUITE (a changed number of pools or seeds to a folder of its own), never to what is
+    published; a finished run says how it compares with that. Stop it whenever you like: the same command goes on where
+    it stopped; --fresh keeps what was there under another name. The exit status is 0 where every row has its answer or
+    says why it does not suit, 1 where a row failed, 2 for a mistake in what was asked, 130 when stopped.
     """
     from harness.cli.running import Request, run_suite
     from harness.report.terminal import make_console
@@ -95,19 +104,52 @@ def run(
 @SUITE
 @OUT
 def report(suite: str, out: Path | None) -> None:
-    """Draw the tables and leaderboard.csv again from stored results."""
+    """Print a suite's leaderboard from stored results: of its run, or else those published.
+
+    The tables of a run (README.md and leaderboard.csv in its folder) are drawn again; what is published stays as it
+    is. The exit status is 0, or 2 where there are no such results.
+    """
     from harness.cli.places import Place
     from harness.records.results import load
-    from harness.report.files import write_report
+    from harness.report.files import PAGE, TABLE, write_report
+    from harness.report.leaderboard import leaderboard
     from harness.report.terminal import make_console, print_leaderboard
 
     place = Place.of_results(suite, out)
     results = load(place.results)
-    rows = write_report(place.folder, place.suite, results)
+    if place.is_published:
+        view = leaderboard(place.suite, results)
+        done = f"Published results of {place.folder}; nothing was written."
+    else:
+        view = write_report(place.folder, place.suite, results)
+        done = f"Written: {place.folder / PAGE}, {place.folder / TABLE}"
     console = make_console()
-    print_leaderboard(console, place.suite, results, rows)
-    written = f"Written: {place.folder / 'README.md'}, {place.folder / 'leaderboard.csv'}"
-    console.print(written, markup=False, soft_wrap=True)
+    print_leaderboard(console, view)
+    console.print(done, markup=False, soft_wrap=True)
+
+
+@dataworth.command()
+@click.argument("suite")
+@click.option("--run", "run_folder", metavar="DIR", callback=_folder, help="The run's folder.  [default: runs/SUITE]")
+@click.option("--redraw", is_flag=True, help="Draw the published tables again from the published results instead.")
+@click.option("--yes", is_flag=True, help="Publish without asking, as where there is no terminal to ask on.")
+def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> None:
+    """Make a finished run of SUITE the published one, in leaderboards/SUITE.
+
+    Shows what would change and asks. A run that is partial, that answers another suite or an older pool, or in which
+    something failed is refused with the reason.
+
+    The exit status is 0 where it was published or nothing would change, 1 where it was not agreed (a no, or no
+    terminal to ask on and no --yes), 2 where it was refused or something asked is a mistake.
+    """
+    from harness.cli.publishing import publish_run
+    from harness.cli.publishing import redraw as draw_again
+    from harness.report.terminal import make_console
+
+    if redraw and run_folder is not None:
+        raise UserError("--redraw draws what is published already; leave --run out.")
+    console = make_console()
+    sys.exit(draw_again(suite, yes, console) if redraw else publish_run(suite, run_folder, yes, console))
 
 
 @dataworth.command("list")

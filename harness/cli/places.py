@@ -1,23 +1,23 @@
-"""Where suites are found and where their results go."""
+"""Where suites are found, where their runs go, and where their published results are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.cli.folders import RESULTS, refuse_unfit, set_aside
 from harness.config import SUITE_FILE, Suite, TaskSettings, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.files import write_atomically
 
-FOLDER = "leaderboards"
+PUBLISHED, RUNS = "leaderboards", "runs"
 TRUTH_KEYS = ("data", "pools", "seeds", "pairs", "seed")
 """What two runs into one folder must have in common, beside the settings of the tasks that both have."""
 
 
 def suite_folders() -> list[Path]:
     """``leaderboards`` of the working folder, then the one that came with the program."""
-    return [Path(FOLDER), Path(__file__).resolve().parents[2] / FOLDER]
+    return [Path(PUBLISHED), Path(__file__).resolve().parents[2] / PUBLISHED]
 
 
 def is_suite(name: str) -> bool:
@@ -60,11 +60,17 @@ class Place:
 
     @property
     def results(self) -> Path:
-        return self.folder / "results"
+        return self.folder / RESULTS
 
     @property
-    def ledgers(self) -> Path:
-        return self.folder / "ledger"
+    def has_results(self) -> bool:
+        return (self.folder / SUITE_FILE).is_file() and any(self.results.glob("*.jsonl"))
+
+    @property
+    def is_published(self) -> bool:
+        """Whether ``dataworth publish`` alone may write here."""
+        folder = self.folder.resolve()
+        return any(folder.is_relative_to(published.resolve()) for published in suite_folders())
 
     @classmethod
     def of_run(cls, name: str, pools: int | None, seeds: int | None, out: Path | None) -> Place:
@@ -80,39 +86,64 @@ class Place:
             own += f"-{pools}-pools"
         if suite != dealt:
             own += f"-{seeds}-seeds"
-        return cls(suite, out or Path(FOLDER) / own)
+        return cls(suite, out or Path(RUNS) / own)
 
     @classmethod
     def of_results(cls, name: str, out: Path | None) -> Place:
-        """The folder of stored results, with the suite that they answered."""
-        folder = out or (find_suite(name, suite_folders()).parent if not name.endswith(".toml") else Path(name).parent)
+        """Stored results with the suite that they answered: those of a run, or else the published ones.
+
+        Raises:
+            UserError: there are none.
+        """
+        if out is not None:
+            return cls._stored(out, name)
+        file = find_suite(name, suite_folders())
+        suite = load_suite(file)
+        run = cls(suite, Path(RUNS) / suite.name)
+        return cls._stored(run.folder if run.has_results else file.parent, name)
+
+    @classmethod
+    def _stored(cls, folder: Path, name: str) -> Place:
         if not (folder / SUITE_FILE).is_file():
             raise UserError(f"{folder} holds no {SUITE_FILE}; it is no folder of results. Name one with --out.")
         place = cls(load_suite(folder / SUITE_FILE), folder)
-        if not any(place.results.glob("*.jsonl")):
+        if not place.has_results:
             raise UserError(f"{folder} holds no results yet. Run 'dataworth run --suite {name}' first.")
         return place
+
+    @classmethod
+    def published(cls, name: str) -> Place | None:
+        """The published folder of a suite, with results or without; None where no suite of that name is published."""
+        file = suites(suite_folders()).get(name)
+        return None if file is None else cls(load_suite(file), file.parent)
 
     def prepare(self, fresh: bool) -> None:
         """Make the folder ready; what was kept before is moved aside where a fresh start is asked for.
 
         Raises:
-            UserError: the folder holds another truth's results, or cannot be written.
+            UserError: the folder is published, holds another truth's results or files of the user's, is in use by
+                another run, or cannot be written.
         """
-        if fresh and self.ledgers.exists():
-            self.ledgers.rename(self.folder / f"ledger-until-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        if self.is_published:
+            raise UserError(
+                f"{self.folder} is for published results, which 'dataworth publish' alone changes. Choose another "
+                f"folder with --out, or leave --out out: the run then goes to {RUNS}/."
+            )
+        refuse_unfit(self.folder)
         file = self.folder / SUITE_FILE
-        if file.is_file():
-            there = load_suite(file)
-            differs = _differences(there, self.suite)
-            if not differs:
-                return
-            if not fresh:
-                raise UserError(
-                    f"{self.folder} holds results with {', '.join(differs)}. Choose another folder with --out, or "
-                    "start anew with --fresh."
-                )
-        write_atomically(file, to_toml(self.suite))
+        there = load_suite(file) if file.is_file() else None
+        differs = truth_differences(there, self.suite) if there else []
+        if differs and not fresh:
+            raise UserError(
+                f"{self.folder} holds results with {', '.join(differs)}. Choose another folder with --out, or "
+                "start anew with --fresh."
+            )
+        if fresh:
+            set_aside(self.folder)
+        # A folder may hold tasks that are not asked now; their settings stay known.
+        covers = there is None or fresh or set(there.tasks) <= set(self.suite.tasks)
+        if covers and there != self.suite:
+            write_atomically(file, to_toml(self.suite))
 
 
 def _with_seeds(suite: Suite, seeds: int) -> Suite:
@@ -132,14 +163,14 @@ def _with_seeds(suite: Suite, seeds: int) -> Suite:
     return suite.model_copy(update={"seeds": seeds, "pairs": common, "settings": settings})
 
 
-def _differences(there: Suite, asked: Suite) -> list[str]:
+def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[str]:
     """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
-    found = {key: (getattr(there, key), getattr(asked, key)) for key in TRUTH_KEYS}
-    for task in sorted(set(there.tasks) & set(asked.tasks)):
-        was, now = there.settings_of(task), asked.settings_of(task)
+    found = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
+    for task in sorted(set(there.tasks) & set(other.tasks)):
+        was, now = there.settings_of(task), other.settings_of(task)
         found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in TaskSettings.model_fields}
     return [
-        f"{key} {'unset' if was is None else was} (asked: {'unset' if now is None else now})"
+        f"{key} {'unset' if was is None else was} ({label}: {'unset' if now is None else now})"
         for key, (was, now) in found.items()
         if was != now
     ]

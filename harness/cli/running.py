@@ -13,6 +13,7 @@ from typing import NoReturn, cast
 import torch
 from rich.console import Console
 
+from harness.cli.against import against_published
 from harness.cli.places import Place, data_folder
 from harness.config import Suite
 from harness.errors import UserError, unknown
@@ -58,8 +59,10 @@ def run_suite(request: Request, console: Console) -> int:
         stopped = f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}"
         console.print(stopped, markup=False, soft_wrap=True)
         return 130
-    rows = write_report(place.folder, place.suite, results)
-    print_leaderboard(console, place.suite, results, rows)
+    view = write_report(place.folder, place.suite, results)
+    print_leaderboard(console, view)
+    for line in against_published(place.suite, view):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
         f"Written to {place.folder}: README.md, leaderboard.csv, results/. Draw them again: dataworth report "
         f"--out {place.folder}",
@@ -90,6 +93,12 @@ def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = No
     """The suite's tasks, or the named ones, on the suite's data and with its settings."""
     chosen = dict.fromkeys(names or suite.tasks)
     return {name: task(name, suite.data, suite.settings_of(name), folder) for name in chosen}
+
+
+def version_of(suite: Suite, task: str) -> int:
+    """The present version of one of the suite's tasks; its data are not read."""
+    folder = Path() if suite.data == "files" else None
+    return tasks_of(suite, folder, [task])[task].version
 
 
 def methods_of(names: Iterable[str]) -> dict[str, Method]:

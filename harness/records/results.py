@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.types import Cost, Plain
+from harness.records import validation
+from harness.types import Cost, Family, Plain
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Formats that are read. Format 1 had no truth keys and no version of the task."""
+
 Status = Literal["ok", "failed", "unsuitable"]
 
 
@@ -38,6 +42,8 @@ class PoolRecord:
         contributors: names, in the order of every values' last axis.
         features: one-feature baselines, name -> C numbers (None where it does not apply).
         facts: what was measured, such as the truncation that the generator caused.
+        task_version: of the task that dealt it; 0 where it was not recorded.
+        truth_keys: question -> key of the truth that the suite asks for; answers that belong to another are stale.
     """
 
     task: str
@@ -48,6 +54,8 @@ class PoolRecord:
     features: Mapping[str, tuple[float, ...]]
     facts: Mapping[str, Plain]
     learner: Mapping[str, Any]
+    task_version: int = 0
+    truth_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,9 @@ class TruthRecord:
     """A question's answer by retraining.
 
     Args:
-        truth_key: hash of everything that the truth depends on; valuations are scored against the current one.
         values: repeats x contributors; empty where it failed.
+        truth_key: hash of all that the truth depends on: the pool, the question, coalitions and seeds. Empty where it
+            was not recorded.
     """
 
     task: str
@@ -71,11 +80,16 @@ class TruthRecord:
     cost: Cost
     device: str
     run: str
+    truth_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ValuationRecord:
-    """A method's answer, or why there is none."""
+    """A method's answer, or why there is none.
+
+    Args:
+        truth_key: of the truth that it was evaluated beside, and is scored against.
+    """
 
     task: str
     pool: int
@@ -89,6 +103,7 @@ class ValuationRecord:
     cost: Cost
     device: str
     run: str
+    truth_key: str = ""
 
 
 Record = RunRecord | PoolRecord | TruthRecord | ValuationRecord
@@ -122,7 +137,10 @@ class Results:
                 self.valuations[record.task, record.pool, record.question, record.method] = record
 
     def of_task(self, task: str) -> list[Record]:
-        """The task's records and the runs that they name, in a fixed order; answers to a stale pool are left out."""
+        """The task's records and the runs that they name, in a fixed order.
+
+        Answers to another pool, or beside another truth, than the present ones are left out.
+        """
         pools = {key: record for key, record in self.pools.items() if key[0] == task}
         truths = [r for key, r in sorted(self.truths.items()) if _current(r, pools)]
         valuations = [r for key, r in sorted(self.valuations.items()) if _current(r, pools)]
@@ -135,28 +153,45 @@ class Results:
         return sorted({task for task, _ in self.pools})
 
 
-def _current(record: TruthRecord | ValuationRecord, pools: Mapping[tuple[str, int], PoolRecord]) -> bool:
+def _current(record: Answer, pools: Mapping[tuple[str, int], PoolRecord]) -> bool:
     pool = pools.get((record.task, record.pool))
-    return pool is not None and pool.pool_key == record.pool_key
+    if pool is None or pool.pool_key != record.pool_key:
+        return False
+    return pool.truth_keys.get(record.question, record.truth_key) == record.truth_key
 
 
 def load(folder: Path) -> Results:
     """Every record under a suite's ``results`` folder.
 
     Raises:
-        UserError: a line is no record of ours, or of a newer format; it names file and line.
+        UserError: a line is no record of ours, or of a newer format; it names file, line and what is wrong.
     """
     results = Results()
     for file in sorted(folder.glob("*.jsonl")):
+        answers: list[tuple[int, Answer]] = []
         for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
-                results.add(_from_json(json.loads(line)))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise UserError(
-                    f"{file}, line {number}: not a result that this dataworth (format {FORMAT}) reads: {error}. "
-                    "Move the file away, or restore it from version control."
-                ) from error
+                record = _from_json(json.loads(line))
+            except ValueError as error:
+                raise _unreadable(file, number, error) from error
+            results.add(record)
+            if isinstance(record, Answer):
+                answers.append((number, record))
+        for number, answer in answers:  # a pool may stand below its answers
+            pool = results.pools.get((answer.task, answer.pool))
+            if pool is not None and pool.pool_key == answer.pool_key:
+                try:
+                    validation.check_width(answer.values, len(pool.contributors))
+                except ValueError as error:
+                    raise _unreadable(file, number, error) from error
     return results
+
+
+def _unreadable(file: Path, number: int, error: Exception) -> UserError:
+    return UserError(
+        f"{file}, line {number}: not a result that this dataworth (format {FORMAT}) reads: {error}. "
+        "Move the file away, or restore it from version control."
+    )
 
 
 def save(folder: Path, results: Results) -> None:
@@ -183,19 +218,65 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def _from_json(content: dict[str, Any]) -> Record:
-    if content.pop("format") != FORMAT:
-        raise ValueError("another format")
-    cls = KINDS[content.pop("kind")]
-    if "cost" in content:
-        content["cost"] = Cost(**content["cost"])
-    if "values" in content:
-        content["values"] = tuple(tuple(row) for row in content["values"])
-    for name in ("ceiling", "accuracy"):
-        if name in content and content[name] is None:
-            content[name] = math.nan
-    if "contributors" in content:
-        content["contributors"] = tuple(content["contributors"])
-        content["planted"] = tuple(content["planted"])
-        content["features"] = {name: tuple(row) for name, row in content["features"].items()}
-    return cls(**content)
+def _from_json(line: object) -> Record:
+    """A record from its line, every field checked.
+
+    Raises:
+        ValueError: it says what is wrong.
+    """
+    content = validation.mapping_of(line, "the line")
+    written, kind = content.pop("format", None), KINDS.get(str(content.pop("kind", "")))
+    if written not in READ:
+        raise ValueError(f"expected format {' or '.join(map(str, READ))}, got {written!r}")
+    if kind is None:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}")
+    names = {field.name for field in fields(kind)}
+    missing = names - set(content) - (_SINCE_2 if written == 1 else set())
+    if missing or set(content) - names:
+        raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(set(content) - names)}")
+    read = {RunRecord: _run, PoolRecord: _pool}.get(kind, _answer)
+    return kind(**{**content, **read(content)})
+
+
+_SINCE_2 = {"truth_key", "truth_keys", "task_version"}
+
+
+def _run(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "run": validation.text_of(content["run"], "run"),
+        "provenance": validation.mapping_of(content["provenance"], "provenance"),
+    }
+
+
+def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
+    contributors = validation.names_of(content["contributors"])
+    return {
+        "task": validation.text_of(content["task"], "task"),
+        "pool": validation.index_of(content["pool"], "pool"),
+        "pool_key": validation.text_of(content["pool_key"], "pool_key"),
+        "contributors": contributors,
+        "planted": validation.planted_of(content["planted"], len(contributors)),
+        "features": validation.features_of(content["features"], len(contributors)),
+        "facts": validation.mapping_of(content["facts"], "facts"),
+        "learner": validation.mapping_of(content["learner"], "learner"),
+        "task_version": validation.index_of(content.get("task_version", 0), "task_version"),
+        "truth_keys": validation.texts_of(content.get("truth_keys", {}), "truth_keys"),
+    }
+
+
+def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
+    numbers = {"ceiling", "accuracy"} & set(content)
+    status, values = content["status"], validation.values_of(content["values"])
+    validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
+    if "family" in content:
+        validation.one_of(content["family"], "family", get_args(Family))
+    return {
+        **{name: validation.text_of(content[name], name) for name in texts},
+        **{name: validation.undefined_or_number(content[name], name) for name in numbers},
+        "pool": validation.index_of(content["pool"], "pool"),
+        "question": validation.question_of(content["question"]),
+        "values": values,
+        "cost": validation.cost_of(content["cost"]),
+        "truth_key": validation.text_of(content.get("truth_key", ""), "truth_key"),
+    }

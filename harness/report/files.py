@@ -1,19 +1,58 @@
-"""Write a suite's report: README.md and leaderboard.csv beside its results."""
+"""A report as files: README.md and leaderboard.csv beside the results that they are drawn from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.config import Suite
+from harness.errors import UserError
 from harness.files import write_atomically
 from harness.records.results import Results
-from harness.report.leaderboard import Row, leaderboard, to_csv
-from harness.report.markdown import page
+from harness.report.leaderboard import leaderboard
+from harness.report.leaderboard_csv import HEADER, to_csv
+from harness.report.markdown import OURS, page
+from harness.report.view import View
+
+PAGE, TABLE = "README.md", "leaderboard.csv"
+DRAWN: Mapping[str, str] = {TABLE: HEADER.split(",spearman,")[0], PAGE: OURS}
+"""Every file that is drawn, and how one of ours begins."""
 
 
-def write_report(folder: Path, suite: Suite, results: Results) -> list[Row]:
-    """Draw the page and the file from the results; the rows that they show."""
-    rows = leaderboard(suite, results)
-    write_atomically(folder / "leaderboard.csv", to_csv(rows))
-    write_atomically(folder / "README.md", page(suite, results, rows))
-    return rows
+def drawn(view: View) -> dict[str, str]:
+    """The files of a report, by name."""
+    return {TABLE: to_csv(view.cells), PAGE: page(view)}
+
+
+def write_report(folder: Path, suite: Suite, results: Results) -> View:
+    """Draw the results into their folder; what the files show.
+
+    Raises:
+        UserError: a file of that name is there that was not drawn by us, or it cannot be written.
+    """
+    refuse_foreign(folder)
+    view = leaderboard(suite, results)
+    for name, text in drawn(view).items():
+        write_atomically(folder / name, text)
+    return view
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Make sure that what a report would overwrite was drawn by us.
+
+    Raises:
+        UserError: it was not.
+    """
+    for name, beginning in DRAWN.items():
+        file = folder / name
+        if file.is_symlink() or file.exists():
+            try:
+                with file.open(encoding="utf-8") as opened:
+                    ours = opened.read(len(beginning)) == beginning
+            except (OSError, UnicodeDecodeError):
+                ours = False
+            if not ours:
+                raise UserError(
+                    f"{file} was not drawn by dataworth and would be overwritten. Move it away, or choose another "
+                    "folder with --out."
+                )

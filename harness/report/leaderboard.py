@@ -1,214 +1,146 @@
-"""From stored results to the leaderboard's rows: a pure function, without torch."""
+"""From stored results to the view of a leaderboard: a pure function, without torch."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from harness.config import Suite
-from harness.records.results import Results, Status, TruthRecord, ValuationRecord
+from harness.records.results import Answer, PoolRecord, Results, Status, TruthRecord, ValuationRecord
+from harness.report.overall import overall
+from harness.report.view import (
+    RULE,
+    TRUTH,
+    WEAK,
+    Cell,
+    Discrimination,
+    MeanCost,
+    Origin,
+    PoolPoints,
+    Secondary,
+    View,
+    Weakness,
+)
 from harness.seeds import stream
 from harness.statistics import intervals
 from harness.statistics.ceilings import repeats_needed
 from harness.statistics.ranks import shared_ranks
 from harness.statistics.scores import kendall, spearman, top_recall
-from harness.types import Floats
+from harness.types import QUESTIONS, Floats, Question
 
-TRUTH = "retraining (truth)"
-WEAK = 0.8
-"""A truth whose ceiling is lower is marked weak."""
+
+def leaderboard(suite: Suite, results: Results) -> View:
+    """Everything that a report of these results shows; it does not depend on the order in which they came."""
+    found = _matters(suite, results)
+    cells = tuple(cell for matter in found for cell in _cells(suite, matter))
+    asked = {cell.question for cell in cells}
+    return View(
+        suite=suite,
+        tasks=tuple(dict.fromkeys(cell.task for cell in cells)),
+        questions=tuple(question for question in QUESTIONS if question in asked),
+        cells=cells,
+        overall=overall(suite.seed, cells),
+        discrimination=tuple(line for matter in found if (line := _discrimination(matter)) is not None),
+        origins=_origins(results),
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the leaderboard. Undefined is nan (an empty field in the file), never zero.
-
-    Args:
-        spearman, low, high: mean over pools of the rank correlation with the truth, 95 % bootstrap interval.
-        ceiling: mean over pools of what another run of the truth would score.
-        rank: shared by methods that cannot be told apart.
-        seconds ... gradient_passes: mean bill of one valuation (the truth's row: of one pool's truth).
-        gpu_hours: measured; projected_gpu_hours: from operations, for the GPU that the suite names.
-    """
+class _Matter:
+    """A task and question: its truths by pool, each method's valuations by pool, and what was dealt."""
 
     task: str
-    question: str
-    method: str
-    family: str
-    status: Status
-    reason: str
-    spearman: float
-    low: float
-    high: float
-    ceiling: float
-    fraction_of_ceiling: float
-    rank: int | None
-    pools: int
-    contributors: int
-    seconds: float
-    core_hours: float
-    gpu_hours: float
-    projected_gpu_hours: float
-    flops: float
-    peak_memory_mb: float
-    retrainings: float
-    gradient_passes: float
-
-
-COLUMNS = tuple(f.name for f in fields(Row))
-
-
-@dataclass(frozen=True, slots=True)
-class Secondary:
-    """Other measures of the same agreement, means over pools, and the spread of the method's own repeats.
-
-    Args:
-        repeats: mean rank correlation between two of the method's repeats (initialisations, permutations).
-    """
-
-    kendall: float
-    top_quarter: float
-    repeats: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A task and question: its truths by pool, and each method's valuations by pool."""
-
-    task: str
-    question: str
+    question: Question
     truths: Mapping[int, TruthRecord]
     valuations: Mapping[str, Mapping[int, ValuationRecord]]
+    dealt: Mapping[int, PoolRecord]
+
+    @property
+    def pools(self) -> list[int]:
+        """Those with a truth."""
+        return sorted(pool for pool, truth in self.truths.items() if truth.status == "ok")
+
+    @property
+    def ceiling(self) -> float:
+        return _finite_mean(self.truths[pool].ceiling for pool in self.pools)
 
 
-def cells(suite: Suite, results: Results) -> list[Cell]:
+def _matters(suite: Suite, results: Results) -> list[_Matter]:
     """Every task and question with any answer, in the suite's order; answers to a changed pool are left out."""
     found = []
     for task in [*suite.tasks, *(t for t in results.tasks() if t not in suite.tasks)]:
         records = results.of_task(task)
+        dealt = {record.pool: record for record in records if isinstance(record, PoolRecord)}
         for question in suite.questions:
             truths = {r.pool: r for r in records if isinstance(r, TruthRecord) and r.question == question}
-            said = [r for r in records if isinstance(r, ValuationRecord) and r.question == question]
-            names = [m for m in suite.methods if any(r.method == m for r in said)]
-            names += sorted({r.method for r in said} - set(names))
-            valuations = {name: {r.pool: r for r in said if r.method == name} for name in names}
+            answers = [r for r in records if isinstance(r, ValuationRecord) and r.question == question]
+            names = [m for m in suite.methods if any(r.method == m for r in answers)]
+            names += sorted({r.method for r in answers} - set(names))
+            valuations = {name: {r.pool: r for r in answers if r.method == name} for name in names}
             if truths or valuations:
-                found.append(Cell(task, question, truths, valuations))
+                found.append(_Matter(task, question, truths, valuations, dealt))
     return found
 
 
-def leaderboard(suite: Suite, results: Results) -> list[Row]:
-    """All rows: for each task and question the truth's, then the methods' in the suite's order."""
-    return [row for cell in cells(suite, results) for row in _rows(suite, cell)]
-
-
-def secondaries(cell: Cell) -> dict[str, Secondary]:
-    """Secondary measures of each method that answered."""
-    found = {}
-    for name, valuations in cell.valuations.items():
-        pools = _scored(cell.truths, valuations)
-        if pools:
-            pairs = [(_mean(valuations[p].values), _mean(cell.truths[p].values)) for p in pools]
-            found[name] = Secondary(
-                kendall=_finite_mean(kendall(*pair) for pair in pairs),
-                top_quarter=_finite_mean(top_recall(*pair) for pair in pairs),
-                repeats=_finite_mean(_between_repeats(valuations[p].values) for p in pools),
-            )
-    return found
-
-
-def discrimination(suite: Suite, results: Results) -> list[tuple[str, str, dict[str, float]]]:
-    """For each task and question, the mean absolute Spearman of every one-feature baseline with the truth."""
-    found = []
-    for cell in cells(suite, results):
-        scores: dict[str, list[float]] = {}
-        for pool, truth in cell.truths.items():
-            if truth.status == "ok":
-                for name, values in sorted(results.pools[cell.task, pool].features.items()):
-                    scores.setdefault(name, []).append(spearman(np.array(values), _mean(truth.values)))
-        means = {name: abs(_finite_mean(row)) for name, row in scores.items()}
-        found.append((cell.task, cell.question, {n: v for n, v in means.items() if math.isfinite(v)}))
-    return found
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """The rows as leaderboard.csv; undefined is an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_field(value) for value in asdict(row).values()])
-    return text.getvalue()
-
-
-def _field(value: object) -> object:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _rows(suite: Suite, cell: Cell) -> list[Row]:
-    rng = stream(suite.seed, "bootstrap", cell.task, cell.question)
-    pools = sorted(pool for pool, truth in cell.truths.items() if truth.status == "ok")
-    pools_DP, within = intervals.resamples([len(cell.truths[p].values[0]) for p in pools], rng) if pools else (None, [])
-    means: dict[str, Floats] = {}
-    for name, valuations in cell.valuations.items():
-        if pools_DP is not None and _scored(cell.truths, valuations) == pools:
-            values = [_mean(valuations[p].values) for p in pools]
-            truths = [_mean(cell.truths[p].values) for p in pools]
-            means[name] = intervals.bootstrap_means(values, truths, pools_DP, within)
-    scores = {name: _score(cell, name, pools) for name in cell.valuations}
+def _cells(suite: Suite, matter: _Matter) -> list[Cell]:
+    """The truth's, then the methods' in the suite's order."""
+    points = {name: _points(matter, name) for name in matter.valuations}
+    means = _bootstrap(suite, matter, points)
+    scores = {name: _finite_mean(pool.spearman for pool in pools) for name, pools in points.items()}
     ranked = [name for name in means if math.isfinite(scores[name])]
-    ranks = dict(
-        zip(
-            ranked,
-            shared_ranks([scores[n] for n in ranked], np.array([means[n] for n in ranked])),
-            strict=True,
-        )
-    )
+    shared = shared_ranks([scores[n] for n in ranked], np.array([means[n] for n in ranked]))
+    ranks = dict(zip(ranked, shared, strict=True))
     return [
-        _truth_row(suite, cell),
-        *(_method_row(suite, cell, name, pools, scores[name], means.get(name), ranks.get(name)) for name in scores),
+        _truth_cell(suite, matter),
+        *(_method_cell(suite, matter, name, points[name], means.get(name), ranks.get(name)) for name in points),
     ]
 
 
-def _score(cell: Cell, name: str, pools: Sequence[int]) -> float:
-    """Mean Spearman over the pools; nan unless the method answered every pool that has a truth."""
-    valuations = cell.valuations[name]
-    if not pools or _scored(cell.truths, valuations) != list(pools):
-        return math.nan
-    found = [spearman(_mean(valuations[p].values), _mean(cell.truths[p].values)) for p in pools]
-    return _finite_mean(found)
+def _points(matter: _Matter, name: str) -> tuple[PoolPoints, ...]:
+    """A method's agreement by pool; none unless it answered every pool that has a truth, and failed on no other."""
+    valuations = matter.valuations[name]
+    if any(v.status != "ok" for v in valuations.values()) or not set(matter.pools) <= set(valuations):
+        return ()
+    found = []
+    for pool in matter.pools:
+        values_C, truth_C = _mean(valuations[pool].values), _mean(matter.truths[pool].values)
+        agreement, contributors = spearman(values_C, truth_C), matter.dealt[pool].contributors
+        found.append(PoolPoints(pool, agreement, contributors, tuple(values_C.tolist()), tuple(truth_C.tolist())))
+    return tuple(found)
 
 
-def _method_row(
-    suite: Suite,
-    cell: Cell,
-    name: str,
-    pools: Sequence[int],
-    score: float,
-    means_D: Floats | None,
-    rank: int | None,
-) -> Row:
-    records = list(cell.valuations[name].values())
+def _bootstrap(suite: Suite, matter: _Matter, points: Mapping[str, Sequence[PoolPoints]]) -> dict[str, Floats]:
+    """The draws of the mean Spearman of every method that has points, D; all on the same resamples."""
+    pools = matter.pools
+    if not pools:
+        return {}
+    rng = stream(suite.seed, "bootstrap", matter.task, matter.question)
+    pools_DP, within = intervals.resamples([len(matter.truths[p].values[0]) for p in pools], rng)
+    return {
+        name: intervals.bootstrap_means(
+            [np.array(pool.values) for pool in own], [np.array(pool.truth) for pool in own], pools_DP, within
+        )
+        for name, own in points.items()
+        if own
+    }
+
+
+def _method_cell(
+    suite: Suite, matter: _Matter, name: str, points: tuple[PoolPoints, ...], means_D: Floats | None, rank: int | None
+) -> Cell:
+    records = list(matter.valuations[name].values())
     status, reason = _status(records)
     if status == "ok" and means_D is None:
-        status, reason = "failed", _why_unscored(cell, name, pools)
-    elif status == "ok" and math.isnan(score):
-        reason = "its values are constant, so no order can be compared"
-    elif status == "ok":
-        reason = weakness(cell.truths.values())
+        status, reason = "failed", _why_unscored(matter, name)
+    score = _finite_mean(pool.spearman for pool in points)
     low, high = intervals.interval(means_D) if means_D is not None else (math.nan, math.nan)
-    ceiling = _finite_mean(cell.truths[p].ceiling for p in pools)
     answered = [record for record in records if record.status == "ok"]
-    return Row(
-        task=cell.task,
-        question=cell.question,
+    return Cell(
+        task=matter.task,
+        question=matter.question,
         method=name,
         family=records[0].family,
         status=status,
@@ -216,51 +148,98 @@ def _method_row(
         spearman=score,
         low=low,
         high=high,
-        ceiling=ceiling,
-        fraction_of_ceiling=score / ceiling if ceiling > 0 else math.nan,
+        ceiling=matter.ceiling,
         rank=rank,
-        pools=len(pools) if means_D is not None else len(answered),
+        established=low > 0,
+        behind=rank is not None and rank > 1,
+        constant=status == "ok" and math.isnan(score),
+        weakness=_weakness(matter) if status == "ok" and math.isfinite(score) else None,
+        pools=len(points) if means_D is not None else len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        **_bill(suite, answered),
+        cost=_cost(suite, answered),
+        points=points,
+        secondary=_secondary(matter, name, points),
     )
 
 
-def _truth_row(suite: Suite, cell: Cell) -> Row:
-    records = list(cell.truths.values())
+def _truth_cell(suite: Suite, matter: _Matter) -> Cell:
+    records = list(matter.truths.values())
     status, reason = _status(records) if records else ("failed", "not run")
-    answered = [record for record in records if record.status == "ok"]
-    return Row(
-        task=cell.task,
-        question=cell.question,
+    answered = [matter.truths[pool] for pool in matter.pools]
+    return Cell(
+        task=matter.task,
+        question=matter.question,
         method=TRUTH,
         family="truth",
         status=status,
-        reason=reason or weakness(records),
+        reason=reason,
         spearman=math.nan,
         low=math.nan,
         high=math.nan,
-        ceiling=_finite_mean(record.ceiling for record in answered),
-        fraction_of_ceiling=math.nan,
+        ceiling=matter.ceiling,
         rank=None,
+        established=False,
+        behind=False,
+        constant=False,
+        weakness=_weakness(matter) if status == "ok" else None,
         pools=len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        **_bill(suite, answered),
+        cost=_cost(suite, answered),
+        points=(),
+        secondary=None,
     )
 
 
-def weakness(truths: Iterable[TruthRecord]) -> str:
-    """Why a truth is weak and what would mend it, empty if it is not."""
-    answered = [truth for truth in truths if truth.status == "ok"]
-    ceiling = _finite_mean(truth.ceiling for truth in answered)
-    if not answered or ceiling >= WEAK:
-        return ""
-    repeats = len(answered[0].values)
-    unit = "pairs" if answered[0].question == "shapley" else "seeds"
-    if math.isnan(ceiling):
-        return f"weak truth: no ceiling from {repeats} of its {unit}"
-    needed = repeats_needed(ceiling, repeats, WEAK)
-    mend = f"{WEAK} would take about {needed} {unit}, not {repeats}" if needed else f"more {unit} than {repeats} needed"
-    return f"weak truth: ceiling {ceiling:.2f}; {mend}"
+def _weakness(matter: _Matter) -> Weakness | None:
+    """What is weak about a truth and what would mend it, None if it is not."""
+    ceiling = matter.ceiling
+    if not matter.pools or ceiling >= WEAK:
+        return None
+    repeats = len(matter.truths[matter.pools[0]].values)
+    return Weakness(
+        ceiling=ceiling,
+        repeats=repeats,
+        unit="pairs" if matter.question == "shapley" else "seeds",
+        needed=None if math.isnan(ceiling) else repeats_needed(ceiling, repeats, WEAK),
+    )
+
+
+def _secondary(matter: _Matter, name: str, points: Sequence[PoolPoints]) -> Secondary | None:
+    """Of the pools with both a truth and an answer, also where the method did not answer every one."""
+    valuations = matter.valuations[name]
+    pools = [pool for pool in matter.pools if pool in valuations and valuations[pool].status == "ok"]
+    if not pools:
+        return None
+    pairs = [(_mean(valuations[p].values), _mean(matter.truths[p].values)) for p in pools]
+    return Secondary(
+        kendall=_finite_mean(kendall(*pair) for pair in pairs),
+        top_quarter=_finite_mean(top_recall(*pair) for pair in pairs),
+        repeats=_finite_mean(_between_repeats(valuations[p].values) for p in pools),
+    )
+
+
+def _discrimination(matter: _Matter) -> Discrimination | None:
+    """The one-feature baselines of every pool against its truth; None where none is defined."""
+    scores: dict[str, list[float]] = {}
+    for pool in matter.pools:
+        for name, values in sorted(matter.dealt[pool].features.items()):
+            scores.setdefault(name, []).append(spearman(np.array(values), _mean(matter.truths[pool].values)))
+    means = {name: abs(_finite_mean(row)) for name, row in scores.items()}
+    features = {name: value for name, value in means.items() if math.isfinite(value)}
+    if not features:
+        return None
+    best = max(features, key=lambda name: features[name])
+    return Discrimination(
+        matter.task, matter.question, matter.ceiling, features, best, features[best], features[best] < RULE
+    )
+
+
+def _origins(results: Results) -> tuple[Origin, ...]:
+    """The runs that answers name, oldest first."""
+    answers: list[Answer] = [*results.truths.values(), *results.valuations.values()]
+    used = {record.run for record in answers}
+    by_age = sorted(results.runs.items(), key=lambda item: (str(item[1].provenance.get("started")), item[0]))
+    return tuple(Origin(name, run.provenance) for name, run in by_age if name in used)
 
 
 def _status(records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> tuple[Status, str]:
@@ -275,44 +254,34 @@ def _status(records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> tuple
     return "ok", ""
 
 
-def _why_unscored(cell: Cell, name: str, pools: Sequence[int]) -> str:
-    broken = [truth for truth in cell.truths.values() if truth.status != "ok"]
+def _why_unscored(matter: _Matter, name: str) -> str:
+    broken = [truth for truth in matter.truths.values() if truth.status != "ok"]
     if broken:
         return f"no truth to score against: {broken[0].reason}"
-    missing = sorted(set(pools) - set(cell.valuations[name]))
+    missing = sorted(set(matter.pools) - set(matter.valuations[name]))
     if missing:
         return f"not asked about pool {', '.join(str(pool + 1) for pool in missing)}"
     return "no truth to score against: it has not been run"
 
 
-def _bill(suite: Suite, records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> dict[str, float]:
+def _cost(suite: Suite, records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> MeanCost:
     """Mean cost of the records, in the leaderboard's units; nan where there is none."""
     if not records:
-        names = ("seconds", "core_hours", "gpu_hours", "projected_gpu_hours", "flops", "peak_memory_mb")
-        return dict.fromkeys((*names, "retrainings", "gradient_passes"), math.nan)
+        return MeanCost()
 
     def mean(name: str) -> float:
         return float(np.mean([getattr(record.cost, name) for record in records]))
 
     on_gpu = all(record.device.startswith("cuda") for record in records)
-    return {
-        "seconds": mean("seconds"),
-        "core_hours": mean("core_seconds") / 3600,
-        "gpu_hours": mean("gpu_seconds") / 3600 if on_gpu else math.nan,
-        "projected_gpu_hours": suite.projection.hours(mean("flops")),
-        "flops": mean("flops"),
-        "peak_memory_mb": mean("peak_memory_mb"),
-        "retrainings": mean("retrainings"),
-        "gradient_passes": mean("gradient_passes"),
-    }
-
-
-def _scored(truths: Mapping[int, TruthRecord], valuations: Mapping[int, ValuationRecord]) -> list[int]:
-    """Pools with both a truth and an answer."""
-    return sorted(
-        pool
-        for pool, valuation in valuations.items()
-        if valuation.status == "ok" and pool in truths and truths[pool].status == "ok"
+    return MeanCost(
+        seconds=mean("seconds"),
+        core_hours=mean("core_seconds") / 3600,
+        gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
+        projected_gpu_hours=suite.projection.hours(mean("flops")),
+        flops=mean("flops"),
+        peak_memory_mb=mean("peak_memory_mb"),
+        retrainings=mean("retrainings"),
+        gradient_passes=mean("gradient_passes"),
     )
 
 

@@ -3,129 +3,140 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-from harness.config import Suite
-from harness.records.results import Answer, Results
-from harness.report import numbers
-from harness.report.leaderboard import TRUTH, Row, cells, discrimination, secondaries
-from harness.types import QUESTIONS
+from harness.report import numbers, sentences
+from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
+from harness.types import Question
 
-RULE = 0.7
-"""A pool discriminates where every one-feature baseline stays under this mean Spearman."""
-
-ASKED = {
-    "standalone": "What is each contributor's data worth alone? U({i}) - U(nobody)",
-    "leave-one-out": "What would be lost without it? U(everyone) - U(everyone but i)",
-    "shapley": "What does it add on average over all coalitions? The Shapley value of U",
-}
+OURS = "<!-- Drawn by dataworth from results/: what is changed here by hand is lost when it is drawn again. -->"
+"""The first line of every page that may be overwritten."""
 
 
-def page(suite: Suite, results: Results, rows: Sequence[Row]) -> str:
+def page(view: View) -> str:
     """The whole page as Markdown."""
     parts = [
-        f"# Leaderboard: {suite.name}",
-        suite.summary,
+        f"{OURS}\n\n# Leaderboard: {view.suite.name}",
+        view.suite.summary,
         (
             "Rank agreement (Spearman) of every method's values with each contributor's true contribution by "
-            "retraining, beside its bill. Drawn from `results/` by `dataworth report`; the same numbers, and more of "
-            "the bill, are in `leaderboard.csv`."
+            "retraining, beside its bill. Drawn from `results/`; the same numbers, and more of the bill, are in "
+            "`leaderboard.csv`."
         ),
+        "## All tasks together",
+        overall(view),
     ]
-    for question in QUESTIONS:
-        own = [row for row in rows if row.question == question]
-        if own:
-            parts += _question(suite, question, own)
-    parts += _discrimination(suite, results, rows)
-    parts += _secondary(suite, results)
-    parts += _missing(rows)
-    parts += _provenance(results)
+    for question in view.questions:
+        parts += _question(view, question, [cell for cell in view.cells if cell.question == question])
+    parts += _discrimination(view)
+    parts += _secondary(view)
+    parts += _notes(view)
+    parts += _provenance(view)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """Methods down; for each question the agreement, then the bill of one valuation: for a page that has no room."""
-    questions = list(dict.fromkeys(row.question for row in rows))
-    found = {(row.method, row.question): row for row in rows}
-    lines = []
-    for method in by_score(rows):
-        own = [found[method, question] for question in questions if (method, question) in found]
-        cells = [_ceiling(row) if method == TRUTH else _marked(row, _short(row)) for row in own]
-        lines.append([method, *cells, *_mean_bill(own)])
-    return _table(lines, ["method", *questions, "seconds", "GPU-hours, projected", "retrainings"])
+def overall(view: View) -> str:
+    """Every method over all tasks and questions, with its cost."""
+    return f"{_overall(view, view.overall)}\n\n{_overall_caption(view)}"
 
 
-def _short(row: Row) -> str:
-    return numbers.agreement(row).split(" / ")[0]
+def overall_short(view: View) -> str:
+    """The truth and the best methods over all tasks, and who was left out: for a page that has no room."""
+    lines, left_out = sentences.short(view.overall, len(view.tasks))
+    return f"{_overall(view, lines)}\n\n{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
 
 
-def _mean_bill(rows: Sequence[Row]) -> list[str]:
-    def mean(of: Callable[[Row], float]) -> float:
-        known = [of(row) for row in rows if math.isfinite(of(row))]
-        return sum(known) / len(known) if known else math.nan
+def _overall(view: View, lines: Sequence[Overall]) -> str:
+    def cells(line: Overall) -> list[str]:
+        tell = _mean_ceiling if line.method == TRUTH else lambda mean: _mean_score(mean, len(view.tasks))
+        return [tell(mean) for mean in (line.mean, *line.by_question)]
 
-    told = [numbers.seconds(mean(lambda r: r.seconds)), numbers.hours(mean(lambda r: r.projected_gpu_hours))]
-    return [*told, numbers.count(mean(lambda r: r.retrainings))]
+    def costs(line: Overall) -> list[str]:
+        cost = line.cost
+        return [numbers.seconds(cost.seconds), numbers.hours(cost.shown_gpu_hours), numbers.count(cost.retrainings)]
+
+    drawn = [[line.method, *cells(line), *costs(line)] for line in lines]
+    return _table(drawn, ["method", "mean", *view.questions, "seconds", "GPU-hours", "retrainings"])
 
 
-def _question(suite: Suite, question: str, rows: Sequence[Row]) -> list[str]:
-    projected = all(math.isnan(row.gpu_hours) for row in rows)
-    label = (
-        f"**projected** for {suite.projection.gpu} at {suite.projection.utilisation:.0%} use"
-        if projected
-        else "measured"
+def _mean_ceiling(mean: TasksMean) -> str:
+    return f"ceiling {numbers.correlation(mean.ceiling)}"
+
+
+def _mean_score(mean: TasksMean, tasks: int) -> str:
+    if math.isnan(mean.spearman):
+        return numbers.NONE
+    score = f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.low, mean.high)}"
+    return f"{score}{sentences.on_tasks(mean, tasks)}"
+
+
+def _overall_caption(view: View) -> str:
+    return (
+        f"Mean Spearman over {sentences.tasks(len(view.tasks))} [95 % bootstrap interval], and the mean of that over "
+        f"questions; cost of one valuation, GPU-hours "
+        f"{sentences.gpu_hours(view.cells, view.suite.projection)}."
     )
+
+
+def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
     return [
-        f"## {question.capitalize()}\n\n{ASKED[question]}",
-        f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {numbers.MARKS}",
-        _by_task(rows, lambda row: _marked(row, numbers.agreement(row)), truth=_ceiling),
-        f"GPU-hours of one valuation, {label}; the truth's own row is what its retrainings took.",
-        _by_task(rows, lambda row: numbers.hours(numbers.gpu_hours(row))),
+        f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",
+        f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {sentences.MARKS}",
+        _by_task(cells, lambda cell: sentences.ceiling(cell) if cell.is_truth else _marked(cell, _agreement(cell))),
+        f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
+        "row is what its retrainings took.",
+        _by_task(cells, lambda cell: numbers.hours(cell.cost.shown_gpu_hours)),
         "Wall seconds, retrainings and gradient passes of one valuation.",
-        _by_task(rows, _work),
+        _by_task(cells, _work),
     ]
 
 
-def _by_task(rows: Sequence[Row], cell: Callable[[Row], str], truth: Callable[[Row], str] | None = None) -> str:
+def _by_task(cells: Sequence[Cell], tell: Callable[[Cell], str]) -> str:
     """Methods down, tasks across."""
-    tasks = list(dict.fromkeys(row.task for row in rows))
-    methods = by_score(rows)
-    found = {(row.method, row.task): row for row in rows}
-    lines = []
-    for method in methods:
-        tell = truth if truth and method == TRUTH else cell
-        line = [tell(found[method, task]) if (method, task) in found else "not run" for task in tasks]
-        lines.append([method, *line])
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    found = {(cell.method, cell.task): cell for cell in cells}
+    lines = [
+        [method, *(tell(found[method, task]) if (method, task) in found else "not run" for task in tasks)]
+        for method in sentences.by_score(cells)
+    ]
     return _table(lines, ["method", *tasks])
 
 
-def by_score(rows: Sequence[Row]) -> list[str]:
-    """The truth, then methods from the best mean score down, then those without one."""
-
-    def key(method: str) -> tuple[bool, float]:
-        scores = [row.spearman for row in rows if row.method == method and math.isfinite(row.spearman)]
-        return method != TRUTH, -sum(scores) / len(scores) if scores else math.inf
-
-    return sorted(dict.fromkeys(row.method for row in rows), key=key)
+def _score(cell: Cell) -> str:
+    """A score with its interval, or the cell's state."""
+    return sentences.state(cell) or f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}"
 
 
-def _ceiling(row: Row) -> str:
-    return f"ceiling {numbers.correlation(row.ceiling)}{' (weak)' if row.reason.startswith('weak') else ''}"
+def _agreement(cell: Cell) -> str:
+    """A score beside its ceiling, or the cell's state."""
+    return sentences.state(cell) or f"{_score(cell)} / {numbers.correlation(cell.ceiling)}"
 
 
-def _work(row: Row) -> str:
-    if math.isnan(row.seconds):
+def _marked(cell: Cell, text: str) -> str:
+    return (f"**{text}**" if cell.established else text) + (sentences.BEHIND if cell.behind else "")
+
+
+def _work(cell: Cell) -> str:
+    cost = cell.cost
+    if math.isnan(cost.seconds):
         return numbers.NONE
-    return f"{numbers.seconds(row.seconds)} s, {numbers.count(row.retrainings)}, {row.gradient_passes:.0f}"
+    return f"{numbers.seconds(cost.seconds)} s, {numbers.count(cost.retrainings)}, {cost.gradient_passes:.0f}"
 
 
-def _discrimination(suite: Suite, results: Results, rows: Sequence[Row]) -> list[str]:
+def _discrimination(view: View) -> list[str]:
     lines = [
-        [task, question, numbers.correlation(ceiling), best, numbers.correlation(value), verdict]
-        for task, question, ceiling, best, value, verdict in discrimination_lines(suite, results, rows)
+        [
+            found.task,
+            found.question,
+            numbers.correlation(found.ceiling),
+            found.feature,
+            numbers.correlation(found.spearman),
+            "yes" if found.discriminates else "no",
+        ]
+        for found in view.discrimination
     ]
     return [
         "## Do the pools discriminate?",
@@ -138,26 +149,12 @@ def _discrimination(suite: Suite, results: Results, rows: Sequence[Row]) -> list
     ]
 
 
-def discrimination_lines(
-    suite: Suite, results: Results, rows: Sequence[Row]
-) -> list[tuple[str, str, float, str, float, str]]:
-    """Task, question, ceiling, best single feature, its Spearman, verdict."""
-    ceilings = {(row.task, row.question): row.ceiling for row in rows if row.method == TRUTH}
-    found = []
-    for task, question, features in discrimination(suite, results):
-        if features:
-            best = max(features, key=lambda name: features[name])
-            verdict = "yes" if features[best] < RULE else "no"
-            found.append((task, question, ceilings.get((task, question), math.nan), best, features[best], verdict))
-    return found
-
-
-def _secondary(suite: Suite, results: Results) -> list[str]:
+def _secondary(view: View) -> list[str]:
     lines = []
-    for cell in cells(suite, results):
-        for method, other in secondaries(cell).items():
-            figures = [other.kendall, other.top_quarter, other.repeats]
-            lines.append([cell.task, cell.question, method, *map(numbers.correlation, figures)])
+    for cell in view.cells:
+        if cell.secondary is not None:
+            figures = [cell.secondary.kendall, cell.secondary.top_quarter, cell.secondary.repeats]
+            lines.append([cell.task, cell.question, cell.method, *map(numbers.correlation, figures)])
     if not lines:
         return []
     return [
@@ -170,24 +167,17 @@ def _secondary(suite: Suite, results: Results) -> list[str]:
     ]
 
 
-def _missing(rows: Sequence[Row]) -> list[str]:
-    told = dict.fromkeys(notes(rows))
-    if not told:
-        return []
-    return ["## Notes on rows", _table([list(line) for line in told], ["task", "method", "status", "reason"])]
+def _notes(view: View) -> list[str]:
+    found = sentences.notes(view.cells)
+    return ["## Notes on rows", _table(found, ["task", "method", "status", "reason"])] if found else []
 
 
-def _provenance(results: Results) -> list[str]:
-    answers: list[Answer] = [*results.truths.values(), *results.valuations.values()]
-    used = {record.run for record in answers}
-    lines = []
-    for name, run in sorted(results.runs.items(), key=lambda item: (str(item[1].provenance.get("started")), item[0])):
-        if name in used:
-            lines.append(f"- `{name}`: {_origin(run.provenance)}")
+def _provenance(view: View) -> list[str]:
+    lines = [f"- `{origin.run}`: {_origin(origin.provenance)}" for origin in view.origins]
     return ["## Where this came from", "\n".join(lines)] if lines else []
 
 
-def _origin(provenance: Any) -> str:
+def _origin(provenance: Mapping[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()) if version)
     return (
         f"`{provenance['command']}` on {provenance['started']}, commit {provenance['commit']}, "
@@ -196,18 +186,5 @@ def _origin(provenance: Any) -> str:
     )
 
 
-def _marked(row: Row, text: str) -> str:
-    return (f"**{text}**" if numbers.established(row) else text) + numbers.behind(row)
-
-
 def _table(lines: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
-    return str(tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True))
-
-
-def notes(rows: Sequence[Row]) -> list[tuple[str, str, str, str]]:
-    """Task, method, status and why a row has no number; a weak truth is told once, not for every method."""
-    return [
-        (row.task, f"{row.method}, {row.question}" if row.method == TRUTH else row.method, row.status, row.reason)
-        for row in rows
-        if row.reason and (row.method == TRUTH or not row.reason.startswith("weak"))
-    ]
+    return str(tabulate([list(line) for line in lines], headers=headers, tablefmt="github", disable_numparse=True))

@@ -10,11 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.config import Suite
-from harness.records.results import Results
-from harness.report import numbers
-from harness.report.leaderboard import TRUTH, Row
-from harness.report.markdown import ASKED, RULE, by_score, discrimination_lines, notes
+from harness.report import numbers, sentences
+from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
+from harness.types import Question
 
 WIDE = 110
 """Columns that a log gets, where no terminal says how many it has."""
@@ -26,15 +24,14 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDE)
 
 
-def print_leaderboard(console: Console, suite: Suite, results: Results, rows: Sequence[Row]) -> None:
-    """Agreement for each question, the bill, whether the pools discriminate, and why rows have no number."""
-    tasks = list(dict.fromkeys(row.task for row in rows))
-    for question in dict.fromkeys(row.question for row in rows):
-        own = [row for row in rows if row.question == question]
-        _show(console, *_agreement(console, question, tasks, own))
-    _show(console, *_bill(console, suite, tasks, rows))
-    _show(console, *_discrimination(suite, results, rows))
-    for task, method, status, reason in dict.fromkeys(notes(rows)):
+def print_leaderboard(console: Console, view: View) -> None:
+    """All tasks together, agreement for each question, the bill, whether the pools discriminate, and notes."""
+    _show(console, *_overall(console, view))
+    for question in view.questions:
+        _show(console, *_agreement(console, view, question))
+    _show(console, *_bill(console, view))
+    _show(console, *_discrimination(view))
+    for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
 
@@ -50,58 +47,91 @@ def _show(console: Console, title: str, tables: Sequence[Table], caption: str) -
     console.print(Text(f"{caption}\n", style="dim italic"))
 
 
-def _fitting(console: Console, tasks: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:
-    """One table of all tasks, or several of fewer where the terminal would cut it short."""
-    table = draw(tasks)
+def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:
+    """One table of all columns, or several of fewer where the terminal would cut it short."""
+    table = draw(columns)
     needed = console.measure(table, options=console.options.update(width=10_000)).maximum
-    if needed <= console.width or len(tasks) == 1:
+    if needed <= console.width or len(columns) == 1:
         return [table]
-    half = (len(tasks) + 1) // 2
-    return [*_fitting(console, tasks[:half], draw), *_fitting(console, tasks[half:], draw)]
+    half = (len(columns) + 1) // 2
+    return [*_fitting(console, columns[:half], draw), *_fitting(console, columns[half:], draw)]
 
 
-def _agreement(console: Console, question: str, tasks: Sequence[str], rows: Sequence[Row]) -> Shown:
-    found = {(row.method, row.task): row for row in rows}
+def _overall(console: Console, view: View) -> Shown:
+    tasks = len(view.tasks)
+
+    def draw(columns: Sequence[str]) -> Table:
+        table = _table("method", *columns)
+        for line in view.overall:
+            cells = dict(zip(view.questions, line.by_question, strict=True))
+            told: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
+            told["mean"] = _mean(line, line.mean, tasks)
+            told["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
+            told["retrainings"] = numbers.count(line.cost.retrainings)
+            table.add_row(line.method, *(told[name] for name in columns), style="dim" if line.method == TRUTH else "")
+        return table
+
+    tables = _fitting(console, ["mean", *view.questions, "cost", "retrainings"], draw)
+    caption = (
+        f"Means over {sentences.tasks(tasks)}; a number in brackets says on how many, where a method lacks a score "
+        "on some. Cost: seconds / GPU-hours of one valuation, "
+        f"{sentences.gpu_hours(view.cells, view.suite.projection)}."
+    )
+    return "All tasks together: mean Spearman with the truth [95 % interval]", tables, caption
+
+
+def _mean(line: Overall, mean: TasksMean, tasks: int) -> Text | str:
+    if line.method == TRUTH:
+        return f"ceiling {numbers.correlation(mean.ceiling)}"
+    if math.isnan(mean.spearman):
+        return Text(numbers.NONE, style="dim")
+    partly = "" if mean.tasks == tasks else f" ({mean.tasks})"
+    return Text.assemble(
+        (f"{mean.spearman:5.2f}", "bold" if mean.low > 0 else ""), numbers.interval(mean.low, mean.high), partly
+    )
+
+
+def _agreement(console: Console, view: View, question: Question) -> Shown:
+    cells = [cell for cell in view.cells if cell.question == question]
+    found = {(cell.method, cell.task): cell for cell in cells}
 
     def draw(tasks: Sequence[str]) -> Table:
         table = _table("method", *tasks)
         table.add_row(TRUTH, *(_ceiling(found.get((TRUTH, task))) for task in tasks), style="dim")
-        for method in by_score(rows)[1:]:
+        for method in sentences.by_score(cells)[1:]:
             table.add_row(method, *(_score(found.get((method, task))) for task in tasks))
         return table
 
     title = f"{question}: Spearman with the truth [95 % interval]"
-    return title, _fitting(console, tasks, draw), f"{ASKED[question]}. {_pools(rows)}"
+    return title, _fitting(console, view.tasks, draw), f"{sentences.ASKED[question]}. {_pools(cells)}"
 
 
-def _bill(console: Console, suite: Suite, tasks: Sequence[str], rows: Sequence[Row]) -> Shown:
-    measured = any(math.isfinite(row.gpu_hours) for row in rows)
-    label = (
-        "measured" if measured else f"projected for {suite.projection.gpu} at {suite.projection.utilisation:.0%} use"
-    )
-
+def _bill(console: Console, view: View) -> Shown:
     def draw(tasks: Sequence[str]) -> Table:
         table = _table("method", *tasks)
         table.add_column("retrainings", justify="right")
         table.add_column("gradient passes", justify="right")
-        for method in dict.fromkeys(row.method for row in rows):
-            own = [row for row in rows if row.method == method and math.isfinite(row.seconds)]
+        for method in dict.fromkeys(cell.method for cell in view.cells):
+            own = [cell for cell in view.cells if cell.method == method and math.isfinite(cell.cost.seconds)]
             if own:
-                cells = [_cost([row for row in own if row.task == task]) for task in tasks]
-                retrainings, passes = _mean(own, lambda r: r.retrainings), _mean(own, lambda r: r.gradient_passes)
+                cells = [_cost([cell for cell in own if cell.task == task]) for task in tasks]
+                retrainings = _average(own, lambda cell: cell.cost.retrainings)
+                passes = _average(own, lambda cell: cell.cost.gradient_passes)
                 style = "dim" if method == TRUTH else ""
                 table.add_row(method, *cells, numbers.count(retrainings), numbers.count(passes), style=style)
         return table
 
+    label = sentences.gpu_hours(view.cells, view.suite.projection)
     caption = f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}."
-    return "The bill: seconds / GPU-hours of one valuation", _fitting(console, tasks, draw), caption
+    return "The bill: seconds / GPU-hours of one valuation", _fitting(console, view.tasks, draw), caption
 
 
-def _discrimination(suite: Suite, results: Results, rows: Sequence[Row]) -> Shown:
+def _discrimination(view: View) -> Shown:
     table = _table("task", "question", "ceiling", "best single feature", "its Spearman", "discriminates")
-    for task, question, ceiling, best, value, verdict in discrimination_lines(suite, results, rows):
-        shown = Text(verdict, style="green" if verdict == "yes" else "red")
-        table.add_row(task, question, numbers.correlation(ceiling), best, numbers.correlation(value), shown)
+    for found in view.discrimination:
+        verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
+        figures = numbers.correlation(found.ceiling), found.feature, numbers.correlation(found.spearman)
+        table.add_row(found.task, found.question, *figures, verdict)
     caption = f"Absolute mean Spearman of the best single feature with the truth; it should stay under {RULE}."
     return "Do the pools discriminate?", [table], caption
 
@@ -113,38 +143,36 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _score(row: Row | None) -> Text:
-    if row is None:
+def _score(cell: Cell | None) -> Text:
+    if cell is None:
         return Text("not run", style="dim")
-    if row.status != "ok" or math.isnan(row.spearman):
-        return Text(row.status if row.status != "ok" else "constant", style="red" if row.status == "failed" else "dim")
-    interval = f" [{numbers.correlation(row.low)}, {numbers.correlation(row.high)}]" if math.isfinite(row.low) else ""
-    score = f"{row.spearman:5.2f}", "bold" if numbers.established(row) else ""
-    return Text.assemble(score, interval, numbers.behind(row))
+    if state := sentences.state(cell):
+        return Text(state, style="red" if cell.status == "failed" else "dim")
+    score = f"{cell.spearman:5.2f}", "bold" if cell.established else ""
+    return Text.assemble(score, numbers.interval(cell.low, cell.high), sentences.BEHIND if cell.behind else "")
 
 
-def _ceiling(row: Row | None) -> str:
-    if row is None:
+def _ceiling(cell: Cell | None) -> str:
+    if cell is None:
         return "not run"
-    if row.status != "ok":
-        return row.status
-    return f"ceiling {numbers.correlation(row.ceiling)}{' (weak)' if row.reason.startswith('weak') else ''}"
+    return sentences.state(cell) or sentences.ceiling(cell)
 
 
-def _cost(rows: Sequence[Row]) -> str:
-    if not rows:
+def _cost(cells: Sequence[Cell]) -> str:
+    if not cells:
         return numbers.NONE
-    return f"{numbers.seconds(_mean(rows, lambda r: r.seconds))} / {numbers.hours(_mean(rows, numbers.gpu_hours))}"
+    hours = _average(cells, lambda cell: cell.cost.shown_gpu_hours)
+    return f"{numbers.seconds(_average(cells, lambda cell: cell.cost.seconds))} / {numbers.hours(hours)}"
 
 
-def _mean(rows: Sequence[Row], of: Callable[[Row], float]) -> float:
-    found = [of(row) for row in rows if math.isfinite(of(row))]
+def _average(cells: Sequence[Cell], of: Callable[[Cell], float]) -> float:
+    found = [of(cell) for cell in cells if math.isfinite(of(cell))]
     return sum(found) / len(found) if found else math.nan
 
 
-def _pools(rows: Sequence[Row]) -> str:
-    truth = next((row for row in rows if row.method == TRUTH), rows[0])
+def _pools(cells: Sequence[Cell]) -> str:
+    truth = next((cell for cell in cells if cell.is_truth), cells[0])
     return (
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
-        f"{numbers.MARKS}"
+        f"{sentences.MARKS}"
     )

@@ -16,7 +16,7 @@ from harness.retraining.executors import MakeExecutor, Threads
 from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import Stacking, stacking_for, stacks_of
 from harness.retraining.workspace import PoolReference, Workspace
-from harness.types import Advance, Array, Bools, Examples, Fit, Learner, Outcome
+from harness.types import Advance, Array, Batch, Bools, Examples, Fit, Learner, Outcome
 
 
 class Engine:
@@ -51,6 +51,11 @@ class Engine:
         self._executor, self._pool = executor, pool
         ledger.describe(self.context, self.workspace.identity)
         self._known = cast(dict[Job, Outcome], ledger.outcomes(self.context))  # a Job equals its plain tuple
+
+    @property
+    def tensors(self) -> dict[str, Batch]:
+        """What it trains on and scores on, by split and column."""
+        return {"train": self.workspace.train, "held out": self.workspace.held_out}
 
     def missing(self, jobs: Sequence[Job]) -> int:
         """How many of these jobs are not in the ledger yet."""

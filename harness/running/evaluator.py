@@ -20,6 +20,8 @@ from harness.metering.meter import (
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
+from harness.running.contents import Contents
+from harness.running.isolation import Given, GivenShared, Isolation
 from harness.seeds import seed_of, stream
 from harness.truth import questions
 from harness.types import (
@@ -56,6 +58,7 @@ class Evaluator:
         contributors: C names.
         train, validation: the pool's examples.
         engine: retrains and scores on the validation split.
+        overhead: what counting costs here; measured when first needed.
     """
 
     root: int
@@ -65,8 +68,11 @@ class Evaluator:
     train: Examples
     validation: Examples
     engine: Engine
+    overhead: ProfilingOverhead | None = None
     shared: SharedWork = field(default_factory=SharedWork)
-    _overhead: ProfilingOverhead | None = field(init=False, default=None)
+    _fits: SharedWork = field(init=False, default_factory=SharedWork)
+    _built: dict[str, Contents] = field(init=False, default_factory=dict)
+    _isolation: Isolation | None = field(init=False, default=None)
 
     def evaluate(
         self,
@@ -76,14 +82,21 @@ class Evaluator:
         precedents: Sequence[Precedent] = (),
         advance: Advance = lambda done: None,
     ) -> Valuation | str:
-        """The method's valuation, or why it is unsuitable."""
+        """The method's valuation, or why it is unsuitable.
+
+        Raises:
+            Interference: it changed what others use; this evaluator may hold what it changed, so make another.
+        """
+        if self._isolation is None:
+            self._isolation = Isolation(self.train, self.validation, self.engine)
         meter = Meter(self.engine.device, self._measured_overhead())
         scope = method.seed_scope if isinstance(method, Retraining) else ""
-        problem = self._problem(name, question, meter, precedents, advance, scope)
-        if reason := method.unsuitable(problem):
-            return reason
-        with meter.measuring():
-            values_SC = self._values(method, problem)
+        with self._isolation.evaluation() as given:
+            problem = self._problem(name, question, meter, precedents, advance, given, scope)
+            if reason := method.unsuitable(problem):
+                return reason
+            with meter.measuring():
+                values_SC = self._values(method, problem)
         where = f"{name} on {self.task}, pool {self.pool}"
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(
@@ -94,11 +107,11 @@ class Evaluator:
 
     def _measured_overhead(self) -> ProfilingOverhead:
         """Measured once, when first needed."""
-        if self._overhead is None:
+        if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device
             rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
-            self._overhead = profiling_overhead(learner, learner.initialise(0, device), rows, device)
-        return self._overhead
+            self.overhead = profiling_overhead(learner, learner.initialise(0, device), rows, device)
+        return self.overhead
 
     def _values(self, method: Method, problem: Problem) -> Floats:
         """Values S x C, by family."""
@@ -143,11 +156,14 @@ class Evaluator:
         meter: Meter,
         precedents: Sequence[Precedent],
         advance: Advance,
+        given: Given | None = None,
         scope: str = "",
     ) -> Problem:
+        given = given or Given(self.train, self.validation)
         learner = MeteredLearner(self.engine.learner, meter, len(self.train))
         place = (self.task, self.pool)
-        shared = MeteredShared(self.shared, meter)
+        shared = GivenShared(MeteredShared(self.shared, meter), self.shared, self._built, given, meter)
+        fits = MeteredShared(self._fits, meter)
 
         scope = scope or name
 
@@ -162,11 +178,14 @@ class Evaluator:
 
             def train() -> Fit:
                 with meter.paused():
+                    given.check()
                     found, outcome = self.engine.fit(seed_of(self.root, "initial", *place, k), coalition)
                 meter.charge(outcome.cost)
                 return found
 
-            return shared(f"fit/{k}/{coalition}", train)
+            original = fits(f"fit/{k}/{coalition}", train)
+            with meter.paused():
+                return given.fit(f"problem.fit({k}, {coalition})", original)
 
         def own_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", name, *place, *path)
@@ -179,10 +198,10 @@ class Evaluator:
             pool=self.pool,
             question=question,
             contributors=self.contributors,
-            train=self.train,
-            validation=self.validation,
+            train=given.train,
+            validation=given.validation,
             learner=learner,
-            retrain=MeteredRetrain(self.engine, meter, seeded, advance),
+            retrain=MeteredRetrain(self.engine, meter, given.check, seeded, advance),
             initial=initial,
             fit=fit,
             shared=shared,
@@ -194,14 +213,26 @@ class Evaluator:
 
 
 class MeteredRetrain:
-    """Retraining on a method's account: what the ledger knows is charged at what it cost when first trained."""
+    """Retraining on a method's account: what the ledger knows is charged at what it cost when first trained.
 
-    def __init__(self, engine: Engine, meter: Meter, seed_of: Callable[[int], int], advance: Advance) -> None:
-        self._engine, self._meter, self._seed_of, self._advance = engine, meter, seed_of, advance
+    Before anything is trained, ``check`` looks whether the method changed what others train with.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        meter: Meter,
+        check: Callable[[], None],
+        seed_of: Callable[[int], int],
+        advance: Advance,
+    ) -> None:
+        self._engine, self._meter, self._check = engine, meter, check
+        self._seed_of, self._advance = seed_of, advance
 
     def __call__(self, coalitions_KC: Bools, seed: int) -> Floats:
         jobs = self._jobs(coalitions_KC, seed)
         with self._meter.paused():
+            self._check()
             outcomes = self._engine.outcomes(jobs, self._advance)
         self._charge(jobs, outcomes)
         return np.array([outcome.utility for outcome in outcomes])
@@ -209,6 +240,7 @@ class MeteredRetrain:
     def by_example(self, coalitions_KC: Bools, seed: int) -> Floats:
         jobs = self._jobs(coalitions_KC, seed)
         with self._meter.paused():
+            self._check()
             outcomes, found_KN = self._engine.log_likelihoods(jobs, self._advance)
         self._charge(jobs, outcomes)
         return found_KN.astype(np.float64)

@@ -1,48 +1,127 @@
-"""Which code an answer depends on: a hash of the sources that a module reaches inside the project."""
+"""Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
+versions that this code imports. Rewording a docstring, a comment or a method's source and passes changes nothing.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import sys
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 OURS = ("harness", "methods", "tasks")
 
+WORDS = ("source", "passes")
+"""What a method's class says about itself in text alone."""
+
+
+class Code(NamedTuple):
+    """A module's statements without what is for readers alone, and the names that it may import as modules."""
+
+    text: str
+    imports: tuple[str, ...]
+
 
 def source_digest(*modules: str) -> str:
-    """Hash of the modules' sources and of every project source that they import, directly or not."""
-    reached: dict[str, bytes] = {}
+    """Hash of the modules' code, of all project code that they import, directly or not, and of the libraries."""
+    reached, libraries = _reached(modules)
+    digest = hashlib.sha256()
+    for name in sorted(reached):
+        digest.update(f"{name}\0{reached[name]}\0".encode())
+    for name, versions in sorted(library_versions(libraries).items()):
+        digest.update(f"{name} {versions}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def library_versions(packages: set[str]) -> Mapping[str, str]:
+    """Versions of the installed distributions that bring these top-level packages; nothing for what is not installed.
+
+    A build's label after the plus sign says for which device it was made, which the engine's key tells.
+    """
+    known = _distributions()
+    brought = {distribution for package in packages for distribution in known.get(package, ())}
+    return {name: version(name).split("+")[0] for name in brought}
+
+
+def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
+    """Project code by module, and the top-level names of everything else that it imports."""
+    reached: dict[str, str] = {}
+    libraries: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name in reached:
             continue
-        source, imports = _read(name)
-        reached[name] = source
-        waiting += [found for found in imports if found.split(".")[0] in (*OURS, name.split(".")[0])]
-    digest = hashlib.sha256()
-    for name in sorted(reached):
-        digest.update(name.encode() + b"\0" + reached[name] + b"\0")
-    return digest.hexdigest()[:16]
+        code = _read(name)
+        reached[name] = code.text
+        for found in code.imports:
+            top = found.split(".")[0]
+            if top in (*OURS, name.split(".")[0]):
+                waiting.append(found)
+            elif top not in sys.stdlib_module_names:
+                libraries.add(top)
+    return reached, libraries
 
 
 @cache
-def _read(name: str) -> tuple[bytes, tuple[str, ...]]:
-    """A module's source and the names that it may import as modules; nothing for a name that is no module."""
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+@cache
+def _read(name: str) -> Code:
+    """A module's code; nothing for a name that is no module."""
     try:
         spec = find_spec(name)
     except (ModuleNotFoundError, ValueError):
-        return b"", ()
+        return Code("", ())
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return b"", ()
-    source = Path(spec.origin).read_bytes()
-    imports: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+        return Code("", ())
+    tree = ast.parse(Path(spec.origin).read_bytes())
+    package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
+    imports = tuple(_imports(tree, package))
+    return Code(ast.unparse(_bare(tree)), imports)
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports.append(node.module)
-            imports += [f"{node.module}.{alias.name}" for alias in node.names]
-    return source, tuple(imports)
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, [*package.split(".")[: _depth(package, node.level)], node.module]))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _depth(package: str, level: int) -> int:
+    """How many parts of the package's name a relative import keeps: one dot all, each further dot one less."""
+    return len(package.split(".")) + 1 - level if level else 0
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings and without a class's words about itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+            if isinstance(node, ast.ClassDef):
+                node.body = [statement for statement in node.body if not _is_words(statement)]
+            node.body = node.body or [ast.Pass()]
+    return tree
+
+
+def _is_words(statement: ast.stmt) -> bool:
+    """Whether it gives a text to ``source`` or ``passes``."""
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    else:
+        return False
+    is_text = isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+    return is_text and all(isinstance(target, ast.Name) and target.id in WORDS for target in targets)

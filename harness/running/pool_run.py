@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,14 +12,31 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError
+from harness.metering.meter import ProfilingOverhead
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
+from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
+from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import source_digest
+from harness.running.isolation import Interference
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
-from harness.types import Advance, Cost, Floats, Method, Pool, Precedent, Question, SetFunction, Task
+from harness.types import (
+    QUESTIONS,
+    Advance,
+    Cost,
+    Examples,
+    Floats,
+    Learner,
+    Method,
+    Pool,
+    Precedent,
+    Question,
+    SetFunction,
+    Task,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,33 @@ class Ledgers:
 
     truth: Ledger
     methods: Ledger
+
+
+class TaskLearner:
+    """A task's learner, made once a run; and anew where a method has changed it."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._learner = task, task.learner()
+        self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
+        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
+
+    def get(self) -> Learner:
+        """The learner as the task made it.
+
+        Raises:
+            UserError: a method changed it, and what the task makes anew is changed too.
+        """
+        if difference(self._contents, contents_of_learner(self._learner)) is None:
+            return self._learner
+        learner = self._task.learner()
+        if learner is self._learner or (path := difference(self._behaviour, behaviour_of(learner))) is not None:
+            differs = "is the same object" if learner is self._learner else f"differs at {path}"
+            raise UserError(
+                f"the learner of {self._task.name} was changed by a method, and the one made anew {differs}. Let the "
+                "task make each learner from parts of its own."
+            )
+        self._learner, self._contents = learner, contents_of_learner(learner)
+        return learner
 
 
 class PoolRun:
@@ -39,22 +83,69 @@ class PoolRun:
         ledgers: what is known already, and where new answers go.
         device: torch device.
         run: name of the run whose provenance new answers bear.
+        learner: the task's; None to make it here.
+        note: takes a sentence for people.
     """
 
-    def __init__(self, suite: Suite, task: Task, index: int, ledgers: Ledgers, device: str, run: str) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        task: Task,
+        index: int,
+        ledgers: Ledgers,
+        device: str,
+        run: str,
+        learner: TaskLearner | None = None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.suite, self.task, self.index, self.device, self.run = suite, task, index, device, run
         self.pool: Pool = task.deal(index)
-        learner = task.learner()
-        self._truth = Engine(learner, self.pool.train, self.pool.test, ledgers.truth, device)
-        engine = Engine(learner, self.pool.train, self.pool.validation, ledgers.methods, device)
-        self._answers = ledgers.methods
-        self._evaluator = Evaluator(
-            suite.seed, task.name, index, self.pool.names, self.pool.train, self.pool.validation, engine
-        )
-        self.key = _hash(task.name, index, self._truth.context, engine.context, suite.seed)
-        self._learner = {**learner.identity, **asdict(learner.recipe)}
+        self._ledgers, self._learner, self._note = ledgers, learner or TaskLearner(task), note
+        self._truth: Engine | None = None
+        self._evaluator: Evaluator | None = None
+        self._overhead: ProfilingOverhead | None = None
+        contexts = self._truth_engine().context, self._methods_engine().context
+        self.key = _hash(task.name, task.version, index, *contexts, suite.seed)
+        self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
-    def pool_record(self, features: Sequence[tuple[str, SetFunction]]) -> PoolRecord:
+    def release(self) -> None:
+        """Let go of engines, fits and shared work; they are made again when they are needed."""
+        self._drop_evaluator()
+        self._truth = None
+
+    def _drop_evaluator(self) -> None:
+        if self._evaluator is not None:
+            self._overhead = self._evaluator.overhead
+        self._evaluator = None
+
+    def _truth_engine(self) -> Engine:
+        if self._truth is None:
+            self._truth = self._engine(self.pool.test, self._ledgers.truth)
+        return self._truth
+
+    def _methods_engine(self) -> Engine:
+        return self._engine(self.pool.validation, self._ledgers.methods)
+
+    def _engine(self, held_out: Examples, ledger: Ledger) -> Engine:
+        return Engine(self._learner.get(), self.pool.train, held_out, ledger, self.device)
+
+    def _current_evaluator(self) -> Evaluator:
+        """The pool's evaluator; its engine scores on the validation split."""
+        if self._evaluator is None:
+            pool = self.pool
+            self._evaluator = Evaluator(
+                self.suite.seed,
+                self.task.name,
+                self.index,
+                pool.names,
+                pool.train,
+                pool.validation,
+                self._methods_engine(),
+                self._overhead,
+            )
+        return self._evaluator
+
+    def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:
         """What was dealt, with the one-feature baselines: what was planted, and the given set functions alone."""
         planted = [contributor.planted for contributor in self.pool.contributors]
         numbers = {
@@ -74,18 +165,20 @@ class PoolRun:
             planted=tuple(dict(found) for found in planted),
             features=numbers,
             facts=dict(self.pool.facts),
-            learner=self._learner,
+            learner=self._learner.described,
+            task_version=self.task.version,
+            truth_keys=self.truth_keys,
         )
 
     def retrainings_missing(self, question: Question) -> int:
         """How many retrainings the truth still takes."""
-        return self._truth.missing(self._plan(question).jobs)
+        return self._truth_engine().missing(self._plan(question).jobs)
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
-            found = find(self._plan(question), self._truth, stream(self.suite.seed, "ceiling"), advance)
+            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "ceiling"), advance)
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -120,31 +213,42 @@ class PoolRun:
             cost=Cost(),
             device=self.device,
             run=self.run,
+            truth_key=self.truth_keys[question],
         )
         key = self._answer_key(name, method, question, precedents)
-        if (kept := self._answers.answer(key)) is not None:
-            return replace(answer, values=_rows(kept["values"]), cost=Cost(**kept["cost"]), run=kept["run"])
+        if (kept := self._kept(key, name)) is not None:
+            return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
         try:
-            found = self._evaluator.evaluate(name, method, question, precedents, advance)
+            found = self._current_evaluator().evaluate(name, method, question, precedents, advance)
         except LedgerError:
             raise
-        except Exception as error:  # one method that fails is a row, not the end of the run
+        except (Exception, SystemExit) as error:  # one method that fails is a row, not the end of the run
+            if isinstance(error, Interference):
+                self._drop_evaluator()  # and with it all that the method may have changed
             return replace(answer, status="failed", reason=_reason(error))
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        self._answers.keep_answer(key, {"values": answer.values, "cost": asdict(found.cost), "run": self.run})
+        kept_as = {"values": answer.values, "cost": asdict(found.cost), "run": self.run}
+        self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
+    def _kept(self, key: str, name: str) -> KeptAnswer | None:
+        """The answer that the ledger keeps under a key; one that is none is noted and asked for again."""
+        try:
+            record = self._ledgers.methods.answer(key)
+            return None if record is None else kept_answer(record, len(self.pool.contributors))
+        except LedgerError:
+            raise
+        except (ValueError, TypeError) as error:
+            self._note(
+                f"{self.task.name}, pool {self.index + 1}: the answer of {name} in {self._ledgers.methods.path.name} "
+                f"cannot be read ({error}); {name} is evaluated again."
+            )
+            return None
+
     def _plan(self, question: Question) -> Plan:
-        return plan(
-            question,
-            len(self.pool.contributors),
-            self.suite.seed,
-            (self.task.name, self.index),
-            self.suite.seeds_of(self.task.name),
-            self.suite.pairs_of(self.task.name),
-        )
+        return _plan(self.suite, self.task.name, self.index, len(self.pool.contributors), question)
 
     def _no_truth(self, question: Question) -> TruthRecord:
         return TruthRecord(
@@ -160,6 +264,7 @@ class PoolRun:
             cost=Cost(),
             device=self.device,
             run=self.run,
+            truth_key=self.truth_keys[question],
         )
 
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
@@ -168,6 +273,16 @@ class PoolRun:
         asked = question if isinstance(method, SetFunction) else "any"  # the other families answer every question alike
         code = source_digest(type(method).__module__, "harness.running.evaluator")
         return _hash(self.key, name, repr(method), code, asked, told if method.calibrates else [])
+
+
+def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
+    """For every question a hash of all that the truth which the suite asks for depends on, but for the code."""
+    plans = {question: _plan(suite, task, index, contributors, question) for question in QUESTIONS}
+    return {question: _hash(pool_key, question, suite.seed, found.retrainings) for question, found in plans.items()}
+
+
+def _plan(suite: Suite, task: str, index: int, contributors: int, question: Question) -> Plan:
+    return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task), suite.pairs_of(task))
 
 
 def mean(values: Sequence[Sequence[float]]) -> Floats:
@@ -179,8 +294,10 @@ def _rows(values: Floats | Sequence[Sequence[float]]) -> tuple[tuple[float, ...]
     return tuple(tuple(float(value) for value in row) for row in values)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | SystemExit) -> str:
     """An error as a row says it: our own by their text, others by their kind too."""
+    if isinstance(error, SystemExit):
+        return f"asked to end the whole process (SystemExit: {error}); raise an error that says what is wrong instead"
     text = " ".join(str(error).split()) or "no message"
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 

@@ -1,21 +1,22 @@
-"""Run a suite: deal pools, find truths, ask methods."""
+"""Run a suite: deal pools and find every truth, and only then let methods run, which may harm what comes after them."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.markup import escape
 
 from harness.config import Suite
 from harness.records.provenance import provenance
-from harness.records.results import Results, RunRecord, load, save
+from harness.records.results import Answer, Results, RunRecord, TruthRecord, ValuationRecord, load, save
+from harness.records.validation import kept_runs
 from harness.retraining import training
-from harness.retraining.ledger import Ledger
+from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
-from harness.running.pool_run import Ledgers, PoolRun, mean
+from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
 from harness.running.progress import ProgressDisplay
 from harness.types import Method, Precedent, Question, SetFunction, Task
 
@@ -59,70 +60,106 @@ class Runner:
     results: Results = field(default_factory=Results)
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
     _pools: dict[tuple[str, int], PoolRun] = field(default_factory=dict)
+    _learners: dict[str, TaskLearner] = field(default_factory=dict)
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
         ledgers = Ledgers(Ledger(self.out / LEDGERS / "truth.sqlite"), Ledger(self.out / LEDGERS / "methods.sqlite"))
-        self.results = load(self.out / RESULTS)
-        runs = ledgers.methods.answer("runs") or {}  # kept beside the answers that name them, should a run be killed
-        runs[self.run_name] = provenance(self.device, cores())
-        ledgers.methods.keep_answer("runs", runs)
-        for name, origin in runs.items():
-            self.results.add(RunRecord(name, origin))
-        plain = {name: method for name, method in self.chosen.methods.items() if not method.calibrates}
-        calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
-        pools = len(self.chosen.tasks) * self.suite.pools
-        answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
         try:
+            self.results = load(self.out / RESULTS)
+            self._name_run(ledgers.methods)
+            self._mark_other_truths()
+            plain = {name: method for name, method in self.chosen.methods.items() if not method.calibrates}
+            calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
+            pools = len(self.chosen.tasks) * self.suite.pools
+            answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
             with self.progress.run(f"{self.suite.name} on {self.device}", answers) as answered:
-                self._each_pool(ledgers, lambda pool: self._answer(pool, plain, answered, with_truth=True))
-                if calibrating:  # these read the truths of the other tasks, so all truths come first
-                    self._each_pool(ledgers, lambda pool: self._answer(pool, calibrating, answered))
+                self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
+                self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
+                if calibrating:  # these read what the others said about the other tasks
+                    self._each_pool(ledgers, lambda pool: self._evaluate(pool, calibrating, answered))
         finally:
-            save(self.out / RESULTS, self.results)
+            if self.results.pools:
+                save(self.out / RESULTS, self.results)
             ledgers.truth.close()
             ledgers.methods.close()
         return self.results
+
+    def _name_run(self, ledger: Ledger) -> None:
+        """Keep where this run's answers come from beside the answers that name it, should it be killed."""
+        try:
+            runs = kept_runs(ledger.answer("runs") or {})
+        except LedgerError:
+            raise
+        except (ValueError, TypeError) as error:
+            self.progress.note(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
+            runs = {}
+        runs[self.run_name] = provenance(self.device, cores())
+        ledger.keep_answer("runs", runs)
+        for name, origin in runs.items():
+            self.results.add(RunRecord(name, origin))
+
+    def _mark_other_truths(self) -> None:
+        """Say in every stored pool which truths the suite asks for, so that those of another suite drop out."""
+        for (task, index), record in list(self.results.pools.items()):
+            if record.truth_keys:  # format 1 had none
+                keys = truth_keys(self.suite, task, index, len(record.contributors), record.pool_key)
+                self.results.add(replace(record, truth_keys=keys))
 
     def _each_pool(self, ledgers: Ledgers, work: Callable[[PoolRun], None]) -> None:
         for task in self.chosen.tasks.values():
             for index in range(self.suite.pools):
                 pool = self._pools.get((task.name, index)) or self._dealt(task, index, ledgers)
-                work(pool)
+                try:
+                    work(pool)
+                finally:
+                    pool.release()
                 save(self.out / RESULTS, self.results)
 
     def _dealt(self, task: Task, index: int, ledgers: Ledgers) -> PoolRun:
         with self.progress.stage(f"{task.name}, pool {index + 1}/{self.suite.pools}: dealing"):
-            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name)
-            training.warm_up(task.learner(), pool.pool.train, self.device)
+            if is_first := task.name not in self._learners:
+                self._learners[task.name] = TaskLearner(task)
+            learner = self._learners[task.name]
+            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name, learner, self.progress.note)
+            if is_first:
+                training.warm_up(learner.get(), pool.pool.train, self.device)
         self._pools[task.name, index] = pool
         return pool
 
-    def _answer(
+    def _find_truths(self, pool: PoolRun, answered: Callable[[], None]) -> None:
+        record = pool.pool_record()
+        before = self.results.pools.get((record.task, record.pool))
+        known = before.features if before is not None and before.pool_key == record.pool_key else {}
+        self.results.add(replace(record, features={**known, **record.features}))
+        for question in self.chosen.questions:
+            missing = pool.retrainings_missing(question)
+            with self.progress.stage(f"{self._place(pool)}: truth of {question}", missing) as advance:
+                truth = pool.truth(question, advance)
+            self._note(f"{self._place(pool)}, truth of {question}", truth.status, truth.reason)
+            self.results.add(truth)
+            answered()
+
+    def _evaluate(
         self,
         pool: PoolRun,
         methods: Mapping[str, Method],
         answered: Callable[[], None],
-        with_truth: bool = False,
+        with_features: bool = False,
     ) -> None:
-        place = f"{pool.task.name}, pool {pool.index + 1}/{self.suite.pools}"
-        if with_truth:
+        if with_features:
             self.results.add(pool.pool_record(list(self.chosen.features.items())))
-            for question in self.chosen.questions:
-                missing = pool.retrainings_missing(question)
-                with self.progress.stage(f"{place}: truth of {question}", missing) as advance:
-                    truth = pool.truth(question, advance)
-                self._note(f"{place}, truth of {question}", truth.status, truth.reason)
-                self.results.add(truth)
-                answered()
         for name, method in methods.items():
-            with self.progress.stage(f"{place}: {name}") as advance:
+            with self.progress.stage(f"{self._place(pool)}: {name}") as advance:
                 for question in self.chosen.questions:
                     precedents = self._precedents(pool.task.name, question) if method.calibrates else ()
                     valuation = pool.valuation(name, method, question, precedents, advance)
-                    self._note(f"{place}, {name}, {question}", valuation.status, valuation.reason)
+                    self._note(f"{self._place(pool)}, {name}, {question}", valuation.status, valuation.reason)
                     self.results.add(valuation)
                     answered()
+
+    def _place(self, pool: PoolRun) -> str:
+        return f"{pool.task.name}, pool {pool.index + 1}/{self.suite.pools}"
 
     def _note(self, where: str, status: str, reason: str) -> None:
         if status == "failed":
@@ -136,13 +173,16 @@ class Runner:
         """
         fitted = {name for name, method in self.chosen.methods.items() if method.calibrates}
         found = []
-        for (other, pool, asked), truth in sorted(self.results.truths.items()):
-            if other == task or asked != question or truth.status != "ok" or other not in self.chosen.tasks:
-                continue
-            values = {
-                method: mean(record.values)
-                for (name, index, of, method), record in self.results.valuations.items()
-                if (name, index, of) == (other, pool, question) and record.status == "ok" and method not in fitted
-            }
-            found.append(Precedent(other, values, mean(truth.values)))
+        for other in sorted(set(self.chosen.tasks) - {task}):
+            answers = [r for r in self.results.of_task(other) if isinstance(r, Answer) and r.question == question]
+            for truth in answers:
+                if isinstance(truth, TruthRecord) and truth.status == "ok":
+                    values = {
+                        record.method: mean(record.values)
+                        for record in answers
+                        if isinstance(record, ValuationRecord)
+                        and (record.pool, record.status) == (truth.pool, "ok")
+                        and record.method not in fitted
+                    }
+                    found.append(Precedent(other, values, mean(truth.values)))
         return found

@@ -1,6 +1,8 @@
 """Agreement between two orders of contributors: arrays in, numbers out.
 
-Undefined is nan, never zero. Only numpy: a table is redrawn without anything heavy.
+Values count by their order alone, and those that only rounding separates as tied (``levels``), so that a machine whose
+last digits differ finds the same scores. Undefined is nan, never zero. Only numpy: a table is redrawn without anything
+heavy.
 """
 
 from __future__ import annotations
@@ -9,7 +11,26 @@ import math
 
 import numpy as np
 
-from harness.types import Array, Floats
+from harness.types import Array, Floats, Ints
+
+TIED = 1e-9
+"""Values closer than this share of the largest are tied: what separates them is rounding, which differs by machine."""
+
+
+def levels(values_C: Floats) -> Ints:
+    """The place of each value among those that differ, from 0 up, C; every score looks at values through this alone.
+
+    A value is tied with the next smaller one where they differ by at most ``TIED`` of the largest absolute value. They
+    are compared with each other and not rounded to a grid, which would part tied values that lie astride a grid line.
+    """
+    largest = np.abs(values_C).max(initial=0.0)
+    if largest == 0:
+        return np.zeros(len(values_C), dtype=np.int64)
+    scaled_C = values_C / largest
+    order = np.argsort(scaled_C, kind="stable")
+    found = np.empty(len(values_C), dtype=np.int64)
+    found[order] = np.cumsum(np.diff(scaled_C[order], prepend=scaled_C[order[:1]]) > TIED)
+    return found
 
 
 def weighted_ranks(values_C: Floats, weights_DC: Array) -> Floats:
@@ -18,19 +39,19 @@ def weighted_ranks(values_C: Floats, weights_DC: Array) -> Floats:
     With every weight 1 these are the usual ranks; with bootstrap counts they are the ranks of each resample,
     without sorting any of them.
     """
-    below = (values_C[:, None] < values_C[None, :]).astype(np.float64)
-    level = (values_C[:, None] == values_C[None, :]).astype(np.float64)
-    return np.asarray(weights_DC @ below + (weights_DC @ level + 1) / 2)
+    levels_C = levels(values_C)
+    below_CC = (levels_C[:, None] < levels_C[None, :]) + (levels_C[:, None] == levels_C[None, :]) / 2
+    return np.asarray(weights_DC.astype(np.float64) @ below_CC + 0.5)
 
 
 def weighted_spearman(a_C: Floats, b_C: Floats, weights_DC: Array) -> Floats:
     """Spearman correlation in each of D resamples given by counts, D; nan where a side is constant."""
-    ranks_a, ranks_b = weighted_ranks(a_C, weights_DC), weighted_ranks(b_C, weights_DC)
-    total_D1 = weights_DC.sum(axis=1, keepdims=True)
-    a = ranks_a - (weights_DC * ranks_a).sum(axis=1, keepdims=True) / total_D1
-    b = ranks_b - (weights_DC * ranks_b).sum(axis=1, keepdims=True) / total_D1
-    spread = np.sqrt((weights_DC * a * a).sum(axis=1) * (weights_DC * b * b).sum(axis=1))
-    agreement = (weights_DC * a * b).sum(axis=1)
+    weights_DC = weights_DC.astype(np.float64)
+    middle_D1 = (weights_DC.sum(axis=1, keepdims=True) + 1) / 2  # the mean rank, whatever is tied
+    a_DC, b_DC = weighted_ranks(a_C, weights_DC) - middle_D1, weighted_ranks(b_C, weights_DC) - middle_D1
+    counted_DC = weights_DC * a_DC
+    agreement = np.einsum("dc,dc->d", counted_DC, b_DC)
+    spread = np.sqrt(np.einsum("dc,dc->d", counted_DC, a_DC) * np.einsum("dc,dc,dc->d", weights_DC, b_DC, b_DC))
     return np.where(spread > 1e-9, agreement / np.where(spread > 1e-9, spread, 1.0), np.nan)
 
 
@@ -41,8 +62,9 @@ def spearman(a_C: Floats, b_C: Floats) -> float:
 
 def kendall(a_C: Floats, b_C: Floats) -> float:
     """Kendall's tau-b (1945); nan where a side is constant."""
-    signs_a = np.sign(a_C[:, None] - a_C[None, :])
-    signs_b = np.sign(b_C[:, None] - b_C[None, :])
+    levels_a, levels_b = levels(a_C), levels(b_C)
+    signs_a = np.sign(levels_a[:, None] - levels_a[None, :])
+    signs_b = np.sign(levels_b[:, None] - levels_b[None, :])
     spread = math.sqrt((signs_a**2).sum() * (signs_b**2).sum())
     return float((signs_a * signs_b).sum() / spread) if spread else math.nan
 
@@ -50,5 +72,5 @@ def kendall(a_C: Floats, b_C: Floats) -> float:
 def top_recall(values_C: Floats, truth_C: Floats, share: float = 0.25) -> float:
     """How many of the truth's best contributors are among the method's best, as a share."""
     k = max(1, round(share * len(truth_C)))
-    best = set(np.argsort(-truth_C, kind="stable")[:k].tolist())
-    return len(best & set(np.argsort(-values_C, kind="stable")[:k].tolist())) / k
+    best = set(np.argsort(-levels(truth_C), kind="stable")[:k].tolist())
+    return len(best & set(np.argsort(-levels(values_C), kind="stable")[:k].tolist())) / k

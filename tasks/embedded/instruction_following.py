@@ -88,7 +88,7 @@ class Instructions(WrittenGrammar):
         return str(rng.choice(answers or ["a b"]))
 
     def deduplication_key(self, item: Item) -> str:
-        """The skill and its letters, however asked for."""
+        """The skill and its letters, whatever the phrasing."""
         return " ".join([str(item.topic), *item.prompt.split()[-4:-1]])
 
     def symbol(self, item: Item) -> str:

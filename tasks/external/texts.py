@@ -54,7 +54,7 @@ class TextTask:
 
     @cached_property
     def labels(self) -> tuple[str, ...] | None:
-        """What answers a classifier tells apart."""
+        """The answers that a classifier distinguishes."""
         return self.prepared.labels if self.classifies else None
 
     @cached_property

@@ -1,1 +1,6 @@
-"""What learns: model families as pure functions of their parameters."""
+"""What learns: model families as pure functions of their parameters.
+
+``functional`` makes a learner of a torch module; ``classifier`` and ``language_model`` are its two kinds of loss.
+``transformer`` builds modules, ``base`` trains small ones once, ``fine_tuned`` starts small learners from such a base,
+``pretrained`` takes a model from a folder or a hub. ``tokenizers`` and ``encoding`` turn texts into rows of token ids.
+"""

@@ -69,8 +69,8 @@ def encode_pairs(
     """Inputs and targets N x ``length`` of texts of any length, and how many responses had to be cut.
 
     A row is prompt, separator, response, end; response and end are learnt. Prompt and response are owed half of the
-    length each, and either may use what the other leaves. A prompt that is too long loses its middle (tasks are told at
-    the beginning, questions asked at the end), a response its end.
+    length each, and either may use what the other leaves. A prompt that is too long loses its middle (tasks stand at
+    the beginning, questions at the end), a response its end.
 
     Args:
         most: tokens of a response with its end; None: whatever its prompt leaves.

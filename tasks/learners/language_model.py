@@ -22,7 +22,7 @@ class LanguageModel(ModuleLearner):
     """Negative log-likelihood a token of the response alone; right where every token of it would be chosen.
 
     ``inputs`` are token ids N x T, padded on the right; ``targets`` are the same ids where they are to be
-    learnt, IGNORED elsewhere. The module gives logits N x T x V and hidden states N x T x F; asked for some
+    learnt, IGNORED elsewhere. The module gives logits N x T x V and hidden states N x T x F; given some
     positions N x A alone, it gives those of them.
 
     Args:

@@ -1,4 +1,4 @@
-"""A pretrained model from a folder or a hub: its tokenizer, how it takes images, and what tells it from others."""
+"""A pretrained model from a folder or a hub: its tokenizer, how it takes images, and its identity."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class Model:
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
-        told = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        stated = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
         config = self.config()
         channels = int(getattr(config, "num_channels", 3))
-        side = _side(told.get("crop_size")) or _side(told.get("size")) or _side(getattr(config, "image_size", None))
-        mean, deviation = told.get("image_mean", IMAGE_MEAN), told.get("image_std", IMAGE_DEVIATION)
+        side = _side(stated.get("crop_size")) or _side(stated.get("size")) or _side(getattr(config, "image_size", None))
+        mean, deviation = stated.get("image_mean", IMAGE_MEAN), stated.get("image_std", IMAGE_DEVIATION)
         return ImageForm(side or (IMAGE_SIDE, IMAGE_SIDE), _each(mean, channels), _each(deviation, channels))
 
     def _loaded(self, kind: Any, what: str, file: str) -> Any:
@@ -137,18 +137,18 @@ class Prepared(nn.Module):
         return cast(tuple[torch.Tensor, torch.Tensor], self.inner((pixels - mean) / deviation))
 
 
-def _side(told: Any) -> tuple[int, int] | None:
+def _side(stated: Any) -> tuple[int, int] | None:
     """Height and width, in any of the ways that a preprocessor's configuration says them."""
-    if isinstance(told, dict):
-        side = told.get("shortest_edge")
-        told = (told.get("height", side), told.get("width", side))
-    if isinstance(told, int):
-        told = (told, told)
-    return (int(told[0]), int(told[1])) if told and all(told) else None
+    if isinstance(stated, dict):
+        side = stated.get("shortest_edge")
+        stated = (stated.get("height", side), stated.get("width", side))
+    if isinstance(stated, int):
+        stated = (stated, stated)
+    return (int(stated[0]), int(stated[1])) if stated and all(stated) else None
 
 
-def _each(told: Any, channels: int) -> tuple[float, ...]:
-    values = list(told) if isinstance(told, list | tuple) else [told]
+def _each(stated: Any, channels: int) -> tuple[float, ...]:
+    values = list(stated) if isinstance(stated, list | tuple) else [stated]
     return tuple(float(value) for value in (values if len(values) == channels else values[:1] * channels))
 
 

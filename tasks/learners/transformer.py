@@ -108,7 +108,7 @@ class Sequences(nn.Module):
         return found.logits, hidden
 
     def _at(self, places: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The small language model in its two halves: only hidden states that are asked for meet the vocabulary."""
+        """The small language model in its two halves: only hidden states at given positions meet the vocabulary."""
         inner = cast(Any, self.inner)
         hidden = inner.model(input_ids=ids, attention_mask=mask).last_hidden_state
         hidden = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))

@@ -56,7 +56,7 @@ class Axes:
             raise UserError(f"{self.copies} copies need {self.copies * 2} contributors, got {self.contributors}.")
 
     def about(self) -> str:
-        """The axes as ``dataworth show`` tells them."""
+        """The axes as ``dataworth show`` prints them."""
         copies = "1 exact copy" if self.copies == 1 else f"{self.copies} exact copies"
         return (
             f"{self.contributors} a pool, of {self.size[0]}-{self.size[1]} examples each; "

@@ -19,7 +19,7 @@ KEPT_SHARE = 0.5
 """Share of the classes that the strongest truncation keeps."""
 
 LATENT_BOUND = (0.2, 3.0)
-"""Standard deviations that a truncated contributor's latents lie within, weakest and strongest cut."""
+"""Standard deviations that a truncated contributor's latents lie within, from the strongest cut to the weakest."""
 
 
 def fewest_kept(classes: int) -> int:

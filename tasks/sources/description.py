@@ -109,7 +109,7 @@ class Source(BaseModel):
 
     @property
     def files_format(self) -> Format:
-        """The format said, or the one that the path's end tells."""
+        """The format said, or the one that the path ends in."""
         if self.format is not None:
             return self.format
         found = format_of(self.first_path)
@@ -142,7 +142,7 @@ class Source(BaseModel):
 
 
 def format_of(path: str) -> Format | None:
-    """The format that a file's name tells, None where it does not."""
+    """The format that a file's name ends in, None where it ends in none."""
     name = PurePosixPath(path).name.removesuffix(".gz")
     return next((found for suffix, found in SUFFIXES.items() if name.endswith(suffix)), None)
 

@@ -61,7 +61,7 @@ def _demand(name: str, known: Sequence[str], shown: str) -> None:
 
 
 def wanted_row(source: Source, row: Mapping[str, Any], features: Mapping[str, Any] | None) -> bool:
-    """Whether a single row has the values that ``where`` asks for; a missing column is told later, with all names."""
+    """Whether a single row has the values that ``where`` asks for; a missing column is named later, with all names."""
     return all(
         name not in row or _named(row[name], (features or {}).get(name)) in _accepted(values)
         for name, values in source.where.items()

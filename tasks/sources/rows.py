@@ -71,7 +71,7 @@ def _folder_for_copies(path: Path) -> Iterator[str]:
 
 @contextmanager
 def quiet(bars: bool = False) -> Iterator[None]:
-    """Keep ``datasets``' log lines and progress bars off the screen: what goes wrong is told once, as an error.
+    """Keep ``datasets``' log lines and progress bars off the screen: what goes wrong is said once, as an error.
 
     Args:
         bars: let progress bars be, for what takes long.

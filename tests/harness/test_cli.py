@@ -9,15 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import harness.cli.running as running
 from harness import registry
-from harness.cli import main
 from harness.cli.places import Place, known_suites
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
@@ -26,6 +23,7 @@ from harness.records.results import load
 from harness.types import Entry, Task
 from methods import METHODS
 from tasks import TASKS
+from tests.command import Command, Said
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 from tests.harness.test_flow import Breaks
 from tests.tiny import tiny_recipe, tiny_task
@@ -33,39 +31,6 @@ from tests.tiny import tiny_recipe, tiny_task
 pytestmark = THIRD_PARTY
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = {name: load_suite(file) for name, file in suites([ROOT / "leaderboards"]).items()}
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs ``dataworth`` in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["dataworth", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return Said(status, said.out, said.err)
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 def in_a_process(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -324,7 +289,7 @@ def test_stopping_says_how_to_go_on_and_the_status_is_130(
 def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Path) -> None:
     path = suite_file(tmp_path)
     assert command("run", "--suite", path, "--seeds", 4).status == 0
-    (folder,) = (tmp_path / "leaderboards").iterdir()
+    (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == "tiny-4-seeds"
     assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
 
@@ -358,7 +323,7 @@ def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
     ((name, kind, settings, folder),) = made
     assert (name, kind, folder) == ("sentiment", "files", data)
     assert settings.seeds == 2
-    (out,) = (tmp_path / "leaderboards").iterdir()
+    (out,) = (tmp_path / "runs").iterdir()
     assert out.name == "files-quick-1-pools-2-seeds"
     written = [file for file in out.rglob("*") if file.is_file()]
     assert len(written) >= 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.config import Projection, Suite, TaskSettings, checked, find_suite, load_suite, suites, to_toml
 from harness.errors import UserError, unknown
+from harness.files import write_atomically
 from harness.types import QUESTIONS
 from methods import METHODS
 from tasks.sources.description import load_source
@@ -259,7 +261,8 @@ def test_the_larger_suites_ask_all_four_tasks(name: str) -> None:
 
 # --- written out --------------------------------------------------------------------------------------------
 
-text = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=20)
+text = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)  # control characters and newlines too
+folder_name = st.from_regex(r"[\w'][\w' .:#=\[\]\"-]{0,8}[\w]", fullmatch=True)
 named = st.lists(text.filter(bool), min_size=1, max_size=3, unique=True).map(tuple)
 
 
@@ -280,7 +283,7 @@ task_settings = st.builds(
 @given(
     st.builds(
         Suite,
-        name=text,
+        name=folder_name,
         summary=text,
         data=st.sampled_from(["files", "hub"]),
         settings=st.fixed_dictionaries({}, optional={"a b.c": task_settings, 'q"\\': task_settings}),
@@ -296,8 +299,26 @@ task_settings = st.builds(
 )
 def test_a_suite_written_out_reads_back_the_same(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> None:
     path = tmp_path_factory.mktemp("suite") / "suite.toml"
-    path.write_text(to_toml(suite), encoding="utf-8")
+    write_atomically(path, to_toml(suite))
     assert load_suite(path) == suite
+
+
+def test_a_file_of_another_name_gives_its_own_name_and_not_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(suite_file(tmp_path, GOOD, "study").parent)
+    Path("mine.toml").write_text(GOOD)
+    names = {given: load_suite(Path(given)).name for given in ("mine.toml", "suite.toml", "../study/suite.toml")}
+    assert names == {"mine.toml": "mine", "suite.toml": "study", "../study/suite.toml": "study"}
+    Path("deeper").mkdir()
+    monkeypatch.chdir("deeper")
+    assert load_suite(Path("../suite.toml")).name == "study"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", "a\\b", "/abs", "a\nb", "a\x07", " a", "a ", ".git"])
+def test_a_name_that_is_no_folders_is_refused(tmp_path: Path, name: str) -> None:
+    message = complaint(suite_file(tmp_path, f"name = {json.dumps(name)}\n" + GOOD))
+    assert f"name: {name!r} is no name for the folder of a suite's results" in message
 
 
 def test_projected_hours_are_operations_over_the_gpus_useful_speed() -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
 from harness.records.results import load
+from tests.processes import dataworth, start
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
 tasks = ["image-classification"]
 methods = ["size", "mmd", "tracin", "data-shapley"]
@@ -36,23 +36,15 @@ Rows = dict[tuple[str, str, int], float]
 """When each (context, coalition, seed) of a ledger was finished."""
 
 
-def started(folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """``python runall.py run`` into a folder, its output in a file."""
-    command = [sys.executable, "runall.py", "run", "--suite", str(folder.parent / "suite.toml"), "--out", str(folder)]
-    with log.open("wb") as out:
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+def started(folder: Path, log: Path) -> ForkServerProcess:
+    """``dataworth run`` into a folder, its output in a file."""
+    return start(log, dataworth, "run", "--suite", str(folder.parent / "suite.toml"), "--out", str(folder))
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(condition: Callable[[], bool], process: ForkServerProcess, log: Path) -> None:
     deadline = time.monotonic() + 300
     while not condition():
-        assert process.poll() is None, f"ended before it could be stopped:\n{log.read_text()}"
+        assert process.is_alive(), f"ended before it could be stopped:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"took too long:\n{log.read_text()}"
         time.sleep(0.01)
 
@@ -68,12 +60,18 @@ def kept(folder: Path, name: str) -> Rows:
     return {row[:3]: row[3] for row in found}
 
 
+def ended(process: ForkServerProcess) -> int | None:
+    """How it ended: its status, or less than zero by a signal."""
+    process.join(300)
+    return process.exitcode
+
+
 @dataclass
 class Told:
     """One process of a run: what it printed, how it ended, what the ledgers held afterwards."""
 
     text: str
-    status: int
+    status: int | None
     truth: Rows
     methods: Rows
 
@@ -100,8 +98,8 @@ class Story:
                 ahead = self.folder / "ledger" / f"{growing}.sqlite-wal"
                 size = ahead.stat().st_size
                 wait_for(lambda: ahead.stat().st_size > size, process, log)
-                process.send_signal(with_signal)
-            status = process.wait(300)
+                os.kill(process.pid, with_signal)
+            status = ended(process)
         finally:
             process.kill()
         self.processes.append(Told(log.read_text(), status, kept(self.folder, "truth"), kept(self.folder, "methods")))
@@ -121,7 +119,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Story]:
         killed.go(": mmd (", "methods", signal.SIGINT)  # inside a method that trains model by model
         killed.go(": tracin (", "methods", signal.SIGKILL)  # inside a method that trains in batches
         killed.go()
-        status = process.wait(300)
+        status = ended(process)
     finally:
         process.kill()
     calm = Story(place / "calm")

@@ -1,29 +1,31 @@
-"""The suite ``files-quick`` in a process of its own, on files written here where the catalogue looks for them."""
+"""The suite ``files-quick`` on files written here where the catalogue looks for them."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import json
-import os
 import struct
-import subprocess
-import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.readme import ROOT
+from tasks.external.defaults import DEFAULTS
+from tests.command import Command
+from tests.harness.small_runs import THIRD_PARTY
+
+pytestmark = THIRD_PARTY
 
 ROWS = 1_300
 WORDS = [f"{a}{b}" for a in "bcdfglmnprst" for b in ("a", "e", "i", "o", "u", "ab", "el", "in", "or", "us")]
 TASKS = {"image-classification", "sentiment", "instruction-following", "reasoning"}
 RUN = [
     "--methods",
-    "size,mmd,tracin",
+    "size,mmd,initial-loss",
     "--questions",
     "standalone",
     "--pools",
@@ -75,18 +77,26 @@ def write_everything(folder: Path) -> None:
     write_lines(folder / "gsm8k_model_solutions/solutions.jsonl", solutions)
 
 
-@pytest.mark.slow
-def test_files_quick_runs_on_files_that_were_just_written(tmp_path: Path) -> None:
+@pytest.fixture
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the small models learn, beforehand and on a pool, is tested elsewhere."""
+    for name, defaults in DEFAULTS.items():
+        short = replace(defaults.recipe, steps=4, checkpoints=2)
+        monkeypatch.setitem(DEFAULTS, name, replace(defaults, base_steps=3, recipe=short))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("short_training")
+def test_files_quick_runs_on_files_that_were_just_written(tmp_path: Path, command: Command) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     write_everything(data)
-    command = [sys.executable, str(ROOT / "runall.py"), "run", "--data", str(data), "--out", str(out), *RUN]
-    environment = {**os.environ, "DATAWORTH_CACHE": str(tmp_path / "cache")}
-    first = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
-    assert first.returncode == 0, first.stdout + first.stderr
+    arguments = ["run", "--data", data, "--out", out, *RUN]
+    first = command(*arguments)
+    assert first.status == 0, first.out + first.err
+    assert all(f"{task}, pool 1/1: truth of standalone, 25 retrainings (" in first.out for task in TASKS)
     board = pd.read_csv(out / "leaderboard.csv")
     assert set(board["task"]) == TASKS
-    answered = board[board["method"].isin(["size", "mmd", "tracin"])]
+    answered = board[board["method"].isin(["size", "mmd", "initial-loss"])]
     assert len(answered) == 12
     assert (answered["status"] == "ok").all(), answered[["task", "method", "status", "reason"]]
     assert answered["spearman"].between(-1, 1).all()
@@ -96,8 +106,8 @@ def test_files_quick_runs_on_files_that_were_just_written(tmp_path: Path) -> Non
     assert str(data) not in (out / "README.md").read_text(encoding="utf-8")
     assert not any(str(data) in file.read_text(encoding="utf-8") for file in out.glob("results/*.jsonl"))
 
-    # The second time everything is known, so that nothing is dealt and nothing is trained again.
-    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
-    assert again.returncode == 0, again.stderr
+    # The second time everything is known, so that nothing is trained again.
+    again = command(*arguments)
+    assert again.status == 0, again.err
     assert (out / "leaderboard.csv").read_text(encoding="utf-8") == before
-    assert "retrainings" not in again.stderr
+    assert all(f"{task}, pool 1/1: truth of standalone (" in again.out for task in TASKS)

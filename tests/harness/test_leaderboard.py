@@ -16,8 +16,11 @@ from scipy import stats
 
 from harness.config import Projection, Suite
 from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
-from harness.report.leaderboard import TRUTH, Row, cells, discrimination, leaderboard, secondaries, to_csv
-from harness.report.markdown import RULE, page
+from harness.report import sentences
+from harness.report.leaderboard import leaderboard
+from harness.report.leaderboard_csv import to_csv
+from harness.report.markdown import page
+from harness.report.view import RULE, TRUTH, Cell, Weakness
 from harness.statistics.ceilings import spearman_brown
 from harness.types import Cost
 
@@ -96,8 +99,8 @@ ORIGIN = {
 }
 
 
-def rows_of(results: Results, suite: Suite = SUITE) -> dict[str, Row]:
-    return {row.method: row for row in leaderboard(suite, results)}
+def rows_of(results: Results, suite: Suite = SUITE) -> dict[str, Cell]:
+    return {cell.method: cell for cell in leaderboard(suite, results).cells}
 
 
 def parsed(text: str) -> list[dict[str, str]]:
@@ -106,7 +109,7 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 def test_the_files_columns_are_these() -> None:
     assert to_csv([]) == HEADER + "\n"
-    assert to_csv(leaderboard(SUITE, results_of())).splitlines()[0] == HEADER
+    assert to_csv(leaderboard(SUITE, results_of()).cells).splitlines()[0] == HEADER
 
 
 def test_scores_are_scipys_mean_over_pools() -> None:
@@ -128,14 +131,14 @@ def test_repeats_are_averaged_before_they_are_ranked() -> None:
 
 def test_the_bill_is_the_mean_of_the_valuations_in_hours() -> None:
     row = rows_of(results_of())["right"]
-    assert row.seconds == pytest.approx(1.5)
-    assert row.core_hours == pytest.approx(3.0 / 3600)
-    assert row.projected_gpu_hours == pytest.approx(1.5 * 180e15 / 50e12 / 3600)
-    assert math.isnan(row.gpu_hours)
-    assert (row.retrainings, row.gradient_passes, row.peak_memory_mb) == (3, 4.5, 10.0)
+    assert row.cost.seconds == pytest.approx(1.5)
+    assert row.cost.core_hours == pytest.approx(3.0 / 3600)
+    assert row.cost.projected_gpu_hours == pytest.approx(1.5 * 180e15 / 50e12 / 3600)
+    assert math.isnan(row.cost.gpu_hours)
+    assert (row.cost.retrainings, row.cost.gradient_passes, row.cost.peak_memory_mb) == (3, 4.5, 10.0)
     assert (row.pools, row.contributors) == (2, C)
     truth = rows_of(results_of())[TRUTH]
-    assert (truth.seconds, truth.ceiling) == (pytest.approx(100.0), pytest.approx(0.9))
+    assert (truth.cost.seconds, truth.ceiling) == (pytest.approx(100.0), pytest.approx(0.9))
 
 
 def test_hours_on_a_gpu_are_measured() -> None:
@@ -143,8 +146,8 @@ def test_hours_on_a_gpu_are_measured() -> None:
     for pool, values in enumerate(TRUTHS):
         results.add(said("right", pool, values, device="cuda:0"))
     row = rows_of(results)["right"]
-    assert row.gpu_hours == pytest.approx(0.75 / 3600)
-    assert row.projected_gpu_hours == pytest.approx(1.5 * 180e15 / 50e12 / 3600)
+    assert row.cost.gpu_hours == row.cost.shown_gpu_hours == pytest.approx(0.75 / 3600)
+    assert row.cost.projected_gpu_hours == pytest.approx(1.5 * 180e15 / 50e12 / 3600)
 
 
 def test_a_constant_method_is_undefined_with_a_reason_and_never_zero() -> None:
@@ -152,7 +155,8 @@ def test_a_constant_method_is_undefined_with_a_reason_and_never_zero() -> None:
     assert math.isnan(row.spearman)
     assert math.isnan(row.fraction_of_ceiling)
     assert row.rank is None
-    assert "constant" in row.reason
+    assert row.constant
+    assert all(math.isnan(pool.spearman) for pool in row.points)
     line = next(found for found in parsed(to_csv([row])))
     assert (line["spearman"], line["rank"], line["gpu_hours"]) == ("", "", "")
     assert "constant" in line["reason"]
@@ -174,7 +178,7 @@ def test_a_method_without_an_answer_on_one_pool_says_why(status: str, reason: st
     row = rows_of(results)["right"]
     assert (row.status, row.reason) == (status, reason)
     assert math.isnan(row.spearman)
-    assert row.seconds == pytest.approx(1.0)  # what the pool that was answered cost
+    assert row.cost.seconds == pytest.approx(1.0)  # what the pool that was answered cost
 
 
 def test_without_a_truth_no_method_has_a_score() -> None:
@@ -202,16 +206,27 @@ def test_answers_to_a_changed_pool_are_no_rows() -> None:
 def test_a_weak_truth_says_how_many_seeds_would_mend_it() -> None:
     rows = rows_of(results_of(ceiling=0.5))
     for method in (TRUTH, "right"):
-        needed = int(re.search(r"about (\d+) seeds, not 3", rows[method].reason)[1])  # type: ignore[index]
-        assert rows[method].reason.startswith("weak truth: ceiling 0.50")
-        assert needed == 12  # Spearman-Brown: 0.5 from 3 seeds is 0.8 from 4 times as many
-        assert spearman_brown(0.5, needed / 3) == pytest.approx(0.8)
-    assert rows_of(results_of(ceiling=0.85))["right"].reason == ""
+        # Spearman-Brown: 0.5 from 3 seeds is 0.8 from 4 times as many
+        assert rows[method].weakness == Weakness(ceiling=0.5, repeats=3, unit="seeds", needed=12)
+        assert rows[method].reason == ""
+        assert sentences.reason(rows[method]) == "weak truth: ceiling 0.50; 0.8 would take about 12 seeds, not 3"
+    assert spearman_brown(0.5, 12 / 3) == pytest.approx(0.8)
+    strong = rows_of(results_of(ceiling=0.85))["right"]
+    assert (strong.weakness, sentences.reason(strong)) == (None, "")
+
+
+def test_a_reason_that_begins_like_a_weak_truth_is_told_and_marks_nothing_weak() -> None:
+    results = results_of()
+    results.add(said("right", 1, None, status="unsuitable", reason="weak truth is what this method cannot read"))
+    row = rows_of(results)["right"]
+    assert row.weakness is None
+    assert "weak truth is what this method cannot read" in page(leaderboard(SUITE, results))
+    assert "(weak)" not in page(leaderboard(SUITE, results))
 
 
 def test_a_truth_of_one_seed_or_of_noise_is_weak_too() -> None:
-    assert "no ceiling from 3 of its seeds" in rows_of(results_of(ceiling=math.nan))[TRUTH].reason
-    assert "more seeds than 3 needed" in rows_of(results_of(ceiling=-0.1))[TRUTH].reason
+    assert "no ceiling from 3 of its seeds" in sentences.reason(rows_of(results_of(ceiling=math.nan))[TRUTH])
+    assert "more seeds than 3 needed" in sentences.reason(rows_of(results_of(ceiling=-0.1))[TRUTH])
 
 
 def test_methods_that_cannot_be_told_apart_share_a_rank() -> None:
@@ -219,22 +234,31 @@ def test_methods_that_cannot_be_told_apart_share_a_rank() -> None:
     assert rows["right"].rank == rows["right too"].rank == 1
     assert rows["partly"].rank == 3
     assert rows["wrong"].rank == 4
+    marks = {name: (row.established, row.behind) for name, row in rows.items()}
+    assert marks == {
+        TRUTH: (False, False),
+        "right": (True, False),
+        "right too": (True, False),
+        "partly": (True, True),
+        "wrong": (False, True),
+        "constant": (False, False),
+    }
 
 
 def test_rows_come_in_the_suites_order_and_do_not_depend_on_the_order_of_arrival() -> None:
-    rows = leaderboard(SUITE, results_of())
-    assert [row.method for row in rows] == [TRUTH, *SUITE.methods]
+    view = leaderboard(SUITE, results_of())
+    assert [cell.method for cell in view.cells] == [TRUTH, *SUITE.methods]
     backwards = Results()
     made = results_of()
     for table in (made.valuations, made.truths, made.pools, made.runs):
         for record in reversed(list(table.values())):
             backwards.add(record)
-    assert to_csv(leaderboard(SUITE, backwards)) == to_csv(rows)
+    again = leaderboard(SUITE, backwards)
+    assert (to_csv(again.cells), page(again)) == (to_csv(view.cells), page(view))
 
 
 def test_other_measures_are_scipys_and_counted_by_hand() -> None:
-    (cell,) = cells(SUITE, results_of())
-    found = secondaries(cell)
+    found = {name: row.secondary for name, row in rows_of(results_of()).items() if row.secondary}
     expected = np.mean([stats.kendalltau(a, b).statistic for a, b in zip(PARTLY, TRUTHS, strict=True)])
     assert found["partly"].kendall == pytest.approx(expected)
     shared = [len(set(np.argsort(-a)[:6]) & set(np.argsort(-b)[:6])) / 6 for a, b in zip(PARTLY, TRUTHS, strict=True)]
@@ -245,26 +269,28 @@ def test_other_measures_are_scipys_and_counted_by_hand() -> None:
 
 def test_the_spread_of_a_methods_own_repeats_is_told() -> None:
     repeated = [np.stack([a, b, -a]) for a, b in zip(PARTLY, TRUTHS, strict=True)]
-    (cell,) = cells(SUITE, results_of({"partly": repeated}))
+    found = rows_of(results_of({"partly": repeated}))["partly"].secondary
     expected = [
         np.mean([stats.spearmanr(one, other).statistic for one, other in itertools.combinations(rows, 2)])
         for rows in repeated
     ]
-    assert secondaries(cell)["partly"].repeats == pytest.approx(np.mean(expected))
+    assert found is not None
+    assert found.repeats == pytest.approx(np.mean(expected))
 
 
 def test_discrimination_is_the_absolute_mean_spearman_of_each_feature() -> None:
-    ((task, question, features),) = discrimination(SUITE, results_of())
+    (line,) = leaderboard(SUITE, results_of()).discrimination
     expected = np.mean([stats.spearmanr(a, b).statistic for a, b in zip(PARTLY, TRUTHS, strict=True)])
-    assert (task, question) == (TASK, QUESTION)
-    assert features == {"size": pytest.approx(abs(expected))}  # the flat feature is undefined, so it is not there
+    assert (line.task, line.question, line.feature) == (TASK, QUESTION, "size")
+    assert line.discriminates == (abs(expected) < RULE)
+    assert line.features == {"size": pytest.approx(abs(expected))}  # the flat feature is undefined, so it is not there
 
 
 # --- the page -----------------------------------------------------------------------------------------
 
 
 def page_of(results: Results) -> str:
-    return page(SUITE, results, leaderboard(SUITE, results))
+    return page(leaderboard(SUITE, results))
 
 
 def table_after(text: str, heading: str) -> dict[str, list[str]]:
@@ -297,7 +323,7 @@ def test_each_question_has_agreement_beside_its_ceiling_and_the_hours() -> None:
     assert agreement["constant"] == ["constant"]
     assert agreement[TRUTH] == ["ceiling 0.90"]
     hours = table_after(standalone, "GPU-hours of one valuation")
-    assert hours["right"] == [f"{row.projected_gpu_hours:.2g}"]
+    assert hours["right"] == [f"{row.cost.projected_gpu_hours:.2g}"]
     shapley = text[text.index("## Shapley") :]
     assert table_after(shapley, "## Shapley")[TRUTH] == ["ceiling 0.70 (weak)"]
     assert table_after(shapley, "GPU-hours of one valuation")["right"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.records.results import (
+    _SINCE_2,
     PoolRecord,
     Record,
     Results,
     RunRecord,
     TruthRecord,
     ValuationRecord,
+    _from_json,
+    _to_json,
     load,
     save,
 )
-from harness.types import Cost
+from harness.types import LARGEST_VALUE, Cost
 
 
 def run_record(name: str = "abc") -> RunRecord:
@@ -62,37 +66,33 @@ def through_files(folder: Path, *records: Record) -> Results:
     return load(folder)
 
 
+def through_a_line(record: Record) -> Record:
+    return _from_json(json.loads(_to_json(record)))
+
+
 def same(one: object, other: object) -> bool:
     """Equal, nan with nan."""
     return repr(asdict(one)) == repr(asdict(other))  # type: ignore[call-overload]
 
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
-values = st.integers(1, 4).flatmap(
-    lambda count: st.lists(st.tuples(*[finite] * count), min_size=1, max_size=3).map(tuple)
-)
-maybe_undefined = finite | st.just(math.nan)
+finite = st.floats(-LARGEST_VALUE, LARGEST_VALUE)
+values = st.lists(st.tuples(finite, finite), min_size=1, max_size=3).map(tuple)
+undefined_or_finite = finite | st.just(math.nan)
 costs = st.builds(Cost, *[st.floats(0, 1e300)] * 5, st.integers(0, 2**53), st.floats(0, 1e300))
 
 
-@settings(max_examples=25, deadline=None)  # each writes a file to the disk
-@given(values, maybe_undefined, maybe_undefined, costs, st.text(max_size=40))
-def test_a_truth_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, rows: tuple, ceiling: float, accuracy: float, cost: Cost, reason: str
-) -> None:
+@settings(max_examples=25, deadline=None)
+@given(values, undefined_or_finite, undefined_or_finite, costs, st.text(max_size=40))
+def test_a_truth_comes_back_as_it_was(rows: tuple, ceiling: float, accuracy: float, cost: Cost, reason: str) -> None:
     given = truth_record(values=rows, ceiling=ceiling, accuracy=accuracy, cost=cost, reason=reason)
-    found = through_files(tmp_path_factory.mktemp("results"), pool_record(), given)
-    assert same(found.truths["tiny", 0, "standalone"], given)
+    assert same(through_a_line(given), given)
 
 
 @settings(max_examples=25, deadline=None)
 @given(values, costs, st.text(max_size=40), st.sampled_from(["ok", "failed", "unsuitable"]))
-def test_a_valuation_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, rows: tuple, cost: Cost, reason: str, status: str
-) -> None:
-    given = valuation_record(values=rows, cost=cost, reason=reason, status=status)
-    found = through_files(tmp_path_factory.mktemp("results"), pool_record(), given)
-    assert same(found.valuations["tiny", 0, "standalone", "size"], given)
+def test_a_valuation_comes_back_as_it_was(rows: tuple, cost: Cost, reason: str, status: str) -> None:
+    given = valuation_record(values=rows if status == "ok" else (), cost=cost, reason=reason, status=status)
+    assert same(through_a_line(given), given)
 
 
 def test_pools_and_runs_come_back_as_they_were(tmp_path: Path) -> None:
@@ -163,22 +163,53 @@ def stored_line(record: Record, folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "tiny.jsonl").read_text().splitlines()[-1]))
 
 
+def damaged(**changes: Any) -> Any:
+    return lambda line: json.dumps({**line, **changes})
+
+
+def without(name: str) -> Any:
+    return lambda line: json.dumps({key: item for key, item in line.items() if key != name})
+
+
+COST = asdict(Cost())
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "told"),
     [
-        pytest.param(lambda line: json.dumps({**line, "format": 2}), id="newer format"),
-        pytest.param(lambda line: json.dumps({k: v for k, v in line.items() if k != "format"}), id="no format"),
-        pytest.param(lambda line: json.dumps({**line, "kind": "rumour"}), id="unknown kind"),
-        pytest.param(lambda line: json.dumps({**line, "colour": "red"}), id="unknown field"),
-        pytest.param(lambda line: json.dumps({k: v for k, v in line.items() if k != "task"}), id="missing field"),
-        pytest.param(lambda line: json.dumps({**line, "cost": {"pounds": 3}}), id="another bill"),
-        pytest.param(lambda line: json.dumps(line)[:40], id="half a line"),
-        pytest.param(lambda line: "[]", id="a list"),
-        pytest.param(lambda line: "", id="an empty line"),
-        pytest.param(lambda line: b"\xff\xfe\x00", id="no text"),
+        pytest.param(damaged(format=3), "got 3", id="newer format"),
+        pytest.param(without("format"), "format", id="no format"),
+        pytest.param(damaged(kind="rumour"), "expected one of run, pool, truth, valuation", id="unknown kind"),
+        pytest.param(damaged(colour="red"), "unknown: ['colour']", id="unknown field"),
+        pytest.param(without("task"), "missing: ['task']", id="missing field"),
+        pytest.param(without("truth_key"), "missing: ['truth_key']", id="no truth key in format 2"),
+        pytest.param(damaged(cost={"pounds": 3}), "cost: expected core_seconds", id="another bill"),
+        pytest.param(damaged(cost={**COST, "seconds": -1.0}), "cost, seconds: expected no less", id="negative cost"),
+        pytest.param(damaged(cost={**COST, "flops": math.inf}), "cost, flops: expected a finite", id="infinite cost"),
+        pytest.param(damaged(cost={**COST, "flops": None}), "cost, flops: expected a number", id="no cost"),
+        pytest.param(damaged(values=[[0.1, math.nan]]), "values, repeat 1: expected a finite", id="nan"),
+        pytest.param(damaged(values=[[0.1, math.inf]]), "values, repeat 1: expected a finite", id="infinite"),
+        pytest.param(damaged(values=[[0.1, 1e308]]), "values, repeat 1: expected numbers up to", id="1e308"),
+        pytest.param(damaged(values=[[0.1, None]]), "values, repeat 1: expected a number", id="null"),
+        pytest.param(damaged(values=[[0.1, True]]), "values, repeat 1: expected a number", id="a truth value"),
+        pytest.param(damaged(values=[[0.1, 0.2], [0.1]]), "values, repeat 2: expected as many", id="ragged"),
+        pytest.param(damaged(values=[[0.1]]), "for each of 2 contributors, got 1", id="too few"),
+        pytest.param(damaged(values=[[0.1, 0.2, 0.3]]), "for each of 2 contributors, got 3", id="too many"),
+        pytest.param(damaged(values=[]), "status 'ok' goes with values", id="no values"),
+        pytest.param(damaged(values=0.1), "values: expected a list", id="a number"),
+        pytest.param(damaged(status="failed"), "status 'failed' goes with no values", id="failed with values"),
+        pytest.param(damaged(status="fine"), "expected one of ok, failed, unsuitable", id="unknown status"),
+        pytest.param(damaged(question="why"), "expected one of standalone", id="unknown question"),
+        pytest.param(damaged(ceiling=math.inf), "ceiling: expected a finite", id="infinite ceiling"),
+        pytest.param(damaged(pool=-1), "pool: expected a number from 0", id="negative pool"),
+        pytest.param(damaged(task=3), "task: expected text", id="a name that is none"),
+        pytest.param(lambda line: json.dumps(line)[:40], "delimiter", id="half a line"),
+        pytest.param(lambda line: "[]", "the line: expected names with values", id="a list"),
+        pytest.param(lambda line: "", "Expecting value", id="an empty line"),
+        pytest.param(lambda line: b"\xff\xfe\x00", "decode", id="no text"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, damage: Any) -> None:
+def test_a_line_that_cannot_be_read_is_named_with_what_is_wrong(tmp_path: Path, damage: Any, told: str) -> None:
     line = damage(stored_line(truth_record(), tmp_path))
     file = tmp_path / "tiny.jsonl"
     first = file.read_bytes().splitlines()[0]
@@ -186,7 +217,73 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, damage: Any) -> Non
     with pytest.raises(UserError) as caught:
         load(tmp_path)
     assert f"{file}, line 2:" in str(caught.value)
-    assert "format 1" in str(caught.value)
+    assert "format 2" in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"contributors": ["a", "a"]}, "two or more distinct names"),
+        ({"planted": [{}]}, "one entry for each of 2"),
+        ({"features": {"size": [1.0]}}, "feature size: expected 2 numbers"),
+        ({"features": {"size": [1.0, math.nan]}}, "feature size: expected a finite number"),
+        ({"truth_keys": {"standalone": 3}}, "truth_keys: expected text"),
+        ({"task_version": "1"}, "task_version: expected a number"),
+        ({"learner": [1]}, "learner: expected names"),
+    ],
+)
+def test_a_pool_that_is_none_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        _from_json({**json.loads(_to_json(pool_record())), **changes})
+
+
+@pytest.mark.parametrize("changes", [{"run": 3}, {"provenance": "mine"}])
+def test_a_run_that_is_none_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        _from_json({**json.loads(_to_json(run_record())), **changes})
+
+
+def test_format_1_is_read_without_what_it_did_not_know(tmp_path: Path) -> None:
+    (tmp_path / "tiny.jsonl").write_text(
+        "".join(
+            json.dumps({k: v for k, v in json.loads(_to_json(r)).items() if k not in _SINCE_2} | {"format": 1}) + "\n"
+            for r in (run_record(), pool_record(), truth_record(), valuation_record())
+        )
+    )
+    found = load(tmp_path)
+    assert found.pools["tiny", 0].task_version == 0
+    assert found.truths["tiny", 0, "standalone"].truth_key == ""
+    assert len(found.of_task("tiny")) == 4  # none of them is stale
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(Path("leaderboards").glob("*/results")), ids=lambda folder: folder.parent.name
+)
+def test_published_results_are_read_whole(folder: Path) -> None:
+    lines = sum(len(file.read_bytes().splitlines()) for file in folder.glob("*.jsonl"))
+    results = load(folder)
+    assert sum(len(results.of_task(task)) for task in results.tasks()) == lines
+
+
+# --- which truth ---------------------------------------------------------------------------------------
+
+
+def test_answers_that_belong_to_another_truth_than_the_suites_are_left_out(tmp_path: Path) -> None:
+    """Two questions at 2 seeds, then one of them at 5: the other still has 2."""
+    pool = replace(pool_record(), truth_keys={"standalone": "5 seeds", "leave-one-out": "5 seeds of it"})
+    found = through_files(
+        tmp_path,
+        run_record(),
+        pool,
+        truth_record(truth_key="5 seeds"),
+        truth_record(question="leave-one-out", truth_key="2 seeds of it"),
+        valuation_record(truth_key="5 seeds"),
+        valuation_record(method="mmd", truth_key="2 seeds"),
+        valuation_record(question="leave-one-out", truth_key="2 seeds of it"),
+    )
+    assert set(found.truths) == {("tiny", 0, "standalone")}
+    assert set(found.valuations) == {("tiny", 0, "standalone", "size")}
 
 
 def test_a_folder_without_results_holds_none(tmp_path: Path) -> None:

@@ -180,23 +180,23 @@ def questions(count: int, seed: int) -> list[tuple[str, str]]:
     return [(" ".join(sentence(rng, int(rng.integers(3, 20)))), str(k)) for k in range(count)]
 
 
-def with_variants(asked: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
+def with_variants(originals: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
     """Some questions again, some word for word, some with a word more."""
     rng = np.random.default_rng(seed)
-    again = [asked[k] for k in rng.choice(len(asked), size=len(asked) // 3)]
-    return [*asked, *((q if k % 2 else f"{q} please", f"again {a}") for k, (q, a) in enumerate(again))]
+    again = [originals[k] for k in rng.choice(len(originals), size=len(originals) // 3)]
+    return [*originals, *((q if k % 2 else f"{q} please", f"again {a}") for k, (q, a) in enumerate(again))]
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[tuple[str, str]]:
+def originals() -> list[tuple[str, str]]:
     return questions(600, 0)
 
 
 @pytest.fixture(scope="module")
-def divided(asked: list[tuple[str, str]]) -> tuple[list[Table], list[Table], Splits]:
-    everything = with_variants(asked, 1)
+def divided(originals: list[tuple[str, str]]) -> tuple[list[Table], list[Table], Splits]:
+    everything = with_variants(originals, 1)
     real = [texts(everything[:500], name="first"), texts(everything[500:], name="second")]
-    made = [texts([*with_variants(asked[::7], 2), *questions(200, 3)], "synthetic", "made")]
+    made = [texts([*with_variants(originals[::7], 2), *questions(200, 3)], "synthetic", "made")]
     return real, made, split(real, made, SHARES, "salt")
 
 
@@ -236,18 +236,18 @@ def test_every_row_is_in_one_split_or_counted(divided: tuple[list[Table], list[T
 
 
 def test_shares_are_kept_and_the_later_split_keeps_its_rows(
-    divided: tuple[list[Table], list[Table], Splits], asked: list[tuple[str, str]]
+    divided: tuple[list[Table], list[Table], Splits], originals: list[tuple[str, str]]
 ) -> None:
     by_split = split_rows(divided[2])
     total = sum(len(found) for found in by_split.values())
     for name, share in SHARES.items():
         assert len(by_split[name]) / total == pytest.approx(share, abs=0.07)
-    plain = split([texts(asked)], [], SHARES, "salt")
+    plain = split([texts(originals)], [], SHARES, "salt")
     assert set(split_rows(plain)["test"]) <= set(by_split["test"])  # variants elsewhere never cost test a row
 
 
-def test_where_a_question_falls_does_not_depend_on_order_or_other_rows(asked: list[tuple[str, str]]) -> None:
-    far_apart = [row for row in asked if len(row[0].split()) > 10]
+def test_where_a_question_falls_does_not_depend_on_order_or_other_rows(originals: list[tuple[str, str]]) -> None:
+    far_apart = [row for row in originals if len(row[0].split()) > 10]
     whole = split_rows(split([texts(far_apart)], [], SHARES, "salt"))
     backwards = split_rows(split([texts(far_apart[::-1][:150])], [], SHARES, "salt"))
     place = {q: name for name, found in whole.items() for q in found}
@@ -260,9 +260,9 @@ def test_where_a_question_falls_does_not_depend_on_order_or_other_rows(asked: li
 
 def test_solutions_of_tested_questions_are_never_trained_on() -> None:
     """Several answers a question, as in model solutions of a test set: all of a held-out question's go."""
-    asked = questions(200, 4)
-    solved = [(q, f"solution {n} of {a} is a number that stands here") for q, a in asked for n in range(4)]
-    found = split([texts(asked)], [texts(solved, "synthetic")], SHARES, "salt")
+    originals = questions(200, 4)
+    solved = [(q, f"solution {n} of {a} is a number that stands here") for q, a in originals for n in range(4)]
+    found = split([texts(originals)], [texts(solved, "synthetic")], SHARES, "salt")
     by_split = split_rows(found)
     left = set(found.synthetic[0].prompts)
     assert not left & set(by_split["test"])

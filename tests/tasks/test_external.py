@@ -1,4 +1,4 @@
-"""Pools on sources: every kind of file, the axes that were asked for, splits that nothing crosses, and bad input."""
+"""Pools on sources: every kind of file, the axes that a suite sets, splits that nothing crosses, and bad input."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def text_rows(name: str, count: int, seed: int) -> list[Row]:
         return " ".join(f"w{k}" for k in rng.integers(0, 300, size=number))
 
     answers = [LABELS[k % 2] if name == "sentiment" else words(6) for k in range(count)]
-    return [{"asked": words(8), "said": answer} for answer in answers]
+    return [{"question": words(8), "said": answer} for answer in answers]
 
 
 def write_rows(file: Path, rows: list[Row]) -> None:
@@ -61,7 +61,7 @@ def write_rows(file: Path, rows: list[Row]) -> None:
         pd.DataFrame(rows).to_parquet(file)
     else:
         with file.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, ["asked", "said"], delimiter="\t" if file.suffix == ".tsv" else ",")
+            writer = csv.DictWriter(opened, ["question", "said"], delimiter="\t" if file.suffix == ".tsv" else ",")
             writer.writeheader()
             writer.writerows(rows)
 
@@ -69,16 +69,16 @@ def write_rows(file: Path, rows: list[Row]) -> None:
 def text_source(folder: Path, name: str, side: str, rows: list[Row], kind: str = "jsonl") -> str:
     """Write rows and their description; the description's path."""
     write_rows(folder / f"{side}.{kind}", rows)
-    told = [f'task = "{name}"', f'side = "{side}"', f'path = "{side}.{kind}"']
+    lines = [f'task = "{name}"', f'side = "{side}"', f'path = "{side}.{kind}"']
     if name == "sentiment":
-        told += ['labels = { negative = "negative", positive = "positive" }']
-    told += ["[columns]", 'prompt = "{asked}"', 'answer = "{said}"']
-    return described(folder, side, told)
+        lines += ['labels = { negative = "negative", positive = "positive" }']
+    lines += ["[columns]", 'prompt = "{question}"', 'answer = "{said}"']
+    return described(folder, side, lines)
 
 
-def described(folder: Path, side: str, told: list[str]) -> str:
+def described(folder: Path, side: str, lines: list[str]) -> str:
     file = folder / f"{side}-source.toml"
-    file.write_text("\n".join(told) + "\n", encoding="utf-8")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(file)
 
 
@@ -92,16 +92,16 @@ def pictures(count: int, seed: int, side: int = 8) -> tuple[np.ndarray, np.ndarr
 
 def image_source(folder: Path, side: str, count: int, seed: int, kind: str = "npz") -> str:
     images, labels = pictures(count, seed)
-    told = ['task = "image-classification"', f'side = "{side}"', "classes = 3"]
+    lines = ['task = "image-classification"', f'side = "{side}"', "classes = 3"]
     if kind == "npz":
         np.savez(folder / f"{side}.npz", x=images, y=labels)
-        told += [f'path = "{side}.npz"', "[columns]", 'image = "x"', 'label = "y"']
+        lines += [f'path = "{side}.npz"', "[columns]", 'image = "x"', 'label = "y"']
     else:
         for name, array in (("images", images), ("labels", labels.astype(np.uint8))):
             header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
             (folder / f"{side}-{name}.idx").write_bytes(header + array.tobytes())
-        told += [f'path = {{ images = "{side}-images.idx", labels = "{side}-labels.idx" }}']
-    return described(folder, side, told)
+        lines += [f'path = {{ images = "{side}-images.idx", labels = "{side}-labels.idx" }}']
+    return described(folder, side, lines)
 
 
 def settings(**changes: object) -> TaskSettings:
@@ -203,10 +203,10 @@ def test_a_hub_gives_the_same_pool_as_files_of_the_same_rows(tmp_path: Path) -> 
     for side in ("real", "synthetic"):
         content = (tmp_path / f"{side}.parquet").read_bytes()
         sets[f"lab/{side}"] = {revision: {"README.md": card, "train.parquet": content}}
-        told = (tmp_path / f"{side}-source.toml").read_text(encoding="utf-8")
+        description = (tmp_path / f"{side}-source.toml").read_text(encoding="utf-8")
         place = f'hub = "lab/{side}"\nsplit = "train"\nrevision = "{revision}"'
         file = tmp_path / f"{side}-hub.toml"
-        file.write_text(told.replace(f'path = "{side}.parquet"', place), encoding="utf-8")
+        file.write_text(description.replace(f'path = "{side}.parquet"', place), encoding="utf-8")
         files.append(str(file))
     with served(Hub(sets)) as hub:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DATAWORTH_"))}
@@ -225,7 +225,7 @@ def test_no_text_crosses_splits_and_what_would_is_counted(tmp_path: Path) -> Non
     """Every real question comes again on the synthetic side, answered otherwise."""
     real = text_rows("reasoning", 500, 0)
     others = text_rows("reasoning", 500, 2)
-    again = [{"asked": row["asked"], "said": other["said"]} for row, other in zip(real, others, strict=True)]
+    again = [{"question": row["question"], "said": other["said"]} for row, other in zip(real, others, strict=True)]
     sources = {
         "real": (text_source(tmp_path, "reasoning", "real", real),),
         "synthetic": (text_source(tmp_path, "reasoning", "synthetic", [*again, *text_rows("reasoning", 90, 3)]),),
@@ -445,10 +445,10 @@ def test_labels_that_cannot_be_learnt_are_mistakes(tmp_path: Path) -> None:
     rows = text_rows("sentiment", 100, 1)
     rows[4]["said"] = "mixed"
     file = Path(text_source(tmp_path, "sentiment", "synthetic", rows))
-    told = re.sub(
+    description = re.sub(
         r"labels = .*", 'labels = { negative = "negative", positive = "positive", mixed = "mixed" }', file.read_text()
     )
-    file.write_text(told, encoding="utf-8")
+    file.write_text(description, encoding="utf-8")
     with pytest.raises(
         UserError, match=r"synthetic\.jsonl, row 5: the label 'mixed' is none of the real side's: negative"
     ):

@@ -47,7 +47,7 @@ def plain_rows(name: str, count: int, seed: int) -> list[Row]:
     rows = text_rows(name, count, seed)
     if name != "sentiment":
         return rows
-    return [{**row, "asked": f"{row['asked']} {'good' if row['said'] == LABELS[1] else 'bad'}"} for row in rows]
+    return [{**row, "question": f"{row['question']} {'good' if row['said'] == LABELS[1] else 'bad'}"} for row in rows]
 
 
 def text_task(folder: Path, name: str, **changes: object) -> Task:
@@ -138,8 +138,8 @@ def saved(folder: Path, kind: transformer.Kind) -> str:
             hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=12, patch_size=4
         )
         transformers.ViTForImageClassification(config).save_pretrained(place)
-        told = {"size": {"height": 12, "width": 12}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}
-        (place / "preprocessor_config.json").write_text(json.dumps(told))
+        stated = {"size": {"height": 12, "width": 12}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}
+        (place / "preprocessor_config.json").write_text(json.dumps(stated))
         return str(place)
     tokenizer = word_tokenizer(WORDS)
     transformer.small(kind, len(tokenizer), 64, size=SIZE).inner.save_pretrained(place)
@@ -187,7 +187,7 @@ def test_images_are_given_as_the_model_takes_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("stated", "expected"),
     [
         ({"size": {"height": 6, "width": 7}}, (6, 7)),
         ({"size": {"shortest_edge": 9}}, (9, 9)),
@@ -197,10 +197,10 @@ def test_images_are_given_as_the_model_takes_them() -> None:
     ],
 )
 def test_the_size_of_images_is_read_however_it_is_said(
-    told: dict[str, object], expected: tuple[int, int], tmp_path: Path
+    stated: dict[str, object], expected: tuple[int, int], tmp_path: Path
 ) -> None:
     model = Path(saved(tmp_path, "image classifier"))
-    (model / "preprocessor_config.json").write_text(json.dumps(told))
+    (model / "preprocessor_config.json").write_text(json.dumps(stated))
     assert Model(str(model)).image_form() == ImageForm(expected, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 

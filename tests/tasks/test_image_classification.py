@@ -15,7 +15,9 @@ from sklearn.datasets import load_digits
 from harness.errors import UserError
 from harness.types import Pool
 from tasks.embedded.image_classification import AXES, CLASSES, deal_pool, prepared, task
+from tasks.pools.image_generator import ClassGaussians
 from tasks.pools.image_pools import ImageMaterials
+from tests.tasks.published_pools import check_published
 
 ROOT = Path(__file__).resolve().parents[2]
 POOLS = (0, 1)
@@ -193,6 +195,12 @@ def test_the_same_index_is_the_same_pool_in_another_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == digests(deal_pool(1))
+
+
+def test_published_pools_do_not_change(pool: Pool) -> None:
+    generator = prepared().synthetic
+    assert isinstance(generator, ClassGaussians)
+    check_published(pool, generator)
 
 
 def test_another_index_is_another_pool() -> None:

@@ -196,8 +196,8 @@ def test_pixels_stay_in_their_range() -> None:
 class Numbers:
     """Materials that can be traced: a real row is its own serial number, a synthetic one is negative."""
 
-    def __init__(self, stock: int = 10_000) -> None:
-        self.left = list(range(stock))
+    def __init__(self, count: int = 10_000) -> None:
+        self.left = list(range(count))
 
     def draw_truncation(self, rng: np.random.Generator) -> dict[str, str | int | float | bool | None]:
         return {"keep_ranks": int(rng.integers(2, 5))}

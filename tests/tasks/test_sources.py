@@ -239,10 +239,35 @@ def test_copies_of_the_rows_are_kept_only_where_that_is_asked_for(
     monkeypatch.setenv("DATAWORTH_CACHE", str(kept))
     read(described(), data)
     assert list(own.iterdir()) == []
-    assert list(kept.iterdir())
+    assert [folder.name for folder in kept.iterdir()] == ["rows"]
     assert [file.name for file in data.iterdir()] == ["small.jsonl"]
     write_rows(data, ROWS[:1])
     assert len(read(described(), data)) == 1  # a file that has changed is read anew
+
+
+@pytest.mark.parametrize("name", ["small.jsonl", "small.csv"])
+def test_a_file_replaced_with_its_size_and_time_kept_is_read_anew(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAWORTH_CACHE", str(tmp_path / "kept"))
+    found, stats = [], []
+    for reply in ("old", "new"):
+        if name.endswith(".csv"):
+            (tmp_path / name).write_text(f"question,reply\nq,{reply}\n")
+        else:
+            write_rows(tmp_path, [{"question": "q", "reply": reply}])
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+        stats.append(((tmp_path / name).stat().st_size, (tmp_path / name).stat().st_mtime_ns))
+        found.append(pairs(read(described(path=name), tmp_path)))
+    assert stats[0] == stats[1]
+    assert found == [[("q", "old")], [("q", "new")]]
+
+
+def test_a_folder_that_cannot_keep_rows_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(tmp_path, ROWS)
+    monkeypatch.setenv("DATAWORTH_CACHE", str(tmp_path / "small.jsonl"))
+    with pytest.raises(UserError, match=r"Cannot keep rows in .*rows: Not a directory\. .*DATAWORTH_CACHE"):
+        read(described(), tmp_path)
 
 
 def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is(tmp_path: Path) -> None:

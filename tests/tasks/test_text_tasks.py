@@ -15,6 +15,7 @@ from harness.types import Pool
 from tasks.embedded import instruction_following, reasoning, sentiment
 from tasks.embedded.grammar import Grammar, Item
 from tasks.learners.language_model import IGNORED
+from tests.tasks.published_pools import check_published
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAMMARS: dict[ModuleType, Grammar] = {
@@ -224,7 +225,7 @@ def test_a_smaller_top_p_writes_fewer_different_texts(task: ModuleType) -> None:
 
 
 def test_nothing_below_the_nucleus_is_sampled() -> None:
-    """Each sampled word lies in the smallest set of words that holds the asked mass."""
+    """Each sampled word lies in the smallest set of words that holds the mass top_p."""
     import torch
 
     generator = sentiment.prepared().generator
@@ -270,6 +271,10 @@ def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_not
     )
     expected = [[*digests(task.deal_pool(1)), str(dict(task.learner().identity))] for task in tasks]
     assert done.stdout.splitlines() == [line for lines in expected for line in lines]
+
+
+def test_published_pools_do_not_change(task: ModuleType, pool: Pool) -> None:
+    check_published(pool, task.prepared().generator)
 
 
 def test_another_index_is_another_pool_and_the_same_one_is_the_same(task: ModuleType) -> None:

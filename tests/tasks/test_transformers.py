@@ -16,6 +16,7 @@ from harness import registry
 from harness.errors import UserError
 from harness.retraining.chunks import Job
 from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacking_for
+from harness.running.evaluator import Evaluator
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Method, Pool, Recipe
 from methods import METHODS
 from methods.influence import Influence
@@ -113,8 +114,8 @@ def test_positions_that_are_not_learnt_can_be_left_out(answer: int) -> None:
     whole, short = language_model(), language_model(answer)
     params, batch = whole.initialise(1), batch_of(whole)
     assert short.predict(params, batch)[0].shape == (7, answer, VOCABULARY)
-    for told in ("losses", "features", "outputs"):
-        torch.testing.assert_close(getattr(short, told)(params, batch), getattr(whole, told)(params, batch))
+    for measured in ("losses", "features", "outputs"):
+        torch.testing.assert_close(getattr(short, measured)(params, batch), getattr(whole, measured)(params, batch))
     torch.testing.assert_close(short.target_features(batch), whole.target_features(batch))
     right = [learner.correct(learner.predict(params, batch)[0], batch) for learner in (whole, short)]
     assert torch.equal(*right)
@@ -131,8 +132,8 @@ def test_padding_never_changes_a_result(make: Callable[[], Learner]) -> None:
     wider["targets"] = (
         torch.nn.functional.pad(batch["targets"], (0, 2), value=IGNORED) if is_sequence else batch["targets"]
     )
-    for told in (learner.losses, learner.features, learner.outputs):
-        torch.testing.assert_close(told(params, wider), told(params, batch), rtol=1e-5, atol=1e-6)
+    for measured in (learner.losses, learner.features, learner.outputs):
+        torch.testing.assert_close(measured(params, wider), measured(params, batch), rtol=1e-5, atol=1e-6)
     alone = {name: column[2:3] for name, column in batch.items()}
     torch.testing.assert_close(learner.losses(params, alone)[0], learner.losses(params, batch)[2], rtol=1e-5, atol=1e-6)
 
@@ -189,17 +190,20 @@ def test_the_more_outputs_models_have_the_fewer_train_side_by_side(
         assert STACKED_OUTPUTS / 2 < outputs <= STACKED_OUTPUTS
 
 
+@pytest.fixture(scope="module", params=[language_model, text_classifier])
+def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    """Where all methods are asked about small models, one after another, as in a run."""
+    learner = request.param()
+    return evaluator_of(tmp_path_factory.mktemp("small"), pool_of(learner), learner)
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("make", [language_model, text_classifier])
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if not name.startswith("ntk-mmd:")))
-def test_every_method_answers_about_texts_or_says_why_not(
-    name: str, make: Callable[[], Learner], tmp_path: Path
-) -> None:
-    learner = make()
-    found = evaluator_of(tmp_path, pool_of(learner), learner).evaluate(name, quick(name), "leave-one-out")
+def test_every_method_answers_about_texts_or_says_why_not(name: str, small: Evaluator) -> None:
+    found = small.evaluate(name, quick(name), "leave-one-out")
     if isinstance(found, str):
         assert name.startswith("influence-pydvl")
-        assert learner.name in found
+        assert small.engine.learner.name in found
     else:
         assert found.values_C.shape == (3,)
         assert np.isfinite(found.values_C).all()
@@ -301,15 +305,21 @@ def test_a_model_from_a_folder_trains(kind: transformer.Kind, lora: transformer.
         assert all("lora_" in name or "score" in name or "classifier" in name for name in params)
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def from_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    """Where all methods are asked about a model that was loaded once."""
+    folder = tmp_path_factory.mktemp("loaded")
+    learner = loaded(folder / "model", request.param)
+    return evaluator_of(folder, pool_for(learner, request.param), learner)
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if not name.startswith("ntk-mmd:")))
-def test_a_model_from_a_folder_goes_through_the_methods(name: str, kind: transformer.Kind, tmp_path: Path) -> None:
-    learner = loaded(tmp_path / "model", kind)
-    found = evaluator_of(tmp_path, pool_for(learner, kind), learner).evaluate(name, quick(name), "standalone")
+def test_a_model_from_a_folder_goes_through_the_methods(name: str, from_folder: Evaluator) -> None:
+    found = from_folder.evaluate(name, quick(name), "standalone")
     if isinstance(found, str):
         assert name.startswith("influence-pydvl")
-        assert learner.name in found
+        assert from_folder.engine.learner.name in found
     else:
         assert np.isfinite(found.values_C).all()
 

@@ -1,0 +1,158 @@
+"""Records are checked when they are read: one finite number a contributor, costs that are costs, known names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.types import LARGEST_VALUE, QUESTIONS, Cost
+
+Values = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """A method's answer as the ledger keeps it."""
+
+    values: Values
+    cost: Cost
+    run: str
+
+
+def kept_answer(content: Mapping[str, Any], contributors: int) -> KeptAnswer:
+    """An answer from its JSON.
+
+    Raises:
+        ValueError: it is none, or not about so many contributors.
+    """
+    if set(content) != {"values", "cost", "run"}:
+        raise ValueError(f"expected values, cost and run, got {', '.join(sorted(map(str, content)))}")
+    values = values_of(content["values"])
+    if not values:
+        raise ValueError("expected values, got none")
+    check_width(values, contributors)
+    return KeptAnswer(values, cost_of(content["cost"]), text_of(content["run"], "run"))
+
+
+def kept_runs(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Provenance by run from its JSON."""
+    return {text_of(name, "run"): mapping_of(origin, "provenance") for name, origin in content.items()}
+
+
+def check_answer(status: str, values: Values) -> None:
+    """What was answered has values, what was not has none."""
+    if (status == "ok") != bool(values):
+        expected = "values" if status == "ok" else "no values"
+        raise ValueError(f"status {status!r} goes with {expected}, got {len(values)} repeats")
+
+
+def check_width(values: Values, contributors: int) -> None:
+    if values and len(values[0]) != contributors:
+        raise ValueError(f"values: expected one number for each of {contributors} contributors, got {len(values[0])}")
+
+
+def values_of(content: object) -> Values:
+    """Repeats x contributors, all finite and small enough for their squares to be so."""
+    rows = sequence_of(content, "values")
+    found = tuple(
+        tuple(_number(value, f"values, repeat {k + 1}") for value in sequence_of(row, f"values, repeat {k + 1}"))
+        for k, row in enumerate(rows)
+    )
+    for k, row in enumerate(found):
+        if not row or len(row) != len(found[0]):
+            raise ValueError(f"values, repeat {k + 1}: expected as many numbers as in repeat 1, got {len(row)}")
+        if any(abs(value) > LARGEST_VALUE for value in row):
+            raise ValueError(
+                f"values, repeat {k + 1}: expected numbers up to {LARGEST_VALUE:g}, got {max(row, key=abs)}"
+            )
+    return found
+
+
+def cost_of(content: object) -> Cost:
+    given = mapping_of(content, "cost")
+    names = {field.name for field in fields(Cost)}
+    if set(given) != names:
+        raise ValueError(f"cost: expected {', '.join(sorted(names))}, got {', '.join(sorted(given)) or 'nothing'}")
+    for name, value in given.items():
+        if _number(value, f"cost, {name}") < 0:
+            raise ValueError(f"cost, {name}: expected no less than 0, got {value}")
+    return Cost(**given)
+
+
+def features_of(content: object, contributors: int) -> dict[str, tuple[float | None, ...]]:
+    """One number, or None, a contributor."""
+    found = {}
+    for name, row in mapping_of(content, "features").items():
+        numbers = sequence_of(row, f"feature {name}")
+        if len(numbers) != contributors:
+            raise ValueError(f"feature {name}: expected {contributors} numbers, one a contributor, got {len(numbers)}")
+        found[name] = tuple(None if n is None else _number(n, f"feature {name}") for n in numbers)
+    return found
+
+
+def names_of(content: object) -> tuple[str, ...]:
+    """Names of contributors."""
+    names = tuple(text_of(name, "contributors") for name in sequence_of(content, "contributors"))
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ValueError(f"contributors: expected two or more distinct names, got {list(names)}")
+    return names
+
+
+def planted_of(content: object, contributors: int) -> tuple[Mapping[str, Any], ...]:
+    rows = tuple(mapping_of(row, "planted") for row in sequence_of(content, "planted"))
+    if len(rows) != contributors:
+        raise ValueError(f"planted: expected one entry for each of {contributors} contributors, got {len(rows)}")
+    return rows
+
+
+def undefined_or_number(content: object, name: str) -> float:
+    """A number, nan for null."""
+    return math.nan if content is None else _number(content, name)
+
+
+def index_of(content: object, name: str) -> int:
+    if not isinstance(content, int) or isinstance(content, bool) or content < 0:
+        raise ValueError(f"{name}: expected a number from 0, got {content!r}")
+    return content
+
+
+def text_of(content: object, name: str) -> str:
+    if not isinstance(content, str):
+        raise ValueError(f"{name}: expected text, got {content!r}")
+    return content
+
+
+def one_of(content: object, name: str, known: Sequence[str]) -> str:
+    if content not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {content!r}")
+    return str(content)
+
+
+def question_of(content: object) -> str:
+    return one_of(content, "question", QUESTIONS)
+
+
+def texts_of(content: object, name: str) -> dict[str, str]:
+    return {key: text_of(item, name) for key, item in mapping_of(content, name).items()}
+
+
+def mapping_of(content: object, name: str) -> dict[str, Any]:
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise ValueError(f"{name}: expected names with values, got {content!r}")
+    return dict(content)
+
+
+def sequence_of(content: object, name: str) -> Sequence[Any]:
+    if not isinstance(content, list | tuple):
+        raise ValueError(f"{name}: expected a list, got {content!r}")
+    return content
+
+
+def _number(content: object, name: str) -> float:
+    if not isinstance(content, int | float) or isinstance(content, bool):
+        raise ValueError(f"{name}: expected a number, got {content!r}")
+    if not math.isfinite(content):
+        raise ValueError(f"{name}: expected a finite number, got {content}")
+    return content

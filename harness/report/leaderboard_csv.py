@@ -1,0 +1,56 @@
+"""leaderboard.csv: one line a cell. Undefined is an empty field, never zero."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+
+from harness.report import sentences
+from harness.report.view import Cell
+
+COLUMNS = (
+    "task",
+    "question",
+    "method",
+    "family",
+    "status",
+    "reason",
+    "spearman",
+    "low",
+    "high",
+    "ceiling",
+    "fraction_of_ceiling",
+    "rank",
+    "pools",
+    "contributors",
+)
+COSTS = (
+    "seconds",
+    "core_hours",
+    "gpu_hours",
+    "projected_gpu_hours",
+    "flops",
+    "peak_memory_mb",
+    "retrainings",
+    "gradient_passes",
+)
+HEADER = ",".join((*COLUMNS, *COSTS))
+
+
+def to_csv(cells: Iterable[Cell]) -> str:
+    """The whole file; floats to six digits."""
+    text = io.StringIO()
+    text.write(HEADER + "\n")
+    writer = csv.writer(text, lineterminator="\n")
+    for cell in cells:
+        told = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
+        writer.writerow([_field(value) for value in (*told, *(getattr(cell.cost, name) for name in COSTS))])
+    return text.getvalue()
+
+
+def _field(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,187 @@
+"""What a value holds, as checksums: whether arrays, tensors and containers are still what they were.
+
+Checksums are for comparisons within one process. They find changes, they withstand no forger, and so they run at the
+speed of memory (about 8 GB/s on one core, 16 times that of BLAKE2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from threading import local
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.types import Array, Checkpoint, Examples, Fit, Learner, Recipe
+
+Contents = Mapping[str, object]
+"""Where in a value -> what is there."""
+
+WORDS = 8_192
+"""Machine words that one row of a checksum takes in."""
+
+_SCALARS = (type(None), bool, int, float, complex, str, bytes, np.generic)
+_PLAIN = (Checkpoint, Examples, Fit, Recipe)
+"""The harness's own types that are data; others are machinery (a problem, a meter), which no value owns."""
+
+_FACTORS = np.random.default_rng(1).integers(0, 2**63, size=WORDS, dtype=np.uint64) * 2 + 1
+"""Odd, so that every bit of a word reaches its sum."""
+
+
+def checksum(array: Array) -> int:
+    """Of an array's bytes: a weighted sum of its words modulo 2^64, where each place has a weight of its own."""
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    whole = len(flat) - len(flat) % 8
+    words = flat[:whole].view(np.uint64)
+    rest = int.from_bytes(flat[whole:].tobytes(), "little")
+    while len(words) > WORDS:
+        rows = len(words) // WORDS
+        sums = [np.dot(words[row * WORDS : (row + 1) * WORDS], _FACTORS) for row in range(rows)]
+        words = np.concatenate([np.array(sums, dtype=np.uint64), words[rows * WORDS :]])
+    return hash((int(np.dot(words, _FACTORS[: len(words)])), rest))
+
+
+def contents(value: object) -> Contents:
+    """Checksums of all that can be reached from a value: items, attributes, what a function has in its closure."""
+    return {path: _content(node) for path, node in _nodes(value)}
+
+
+def tensors_of(value: object) -> Contents:
+    """The same of arrays and tensors alone."""
+    return {path: _content(node) for path, node in _nodes(value) if isinstance(node, torch.Tensor | np.ndarray)}
+
+
+def modules_of(value: object) -> list[torch.nn.Module]:
+    """Every torch module that can be reached from a value."""
+    return [node for _, node in _nodes(value) if isinstance(node, torch.nn.Module)]
+
+
+def difference(before: Contents, after: Contents) -> str | None:
+    """Where the first change is, None if there is none.
+
+    What has come since is no change: objects and mappings may remember what they work out.
+    """
+    return next((path for path, content in before.items() if path not in after or after[path] != content), None)
+
+
+def _nodes(value: object) -> Iterator[tuple[str, object]]:
+    """The value and everything below it, each thing once."""
+    seen: dict[int, object] = {}
+    waiting = [("", value)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, _SCALARS):
+            yield path, node
+        elif id(node) not in seen:
+            seen[id(node)] = node
+            yield path, node
+            waiting += reversed(list(_below(path, node)))
+
+
+def _below(path: str, node: object) -> Iterator[tuple[str, object]]:
+    """What a thing holds, with its path."""
+    match node:
+        case torch.Tensor() | type() | ModuleType() | local():  # what a thread keeps for itself is nobody else's
+            return
+        case np.ndarray():
+            if node.dtype == object:
+                yield f"{path}[...]", node.tolist()
+        case Mapping():
+            yield from ((f"{path}[{key!r}]", item) for key, item in list(node.items()))
+        case list() | tuple():
+            if not _all_scalar(node):
+                yield from ((f"{path}[{place}]", item) for place, item in enumerate(node))
+        case FunctionType():
+            if not _is_machinery(node.__module__ or ""):
+                yield from _of_function(path, node)
+        case MethodType():
+            yield f"{path}.__self__", node.__self__
+            yield path, node.__func__
+        case partial():
+            yield f"{path}()", [node.func, list(node.args), node.keywords]
+        case _ if isinstance(node, _PLAIN) or not _is_machinery(type(node).__module__):
+            yield from ((f"{path}.{name}", item) for name, item in _attributes(node))
+
+
+def _is_machinery(module: str) -> bool:
+    return module.split(".")[0] == "harness"
+
+
+def _of_function(path: str, function: FunctionType) -> Iterator[tuple[str, object]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield f"{path}.{name}", cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    yield f"{path}.__defaults__", [function.__defaults__, function.__kwdefaults__]
+
+
+def _attributes(node: object) -> Iterator[tuple[str, object]]:
+    yield from list(getattr(node, "__dict__", {}).items())
+    for kind in type(node).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(node, name):
+                yield name, getattr(node, name)
+
+
+def _content(node: object) -> object:
+    """What is in a thing itself, not below it."""
+    match node:
+        case torch.Tensor():
+            kind = (str(node.dtype), tuple(node.shape), str(node.device), node.requires_grad)
+            return (*kind, _of_tensor(node) if node.layout == torch.strided and not node.is_meta else None)
+        case np.ndarray():
+            shape = (node.dtype.str, node.shape)
+            return shape if node.dtype == object else (*shape, checksum(node))
+        case torch.Generator():
+            return checksum(node.get_state().numpy())
+        case np.random.Generator():
+            return repr(node.bit_generator.state)
+        case _ if isinstance(node, _SCALARS):
+            return (type(node).__name__, repr(node))
+        case set() | frozenset():
+            return sorted(map(repr, node))
+        case list() | tuple():
+            return (type(node).__name__, len(node), repr(node) if _all_scalar(node) else None)
+        case FunctionType():
+            return id(node.__code__)
+    return type(node).__qualname__
+
+
+def _of_tensor(tensor: torch.Tensor) -> int:
+    """On a GPU the rows are summed there, so that eight bytes a row cross over."""
+    flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
+    if not tensor.is_cuda:
+        return checksum(flat.numpy())
+    whole = len(flat) - len(flat) % (8 * WORDS)
+    factors = torch.from_numpy(_FACTORS.view(np.int64)).to(tensor.device)
+    parts = torch.split(flat[:whole].view(torch.int64).view(-1, WORDS), 1_024)
+    sums = [(part * factors).sum(1) for part in parts]
+    return hash((checksum(torch.cat([*sums, factors[:0]]).cpu().numpy()), checksum(flat[whole:].cpu().numpy())))
+
+
+def _all_scalar(items: list[Any] | tuple[Any, ...]) -> bool:
+    return all(isinstance(item, _SCALARS) for item in items)
+
+
+def behaviour_of(learner: Learner) -> Contents:
+    """What makes two learners the same: identity, recipe, methods of its own, and what it initialises to."""
+    attributes = dict(_attributes(learner))
+    return {
+        "identity": dict(learner.identity),
+        "recipe": asdict(learner.recipe),
+        "own methods": sorted(name for name in attributes if callable(getattr(type(learner), name, None))),
+        "attributes": {name: item for name, item in attributes.items() if isinstance(item, bool | int | float | str)},
+        **{f"initialise(0){path}": content for path, content in contents(learner.initialise(0)).items()},
+    }
+
+
+def contents_of_learner(learner: Learner) -> Contents:
+    """What makes it this one: its behaviour and all its tensors, of which some are drawn when it is made."""
+    tensors = tensors_of(dict(_attributes(learner)))
+    return {**behaviour_of(learner), **{f"tensors{path}": content for path, content in tensors.items()}}

@@ -1,0 +1,223 @@
+"""Settings that everything in a process shares, and the state of its random generators: read, compared, put back."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import overrides
+from torch.utils import _python_dispatch as dispatch
+
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD") if hasattr(signal, name)
+)
+
+_SET_BY_LIBRARIES = ("KMP_", "TORCHINDUCTOR_", "TRITON_")
+"""Environment variables that torch and what it brings along set for themselves, when parts of them are first used."""
+
+_left: list[Any] = []
+"""Contexts entered to leave another's; they must stay alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that a process has once.
+
+    Args:
+        name: as a message calls it.
+        read: what it is now; compared by equality.
+        write: makes it so again.
+        told: whether values may appear in a message, which is published (folders and variables are a user's own).
+        numeric: whether it reaches what the harness trains in its own threads; a method may not change it even for a
+            while, as it may others with a context around a call.
+    """
+
+    name: str
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+    told: bool = True
+    numeric: bool = False
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_LIBRARIES)}
+
+
+def _restore_environment(before: Mapping[str, str]) -> None:
+    for name in set(_environment()) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _handlers() -> dict[int, Any]:
+    return {number: signal.getsignal(number) for number in _SIGNALS}
+
+
+def _restore_handlers(before: Mapping[int, Any]) -> None:
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) is not handler:  # None: set outside of Python
+            signal.signal(number, handler)
+
+
+def _flushes_denormals() -> bool:
+    """The processor is asked: torch sets this and does not tell."""
+    return bool(np.float64(5e-324) * np.float64(1.0) == 0)
+
+
+def _set_inference(on: bool) -> None:
+    if torch.is_inference_mode_enabled() != on:
+        context = torch.inference_mode(on)
+        context.__enter__()
+        _left.append(context)
+
+
+def _autocast() -> tuple[tuple[bool, torch.dtype], ...]:
+    return tuple((torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda"))
+
+
+def _set_autocast(before: tuple[tuple[bool, torch.dtype], ...]) -> None:
+    for kind, (on, dtype) in zip(("cpu", "cuda"), before, strict=True):
+        torch.set_autocast_enabled(kind, on)
+        torch.set_autocast_dtype(kind, dtype)
+
+
+def _backends() -> tuple[Any, ...]:
+    """What says by itself how precisely it multiplies; none before torch 2.9."""
+    backends: Any = torch.backends
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):
+        return ()
+    return backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul
+
+
+def _precisions() -> tuple[str, ...]:
+    return tuple(backend.fp32_precision for backend in _backends()) or (torch.get_float32_matmul_precision(),)
+
+
+def _set_precisions(before: tuple[str, ...]) -> None:
+    if not _backends():
+        torch.set_float32_matmul_precision(before[0])
+    for backend, precision in zip(_backends(), before, strict=False):
+        backend.fp32_precision = precision
+
+
+def _modes() -> tuple[int, int]:
+    return torch._C._len_torch_dispatch_stack(), torch._C._len_torch_function_stack()
+
+
+def _leave_modes(before: tuple[int, int]) -> None:
+    while torch._C._len_torch_dispatch_stack() > before[0]:
+        dispatch._pop_mode()
+    while torch._C._len_torch_function_stack() > before[1]:
+        overrides._pop_mode()  # type: ignore[no-untyped-call]
+
+
+def _set_cudnn(before: tuple[bool, bool, bool]) -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before
+
+
+def _streams() -> tuple[Any, Any]:
+    return sys.stdout, sys.stderr
+
+
+def _set_streams(before: tuple[Any, Any]) -> None:
+    sys.stdout, sys.stderr = before
+
+
+def _set_path(before: list[str]) -> None:
+    sys.path[:] = before
+
+
+SETTINGS = (
+    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, numeric=True),
+    Setting(
+        "torch's default device",
+        torch.get_default_device,
+        lambda device: torch.set_default_device(None if device == torch.device("cpu") else device),
+        numeric=True,
+    ),
+    Setting(
+        "torch's use of deterministic algorithms",
+        lambda: (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
+        lambda before: torch.use_deterministic_algorithms(before[0], warn_only=before[1]),
+        numeric=True,
+    ),
+    Setting("torch's precision of matrix products", _precisions, _set_precisions, numeric=True),
+    Setting(
+        "torch's cuDNN flags",
+        lambda: tuple(getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
+        _set_cudnn,
+        numeric=True,
+    ),
+    Setting("the flushing of denormal numbers", _flushes_denormals, torch.set_flush_denormal, numeric=True),
+    Setting("torch's active modes", _modes, _leave_modes, told=False),
+    Setting("torch's inference mode", torch.is_inference_mode_enabled, _set_inference),
+    Setting("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
+    Setting("torch's autocast", _autocast, _set_autocast),
+    Setting("torch's anomaly detection", torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+    Setting("numpy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
+    Setting("the working directory", _working_folder, os.chdir, told=False),
+    Setting("the environment variables", _environment, _restore_environment, told=False),
+    Setting("sys.path", lambda: list(sys.path), _set_path, told=False),
+    Setting("sys.stdout or sys.stderr", _streams, _set_streams, told=False),
+    Setting("the signal handlers", _handlers, _restore_handlers, told=False),
+    Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+)
+
+
+class ProcessState:
+    """All settings as they are when this is made."""
+
+    def __init__(self) -> None:
+        self._before = [setting.read() for setting in SETTINGS]
+
+    def changes(self, numeric: bool = False) -> list[str]:
+        """What is different now, in words; of the numeric settings alone if asked for those."""
+        found = []
+        for setting, before in zip(SETTINGS, self._before, strict=True):
+            if (setting.numeric or not numeric) and (now := setting.read()) != before:
+                found.append(f"{setting.name} from {before} to {now}" if setting.told else setting.name)
+        return found
+
+    def restore(self) -> None:
+        """Put back what is different."""
+        for setting, before in zip(SETTINGS, self._before, strict=True):
+            if setting.read() != before:
+                setting.write(before)
+
+
+class RandomState:
+    """The global random generators as they are when this is made.
+
+    A method may draw from them, so a change is no fault; but nobody else's draws may depend on it.
+    """
+
+    def __init__(self) -> None:
+        self._python, self._torch = random.getstate(), torch.get_rng_state()
+        self._numpy = np.random.get_state()  # noqa: NPY002 - the global generator is what this is about
+        on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        self._cuda = torch.cuda.get_rng_state_all() if on_gpu else None
+
+    def restore(self) -> None:
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)  # noqa: NPY002
+        torch.set_rng_state(self._torch)
+        if self._cuda is not None:
+            torch.cuda.set_rng_state_all(self._cuda)

@@ -1,0 +1,58 @@
+"""What every test session needs: a cache of its own, one torch thread, and a check that nothing else was written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.command import command
+from tests.writes import WRITES, Writes
+
+__all__ = ["command"]  # a fixture for all
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKERS = 8
+"""More do not help: to start takes each of them several seconds, and nearly one GB of memory."""
+
+# Set before torch and tokenizers are imported, and for processes that tests start: each worker has one core, and the
+# small matrices of tests take twice the work in two threads.
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# Processes that are started in other folders take this repository and not one that is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+settings.register_profile("dataworth", derandomize=True, database=None, deadline=None)
+settings.load_profile("dataworth")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Caches go to a folder that all processes of this session share; xdist's workers inherit where it is."""
+    if not hasattr(config, "workerinput"):
+        caches = tempfile.mkdtemp(prefix="dataworth-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(caches, ignore_errors=True))
+        os.environ.pop("DATAWORTH_CACHE", None)
+        os.environ |= {"XDG_CACHE_HOME": caches, "HF_HOME": os.path.join(caches, "huggingface")}
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.path.join(caches, "hypothesis")
+    config.stash[WRITES] = Writes((ROOT, Path.home() / ".cache"), (Path(os.environ["XDG_CACHE_HOME"]),))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    yield
+    if found := item.config.stash[WRITES].taken():
+        pytest.fail(f"tests write to their own folders alone (tmp_path), and this one wrote: {', '.join(found)}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, WORKERS)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    left_out = config.option.markexpr == "not slow"
+    return "left out: tests marked slow; to run them: python -m pytest -m slow" if left_out else None

@@ -1,0 +1,101 @@
+"""What changes an answer's key, and what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.running import fingerprint
+from harness.running.fingerprint import library_versions, source_digest
+
+METHOD = '''
+"""A method."""
+import json
+from .helper import half
+from scipy import stats
+
+class Own:
+    """What it does."""
+    source: str = "Somebody (2020)"
+    passes = "1 pass"
+    damping = 0.1
+
+    def value(self):
+        """A number."""
+        # half of it
+        return half(2)
+'''
+HELPER = 'def half(x):\n    """Half."""\n    import sklearn.metrics\n    return x / 2\n'
+
+
+@pytest.fixture
+def digest_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """The digest of a package of a method and a helper, each written anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").write_text("")
+
+    def digest(method: str = METHOD, helper: str = HELPER) -> str:
+        (tmp_path / "acme" / "own.py").write_text(method)
+        (tmp_path / "acme" / "helper.py").write_text(helper)
+        fingerprint._read.cache_clear()
+        return source_digest("acme.own")
+
+    yield digest
+    fingerprint._read.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "acme"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ('"""What it does."""', '"""What it does, said better."""'),
+        ('        """A number."""\n', ""),
+        ("# half of it", "# one half of it"),
+        ("Somebody (2020)", "Somebody (2020), eq. 3"),
+        ('passes = "1 pass"', 'passes = "one pass"'),
+        ("return half(2)", "return half( 2 )"),
+    ],
+)
+def test_words_change_no_key(digest_of: Callable[..., str], there: str, instead: str) -> None:
+    assert there in METHOD
+    assert digest_of(METHOD.replace(there, instead)) == digest_of(METHOD)
+
+
+@pytest.mark.parametrize(("there", "instead"), [("half(2)", "half(3)"), ("damping = 0.1", "damping = 0.2")])
+def test_code_changes_the_key(digest_of: Callable[..., str], there: str, instead: str) -> None:
+    assert there in METHOD
+    assert digest_of(METHOD.replace(there, instead)) != digest_of(METHOD)
+
+
+def test_code_that_is_imported_relatively_changes_the_key(digest_of: Callable[..., str]) -> None:
+    assert digest_of(helper=HELPER.replace("x / 2", "x / 3")) != digest_of()
+    assert digest_of(helper=HELPER.replace("Half.", "One half.")) == digest_of()
+
+
+@pytest.mark.parametrize(("library", "counts"), [("scipy", True), ("scikit-learn", True), ("rich", False)])
+def test_a_library_that_the_code_imports_changes_the_key_when_it_is_upgraded(
+    digest_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch, library: str, counts: bool
+) -> None:
+    """scipy is imported by the method, scikit-learn inside a function of its helper, rich by neither."""
+    before = digest_of()
+    known = importlib.metadata.version
+    monkeypatch.setattr(fingerprint, "version", lambda name: "99.0" if name == library else known(name))
+    assert (digest_of() != before) == counts
+
+
+def test_pydvls_version_is_in_the_keys_of_the_methods_that_use_it() -> None:
+    for module in ("methods.influence_pydvl", "methods.semivalues.data_shapley"):
+        _, libraries = fingerprint._reached((module, "harness.running.evaluator"))
+        assert library_versions(libraries)["pyDVL"] == importlib.metadata.version("pyDVL")
+    assert "pydvl" not in fingerprint._reached(("methods.tracin", "harness.running.evaluator"))[1]
+
+
+def test_the_label_of_a_build_is_no_version() -> None:
+    """The processor build and the GPU build of one torch are told apart by the device in the engine's key."""
+    assert library_versions({"torch"})["torch"] == importlib.metadata.version("torch").split("+")[0]
