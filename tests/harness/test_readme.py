@@ -1,4 +1,4 @@
-"""What the README says is run."""
+"""What the README and the pages it leads to say is run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,39 +16,64 @@ from harness.config import load_suite
 from harness.registry import task
 from harness.types import Method
 from methods import METHODS
+from tests.command import Command
+from tests.harness.small_runs import THIRD_PARTY
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
 from tests.tiny import evaluator_of, tiny_pool
 
-TEXT = README.read_text(encoding="utf-8")
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+pytestmark = THIRD_PARTY
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = {page.name: page.read_text(encoding="utf-8") for page in (README, *DOCS)}
+TEXT = PAGES["README.md"]
+
+
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for page in PAGES for block in blocks("sh", page) for line in block.splitlines()]
 
 
 def test_the_readme_tells_both_ways_of_setting_up() -> None:
-    assert {"make leaderboard", "make test"} <= set(COMMANDS)
+    assert blocks("sh", "README.md") == ["make leaderboard\nmake test\n"]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
-def test_make_knows_the_readme_s_targets(command: str) -> None:
-    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", PAGES[page])
+    assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    assert [page.name for page in DOCS if f"](docs/{page.name})" not in TEXT] == []
+
+
+@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_knows_the_readme_s_targets(line: str) -> None:
+    done = subprocess.run([*shlex.split(line), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {"make leaderboard": "runall.py", "make test": "pytest"}[command] in done.stdout
+    assert {"make leaderboard": "runall.py", "make test": "pytest"}[line] in done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dataworth ")])
-def test_the_readme_s_commands_run(command: str, tmp_path: Path) -> None:
-    (tmp_path / "leaderboards").mkdir()
+@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("dataworth ")])
+def test_the_commands_run(line: str, command: Command, tmp_path: Path) -> None:
     shutil.copytree(SUITE, tmp_path / "leaderboards" / SUITE.name, ignore=shutil.ignore_patterns("ledger*"))
-    arguments = shlex.split(command)[1:]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "runall.py"), *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    said = command(*shlex.split(line)[1:])
+    assert said.status == 0, said.err
+    assert said.out.strip()
 
 
-def test_every_command_line_of_the_readme_is_one_of_ours() -> None:
+def test_every_command_line_is_one_of_ours() -> None:
     assert {command.split()[0] for command in COMMANDS} == {"make", "dataworth"}
+
+
+def test_the_examples_of_reading_a_leaderboard_run(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python", "running.md")
+    exec(code, {})
+    shown = capsys.readouterr().out
+    assert "spearman" in shown
+    assert any(name in shown for name in METHODS)
 
 
 def test_the_table_is_what_the_stored_results_give() -> None:
@@ -59,7 +83,7 @@ def test_the_table_is_what_the_stored_results_give() -> None:
 
 
 def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "(Additive)" in block)
+    (code,) = blocks("python", "README.md")
     (tmp_path / "readme_example.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     method = importlib.import_module("readme_example").MeanInput()
@@ -73,7 +97,7 @@ def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, suite = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    (source,), (suite,) = blocks("toml", "data.md"), blocks("toml", "README.md")
     (tmp_path / "problems.toml").write_text(source, encoding="utf-8")
     (tmp_path / "mine.toml").write_text(suite, encoding="utf-8")
     (tmp_path / "data").mkdir()
@@ -86,6 +110,6 @@ def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkey
         assert "svamp-cot" in made.summary
 
 
-def test_the_readme_names_every_method() -> None:
-    named = set(re.findall(r"`([a-z:-]+)`", TEXT.split("## Methods")[1].split("## Add a method")[0]))
+def test_every_method_is_told_of() -> None:
+    named = set(re.findall(r"`([a-z:-]+)`", PAGES["methods.md"].split("# Add a method")[0]))
     assert {name for name in METHODS if not name.startswith("ntk-mmd:")} <= named
