@@ -66,6 +66,7 @@ class TruthRecord:
         values: repeats x contributors; empty where it failed.
         truth_key: hash of all that the truth depends on: the pool, the question, coalitions and seeds. Empty where it
             was not recorded.
+        by_fold: the values that each held-out fold alone gives, folds x contributors; empty where it was not recorded.
     """
 
     task: str
@@ -81,6 +82,7 @@ class TruthRecord:
     device: str
     run: str
     truth_key: str = ""
+    by_fold: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ def load(folder: Path) -> Results:
             if pool is not None and pool.pool_key == answer.pool_key:
                 try:
                     validation.check_width(answer.values, len(pool.contributors))
+                    if isinstance(answer, TruthRecord):
+                        validation.check_width(answer.by_fold, len(pool.contributors))
                 except ValueError as error:
                     raise _unreadable(file, number, error) from error
     return results
@@ -238,7 +242,7 @@ def _from_json(line: object) -> Record:
     return kind(**{**content, **read(content)})
 
 
-_SINCE_2 = {"truth_key", "truth_keys", "task_version"}
+_SINCE_2 = {"truth_key", "truth_keys", "task_version", "by_fold"}
 
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,7 +273,8 @@ def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {"ceiling", "accuracy"} & set(content)
     status, values = content["status"], validation.values_of(content["values"])
     validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
-    if "family" in content:
+    is_truth = "ceiling" in content
+    if not is_truth:
         validation.one_of(content["family"], "family", get_args(Family))
     return {
         **{name: validation.text_of(content[name], name) for name in texts},
@@ -279,4 +284,5 @@ def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
         "values": values,
         "cost": validation.cost_of(content["cost"]),
         "truth_key": validation.text_of(content.get("truth_key", ""), "truth_key"),
+        **({"by_fold": validation.values_of(content.get("by_fold", ()))} if is_truth else {}),
     }

@@ -11,7 +11,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from operator import attrgetter
@@ -60,15 +60,14 @@ class Ledger:
 
     Args:
         path: the file, made if absent.
+        note: takes what a person should know of the file, a sentence each.
 
     Raises:
         LedgerError: the file is no ledger, is of a newer version, is damaged, is in use or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.notes: list[str] = []
-        """What a person should know of the file, a sentence each."""
+    def __init__(self, path: Path, note: Callable[[str], None] = lambda text: None) -> None:
+        self.path, self._note = path, note
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
@@ -131,7 +130,7 @@ class Ledger:
                 "with --out."
             ) from error
         kept = db.execute("select count(*) from outcomes").fetchone()[0]
-        self.notes.append(f"{self.path} was brought from version 1 to {SCHEMA}; its {kept} outcomes are kept.")
+        self._note(f"{self.path} was brought from version 1 to {SCHEMA}; its {kept} outcomes are kept.")
 
     def _explained(self, error: Exception) -> LedgerError:
         reason = str(error)
@@ -171,7 +170,7 @@ class Ledger:
         if len(kept) < len(found):
             unfit = [(context, *key) for key in found.keys() - kept.keys()]
             self._write("delete from outcomes where context = ? and coalition = ? and seed = ?", unfit)
-            self.notes.append(
+            self._note(
                 f"{self.path}: {len(unfit)} outcomes of context {context} were no numbers that training gives (the "
                 f"first: coalition {unfit[0][1]}, seed {unfit[0][2]}); they are trained again."
             )

@@ -17,6 +17,7 @@ from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
+from harness.retraining.workspace import PoolReference, Split
 from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import source_digest
@@ -27,7 +28,6 @@ from harness.types import (
     QUESTIONS,
     Advance,
     Cost,
-    Examples,
     Floats,
     Learner,
     Method,
@@ -120,14 +120,17 @@ class PoolRun:
 
     def _truth_engine(self) -> Engine:
         if self._truth is None:
-            self._truth = self._engine(self.pool.test, self._ledgers.truth)
+            self._truth = self._engine("test", self._ledgers.truth)
         return self._truth
 
     def _methods_engine(self) -> Engine:
-        return self._engine(self.pool.validation, self._ledgers.methods)
+        return self._engine("validation", self._ledgers.methods)
 
-    def _engine(self, held_out: Examples, ledger: Ledger) -> Engine:
-        return Engine(self._learner.get(), self.pool.train, held_out, ledger, self.device)
+    def _engine(self, split: Split, ledger: Ledger) -> Engine:
+        """An engine that scores on one split, and can have its chunks trained by other processes."""
+        task, held_out = self.task.reference, getattr(self.pool, split)
+        pool = None if task is None else PoolReference(task, self.index, split)
+        return Engine(self._learner.get(), self.pool.train, held_out, ledger, self.device, pool=pool)
 
     def _current_evaluator(self) -> Evaluator:
         """The pool's evaluator; its engine scores on the validation split."""
@@ -189,6 +192,7 @@ class PoolRun:
             ceiling=found.ceiling,
             accuracy=found.accuracy,
             cost=found.cost,
+            by_fold=() if found.by_fold_FC is None else _rows(found.by_fold_FC),
         )
 
     def valuation(

@@ -64,7 +64,8 @@ class Runner:
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
-        ledgers = Ledgers(Ledger(self.out / LEDGERS / "truth.sqlite"), Ledger(self.out / LEDGERS / "methods.sqlite"))
+        folder, note = self.out / LEDGERS, self.progress.note
+        ledgers = Ledgers(Ledger(folder / "truth.sqlite", note), Ledger(folder / "methods.sqlite", note))
         try:
             self.results = load(self.out / RESULTS)
             self._name_run(ledgers.methods)
