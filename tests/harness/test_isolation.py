@@ -12,10 +12,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import harness.retraining.engine as engine_module
 from harness.config import Suite
@@ -23,7 +25,7 @@ from harness.records.results import Results, load
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Additive, Floats, Learner, Problem, Task
+from harness.types import Additive, Examples, Floats, Learner, Problem, Task
 from methods import METHODS
 from methods.tracin import TracIn
 from tests.harness.small_runs import runner
@@ -148,6 +150,27 @@ def signals(problem: Problem) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
+def hooks(problem: Problem) -> None:
+    torch.nn.modules.module.register_module_forward_hook(lambda module, rows, out: None)
+
+
+class Passing(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def mode(problem: Problem) -> None:
+    Passing().__enter__()
+
+
+def behind_the_scenes(problem: Problem) -> None:
+    """Whatever examples there are in the process, the pool's own among them."""
+    for found in gc.get_objects():
+        if type(found) is Examples and found is not problem.train:
+            found.columns["inputs"].setflags(write=True)
+            found.columns["inputs"][0] = 7.0
+
+
 def patched_matmul(problem: Problem) -> None:
     torch.matmul = lambda a, b: a @ b
 
@@ -219,10 +242,13 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     matrix_precision: "changed torch's precision of matrix products",
     numpy_errors: "changed numpy's handling of floating-point errors",
     other_folder: "changed the working directory; restore",
-    environment: "changed the environment variables; restore",
-    environment_removed: "changed the environment variables; restore",
+    environment: "changed the environment variables OMP_NUM_THREADS; restore",
+    environment_removed: "changed the environment variables PATH; restore",
     search_path: "changed sys.path; restore",
-    signals: "changed the signal handlers; restore",
+    signals: "changed the signal handlers SIGTERM; restore",
+    hooks: "changed torch's hooks of all modules; restore",
+    mode: "changed torch's active modes; restore",
+    behind_the_scenes: "changed problem.validation.columns['inputs'] and the pool's data at ['train'].columns",
     patched_matmul: "changed torch.matmul; restore it before returning",
     patched_loss: "changed torch.nn.functional.cross_entropy; restore",
     patched_tensor: "changed torch.Tensor.softmax; restore",
