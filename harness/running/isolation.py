@@ -123,9 +123,11 @@ class Isolation:
             failure = error
         finally:
             self._now = None
-            changed = [*namespaces.changes(), *state.changes()]
-            namespaces.restore()  # first, for the settings are put back by functions
-            state.restore()
+            if changed := namespaces.changes():  # first, for settings are read and written by functions
+                namespaces.restore()
+            if other := state.changes():
+                state.restore()
+            changed += other
             generators.restore()
         if isinstance(failure, LedgerError):
             raise failure
