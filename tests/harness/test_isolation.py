@@ -19,10 +19,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import harness.retraining.engine as engine_module
 from harness.config import Suite
 from harness.records.results import Results, load
 from harness.registry import method
+from harness.retraining import stacking
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun
@@ -197,7 +197,7 @@ def patched_engine(problem: Problem) -> None:
 
 
 def patched_constant(problem: Problem) -> None:
-    engine_module.STACKED_OUTPUTS = 1
+    stacking.STACKED_OUTPUTS = 1
 
 
 def patched_learner(problem: Problem) -> None:
@@ -255,7 +255,7 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     patched_layer: "changed torch.nn.modules.linear.Linear.forward; restore",
     patched_math: "changed math.sqrt; restore",
     patched_engine: "changed harness.retraining.engine.Engine.outcomes; restore",
-    patched_constant: "changed harness.retraining.engine.STACKED_OUTPUTS; restore",
+    patched_constant: "changed harness.retraining.stacking.STACKED_OUTPUTS; restore",
     patched_learner: "changed harness.types.Learner.losses; restore",
     patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",
     patched_method: "changed methods.tracin.TracIn.example_values; restore",
@@ -449,7 +449,7 @@ def test_a_learner_is_made_once_a_run_and_engines_go_with_their_pools_turn(
 
     create = Engine.__init__
     monkeypatch.setattr(Engine, "__init__", counting)
-    task = Task("tiny", 1, "", deal=lambda index: tiny_pool(index=index), learner=learner)
+    task = Task("tiny", 1, "", "image-label", deal=lambda index: tiny_pool(index=index), learner=learner)
     methods = ["tracin", "ntk-mmd:calibrated"]  # calibrated weights take a turn of their own
     run = runner(tmp_path, methods=methods, tasks=[task], pools=3, questions=["standalone"])
     run.run()
