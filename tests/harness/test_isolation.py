@@ -25,6 +25,7 @@ from harness.registry import method
 from harness.retraining import stacking
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.running import isolation
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.types import Additive, Examples, Floats, Learner, Problem, Task
 from methods.tracin import TracIn
@@ -327,6 +328,16 @@ def test_nothing_wrong_is_served_when_it_is_gone(
     for file in (tmp_path / "results").iterdir():
         file.unlink()
     assert answers_of(run_with(tmp_path)) == answers_of(calm)
+
+
+@pytest.mark.filterwarnings(IGNORE_READ_ONLY)
+def test_what_is_too_large_to_copy_is_made_anew_when_it_is_changed(
+    tmp_path: Path, calm: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "COPIED_UP_TO", 0)
+    results = run_with(tmp_path, through_numpy, into_a_fit, trains_further)
+    assert {record.status for key, record in results.valuations.items() if key[3] not in VICTIMS} == {"failed"}
+    assert answers_of(results) == answers_of(calm)
 
 
 # --- what trains while a method is at work ------------------------------------------------------------
