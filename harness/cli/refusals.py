@@ -99,7 +99,7 @@ def _older(suite: Suite, results: Results) -> list[str]:
 
 def _version(record: PoolRecord) -> int | None:
     """The version of the task that dealt a pool; None in results that do not tell it."""
-    return getattr(record, "task_version", 0) or None
+    return record.task_version or None
 
 
 def _some(names: list[str]) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # pandas takes half a second to import
     import pandas as pd
 
 BOARD, RESULTS = "leaderboard.csv", "results"
-PUBLISHED = Path(__file__).resolve().parents[2] / "leaderboards"
+PUBLISHED = (Path("leaderboards"), Path(__file__).resolve().parents[2] / "leaderboards")
+"""Of the working folder, then those that came with the program."""
 
 
 def load_leaderboard(name: str | Path) -> pd.DataFrame:
@@ -74,7 +75,7 @@ def _folder(name: str | Path, wanted: str) -> Path:
     given = Path(name).parent if Path(name).name == wanted else Path(name)
     if (given / wanted).exists():
         return given
-    known = {suite: file.parent for suite, file in suites([PUBLISHED]).items() if (file.parent / wanted).exists()}
+    known = {suite: file.parent for suite, file in suites(PUBLISHED).items() if (file.parent / wanted).exists()}
     if str(name) in known:
         return known[str(name)]
     if given.is_dir():

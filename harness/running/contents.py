@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from threading import local
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,8 @@ def _below(path: str, node: object) -> Iterator[tuple[str, object]]:
         case MethodType():
             yield f"{path}.__self__", node.__self__
             yield path, node.__func__
+        case BuiltinMethodType():
+            yield f"{path}.__self__", node.__self__
         case partial():
             yield f"{path}()", [node.func, list(node.args), node.keywords]
         case _ if isinstance(node, _PLAIN) or not _is_machinery(type(node).__module__):
@@ -154,15 +156,17 @@ def _content(node: object) -> object:
 
 
 def _of_tensor(tensor: torch.Tensor) -> int:
-    """On a GPU the rows are summed there, so that eight bytes a row cross over."""
     flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
-    if not tensor.is_cuda:
-        return checksum(flat.numpy())
-    whole = len(flat) - len(flat) % (8 * WORDS)
-    factors = torch.from_numpy(_FACTORS.view(np.int64)).to(tensor.device)
-    parts = torch.split(flat[:whole].view(torch.int64).view(-1, WORDS), 1_024)
-    sums = [(part * factors).sum(1) for part in parts]
-    return hash((checksum(torch.cat([*sums, factors[:0]]).cpu().numpy()), checksum(flat[whole:].cpu().numpy())))
+    return _summed_there(flat) if tensor.is_cuda else checksum(flat.numpy())
+
+
+def _summed_there(flat: torch.Tensor) -> int:
+    """Rows are summed where the bytes are, so that eight bytes a row leave a GPU."""
+    rows = len(flat) // (8 * WORDS)
+    words, rest = flat[: rows * 8 * WORDS].view(torch.int64).view(rows, WORDS), flat[rows * 8 * WORDS :]
+    factors = torch.from_numpy(_FACTORS.view(np.int64)).to(flat.device)
+    sums = [(part * factors).sum(1).cpu().numpy() for part in torch.split(words, 1_024)]
+    return hash((checksum(np.concatenate(sums)), checksum(rest.cpu().numpy())))
 
 
 def _all_scalar(items: list[Any] | tuple[Any, ...]) -> bool:

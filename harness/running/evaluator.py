@@ -185,7 +185,7 @@ class Evaluator:
 
             original = fits(f"fit/{k}/{coalition}", train)
             with meter.paused():
-                return given.fit(f"problem.fit({k}, {coalition})", original)
+                return given.fit(f"problem.fit({k}{'' if coalition_C is None else f', {coalition}'})", original)
 
         def own_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", name, *place, *path)

@@ -23,6 +23,9 @@ from harness.types import Checkpoint, Examples, Fit, Params
 
 T = TypeVar("T")
 
+COPIED_UP_TO = 1_000_000_000
+"""Bytes; what is larger is handed out itself. A change to it is found all the same, and it is made anew."""
+
 
 class Interference(UserError):
     """A method changed what others use. The process is as it was again; what the pool's evaluator holds may not be."""
@@ -123,9 +126,11 @@ class Isolation:
             failure = error
         finally:
             self._now = None
-            changed = [*namespaces.changes(), *state.changes()]
-            namespaces.restore()  # first, for the settings are put back by functions
-            state.restore()
+            if changed := namespaces.changes():  # first, for settings are read and written by functions
+                namespaces.restore()
+            if other := state.changes():
+                state.restore()
+            changed += other
             generators.restore()
         if isinstance(failure, LedgerError):
             raise failure
@@ -158,10 +163,15 @@ class Isolation:
 
 
 def copy_of_examples(examples: Examples) -> Examples:
+    if sum(column.nbytes for column in examples.columns.values()) > COPIED_UP_TO:
+        return examples
     return Examples(examples.columns, examples.owners_N, examples.real_N)
 
 
 def copy_of_fit(fit: Fit) -> Fit:
+    held = [fit.initial, *(mark.params for mark in fit.checkpoints)]
+    if sum(tensor.nbytes for params in held for tensor in params.values()) > COPIED_UP_TO:
+        return fit
     marks = tuple(Checkpoint(mark.step, mark.rate_sum, _clones(mark.params)) for mark in fit.checkpoints)
     return Fit(_clones(fit.initial), marks)
 

@@ -104,8 +104,9 @@ class PoolRun:
         self._truth: Engine | None = None
         self._evaluator: Evaluator | None = None
         self._overhead: ProfilingOverhead | None = None
-        contexts = self._truth_engine().context, self._methods_engine().context
-        self.key = _hash(task.name, task.version, index, *contexts, suite.seed)
+        self._context = ""
+        self._context = self._methods_engine().context
+        self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
     def release(self) -> None:
@@ -124,7 +125,21 @@ class PoolRun:
         return self._truth
 
     def _methods_engine(self) -> Engine:
-        return self._engine("validation", self._ledgers.methods)
+        """An engine on the data that were dealt; they are dealt again where a method has got at them.
+
+        Raises:
+            UserError: the task deals another pool now.
+        """
+        engine = self._engine("validation", self._ledgers.methods)
+        if self._context not in ("", engine.context):
+            self.pool = self.task.deal(self.index)
+            engine = self._engine("validation", self._ledgers.methods)
+            if engine.context != self._context:
+                raise UserError(
+                    f"{self.task.name}, pool {self.index}: a method changed its data, and the task deals others now. "
+                    "Start the run again without that method."
+                )
+        return engine
 
     def _engine(self, split: Split, ledger: Ledger) -> Engine:
         """An engine that scores on one split, and can have its chunks trained by other processes."""
@@ -135,17 +150,9 @@ class PoolRun:
     def _current_evaluator(self) -> Evaluator:
         """The pool's evaluator; its engine scores on the validation split."""
         if self._evaluator is None:
-            pool = self.pool
-            self._evaluator = Evaluator(
-                self.suite.seed,
-                self.task.name,
-                self.index,
-                pool.names,
-                pool.train,
-                pool.validation,
-                self._methods_engine(),
-                self._overhead,
-            )
+            engine, root, place = self._methods_engine(), self.suite.seed, (self.task.name, self.index)
+            pool = self.pool  # which may have been dealt again for the engine
+            self._evaluator = Evaluator(root, *place, pool.names, pool.train, pool.validation, engine, self._overhead)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:

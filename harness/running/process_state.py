@@ -8,23 +8,40 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import overrides
+from torch.nn.modules import module
 from torch.utils import _python_dispatch as dispatch
 
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD") if hasattr(signal, name)
-)
+_SIGNALS = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD") if hasattr(signal, name)]
+
+_HOOKS = [name for name in vars(module) if name.startswith("_global_") and name.endswith("_hooks")]
+"""Dictionaries of torch: what is called around every module's passes."""
 
 _SET_BY_LIBRARIES = ("KMP_", "TORCHINDUCTOR_", "TRITON_")
 """Environment variables that torch and what it brings along set for themselves, when parts of them are first used."""
 
 _left: list[Any] = []
 """Contexts entered to leave another's; they must stay alive."""
+
+
+def _values(before: Any, now: Any) -> str:
+    return f" from {before} to {now}"
+
+
+def _names(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> str:
+    """Which entries differ; their values, such as folders, are a user's own and messages are published."""
+    differing = sorted(str(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return f" {', '.join(differing)}"
+
+
+def _nothing(before: Any, now: Any) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +52,7 @@ class Setting:
         name: as a message calls it.
         read: what it is now; compared by equality.
         write: makes it so again.
-        told: whether values may appear in a message, which is published (folders and variables are a user's own).
+        tell: what a message says of a change, after the name.
         numeric: whether it reaches what the harness trains in its own threads; a method may not change it even for a
             while, as it may others with a context around a call.
     """
@@ -43,7 +60,7 @@ class Setting:
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object]
-    told: bool = True
+    tell: Callable[[Any, Any], str] = _values
     numeric: bool = False
 
 
@@ -64,14 +81,31 @@ def _working_folder() -> str | None:
         return None
 
 
-def _handlers() -> dict[int, Any]:
-    return {number: signal.getsignal(number) for number in _SIGNALS}
+def _go_back(folder: str | None) -> None:
+    with suppress(OSError):  # it may be gone
+        if folder is not None:
+            os.chdir(folder)
 
 
-def _restore_handlers(before: Mapping[int, Any]) -> None:
-    for number, handler in before.items():
-        if handler is not None and signal.getsignal(number) is not handler:  # None: set outside of Python
-            signal.signal(number, handler)
+def _handlers() -> dict[str, Any]:
+    return {name: signal.getsignal(getattr(signal, name)) for name in _SIGNALS}
+
+
+def _restore_handlers(before: Mapping[str, Any]) -> None:
+    for name, handler in before.items():
+        if handler is not None and signal.getsignal(getattr(signal, name)) is not handler:  # None: set outside Python
+            signal.signal(getattr(signal, name), handler)
+
+
+def _module_hooks() -> list[dict[int, Any]]:
+    return [dict(getattr(module, name)) for name in _HOOKS]
+
+
+def _restore_module_hooks(before: list[dict[int, Any]]) -> None:
+    for name, hooks in zip(_HOOKS, before, strict=True):
+        there = getattr(module, name)
+        there.clear()
+        there.update(hooks)
 
 
 def _flushes_denormals() -> bool:
@@ -165,18 +199,19 @@ SETTINGS = (
         numeric=True,
     ),
     Setting("the flushing of denormal numbers", _flushes_denormals, torch.set_flush_denormal, numeric=True),
-    Setting("torch's active modes", _modes, _leave_modes, told=False),
+    Setting("torch's hooks of all modules", _module_hooks, _restore_module_hooks, _nothing, numeric=True),
+    Setting("torch's active modes", _modes, _leave_modes, _nothing),
     Setting("torch's inference mode", torch.is_inference_mode_enabled, _set_inference),
     Setting("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
     Setting("torch's autocast", _autocast, _set_autocast),
     Setting("torch's anomaly detection", torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
     Setting("numpy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
-    Setting("the working directory", _working_folder, os.chdir, told=False),
-    Setting("the environment variables", _environment, _restore_environment, told=False),
-    Setting("sys.path", lambda: list(sys.path), _set_path, told=False),
-    Setting("sys.stdout or sys.stderr", _streams, _set_streams, told=False),
-    Setting("the signal handlers", _handlers, _restore_handlers, told=False),
+    Setting("the working directory", _working_folder, _go_back, _nothing),
+    Setting("the environment variables", _environment, _restore_environment, _names),
+    Setting("sys.path", lambda: list(sys.path), _set_path, _nothing),
+    Setting("sys.stdout or sys.stderr", _streams, _set_streams, _nothing),
+    Setting("the signal handlers", _handlers, _restore_handlers, _names),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
 )
@@ -193,7 +228,7 @@ class ProcessState:
         found = []
         for setting, before in zip(SETTINGS, self._before, strict=True):
             if (setting.numeric or not numeric) and (now := setting.read()) != before:
-                found.append(f"{setting.name} from {before} to {now}" if setting.told else setting.name)
+                found.append(setting.name + setting.tell(before, now))
         return found
 
     def restore(self) -> None:

@@ -93,7 +93,7 @@ class Runner:
         except LedgerError:
             raise
         except (ValueError, TypeError) as error:
-            self.progress.note(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
+            self._say(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
             runs = {}
         runs[self.run_name] = provenance(self.device, cores())
         ledger.keep_answer("runs", runs)
@@ -106,6 +106,8 @@ class Runner:
             if record.truth_keys:  # format 1 had none
                 keys = truth_keys(self.suite, task, index, len(record.contributors), record.pool_key)
                 self.results.add(replace(record, truth_keys=keys))
+        if self.results.pools:
+            save(self.out / RESULTS, self.results)
 
     def _each_pool(self, ledgers: Ledgers, work: Callable[[PoolRun], None]) -> None:
         for task in self.chosen.tasks.values():
@@ -122,7 +124,7 @@ class Runner:
             if is_first := task.name not in self._learners:
                 self._learners[task.name] = TaskLearner(task)
             learner = self._learners[task.name]
-            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name, learner, self.progress.note)
+            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name, learner, self._say)
             if is_first:
                 training.warm_up(learner.get(), pool.pool.train, self.device)
         self._pools[task.name, index] = pool
@@ -161,6 +163,9 @@ class Runner:
 
     def _place(self, pool: PoolRun) -> str:
         return f"{pool.task.name}, pool {pool.index + 1}/{self.suite.pools}"
+
+    def _say(self, text: str) -> None:
+        self.progress.note(escape(text))
 
     def _note(self, where: str, status: str, reason: str) -> None:
         if status == "failed":

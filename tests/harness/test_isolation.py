@@ -12,19 +12,22 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-import harness.retraining.engine as engine_module
 from harness.config import Suite
 from harness.records.results import Results, load
+from harness.registry import method
+from harness.retraining import stacking
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.running import isolation
 from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Additive, Floats, Learner, Problem, Task
-from methods import METHODS
+from harness.types import Additive, Examples, Floats, Learner, Problem, Task
 from methods.tracin import TracIn
 from tests.harness.small_runs import runner
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
@@ -78,7 +81,7 @@ def trains_further(problem: Problem) -> None:
 
 def into_a_shared_value(problem: Problem) -> None:
     """The terms of ntk-mmd, which it builds by asking as ntk-mmd does."""
-    METHODS["ntk-mmd"]().scorers(problem)  # type: ignore[attr-defined]
+    method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
     terms = problem.shared("ntk-mmd/0", lambda: pytest.fail("it is there"))
     terms._mmds[0]._within_CC[0] += 1.0
 
@@ -148,6 +151,27 @@ def signals(problem: Problem) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
+def hooks(problem: Problem) -> None:
+    torch.nn.modules.module.register_module_forward_hook(lambda module, rows, out: None)
+
+
+class Passing(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def mode(problem: Problem) -> None:
+    Passing().__enter__()
+
+
+def behind_the_scenes(problem: Problem) -> None:
+    """Whatever examples there are in the process, the pool's own among them."""
+    for found in gc.get_objects():
+        if type(found) is Examples and found is not problem.train:
+            found.columns["inputs"].setflags(write=True)
+            found.columns["inputs"][0] = 7.0
+
+
 def patched_matmul(problem: Problem) -> None:
     torch.matmul = lambda a, b: a @ b
 
@@ -174,7 +198,7 @@ def patched_engine(problem: Problem) -> None:
 
 
 def patched_constant(problem: Problem) -> None:
-    engine_module.STACKED_OUTPUTS = 1
+    stacking.STACKED_OUTPUTS = 1
 
 
 def patched_learner(problem: Problem) -> None:
@@ -219,17 +243,20 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     matrix_precision: "changed torch's precision of matrix products",
     numpy_errors: "changed numpy's handling of floating-point errors",
     other_folder: "changed the working directory; restore",
-    environment: "changed the environment variables; restore",
-    environment_removed: "changed the environment variables; restore",
+    environment: "changed the environment variables OMP_NUM_THREADS; restore",
+    environment_removed: "changed the environment variables PATH; restore",
     search_path: "changed sys.path; restore",
-    signals: "changed the signal handlers; restore",
+    signals: "changed the signal handlers SIGTERM; restore",
+    hooks: "changed torch's hooks of all modules; restore",
+    mode: "changed torch's active modes; restore",
+    behind_the_scenes: "changed problem.validation.columns['inputs'] and the pool's data at ['train'].columns",
     patched_matmul: "changed torch.matmul; restore it before returning",
     patched_loss: "changed torch.nn.functional.cross_entropy; restore",
     patched_tensor: "changed torch.Tensor.softmax; restore",
     patched_layer: "changed torch.nn.modules.linear.Linear.forward; restore",
     patched_math: "changed math.sqrt; restore",
     patched_engine: "changed harness.retraining.engine.Engine.outcomes; restore",
-    patched_constant: "changed harness.retraining.engine.STACKED_OUTPUTS; restore",
+    patched_constant: "changed harness.retraining.stacking.STACKED_OUTPUTS; restore",
     patched_learner: "changed harness.types.Learner.losses; restore",
     patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",
     patched_method: "changed methods.tracin.TracIn.example_values; restore",
@@ -258,7 +285,7 @@ class Misbehaves(Additive):
 def run_with(folder: Path, *misdeeds: Callable[[Problem], None]) -> Results:
     """A run of two pools in which each misdeed comes before every victim in every pool."""
     bad = {misdeed.__name__: Misbehaves(misdeed) for misdeed in misdeeds}
-    methods = {**bad, **{name: METHODS[name]() for name in VICTIMS}}
+    methods = {**bad, **{name: method(name) for name in VICTIMS}}
     return runner(folder, methods=methods, questions=["standalone"], pools=2, tasks=[tiny_task()]).run()
 
 
@@ -301,6 +328,16 @@ def test_nothing_wrong_is_served_when_it_is_gone(
     for file in (tmp_path / "results").iterdir():
         file.unlink()
     assert answers_of(run_with(tmp_path)) == answers_of(calm)
+
+
+@pytest.mark.filterwarnings(IGNORE_READ_ONLY)
+def test_what_is_too_large_to_copy_is_made_anew_when_it_is_changed(
+    tmp_path: Path, calm: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "COPIED_UP_TO", 0)
+    results = run_with(tmp_path, through_numpy, into_a_fit, trains_further)
+    assert {record.status for key, record in results.valuations.items() if key[3] not in VICTIMS} == {"failed"}
+    assert answers_of(results) == answers_of(calm)
 
 
 # --- what trains while a method is at work ------------------------------------------------------------
@@ -364,7 +401,7 @@ def test_draws_from_global_generators_are_no_fault_and_move_nobody_elses(tmp_pat
 def test_a_learner_that_cannot_be_made_anew_fails_rows_and_says_so(tmp_path: Path) -> None:
     kept = tiny_mlp()
     task = replace(tiny_task(), learner=lambda: kept)
-    methods = {"bad": Misbehaves(the_base), "tracin": METHODS["tracin"]()}
+    methods = {"bad": Misbehaves(the_base), "tracin": method("tracin")}
     results = runner(tmp_path, methods=methods, questions=["standalone"], tasks=[task]).run()
     record = results.valuations["tiny", 0, "standalone", "tracin"]
     assert record.status == "failed"
@@ -423,7 +460,7 @@ def test_a_learner_is_made_once_a_run_and_engines_go_with_their_pools_turn(
 
     create = Engine.__init__
     monkeypatch.setattr(Engine, "__init__", counting)
-    task = Task("tiny", 1, "", deal=lambda index: tiny_pool(index=index), learner=learner)
+    task = Task("tiny", 1, "", "image-label", deal=lambda index: tiny_pool(index=index), learner=learner)
     methods = ["tracin", "ntk-mmd:calibrated"]  # calibrated weights take a turn of their own
     run = runner(tmp_path, methods=methods, tasks=[task], pools=3, questions=["standalone"])
     run.run()
@@ -485,14 +522,14 @@ def test_truths_of_an_earlier_suite_are_gone_from_results_that_a_new_one_writes(
 def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path, damage: str, told: str) -> None:
     notes: list[str] = []
     pool = pool_run(tmp_path, notes)
-    first = pool.valuation("size", METHODS["size"](), "standalone")
+    first = pool.valuation("size", method("size"), "standalone")
     ledger = pool._ledgers.methods
     (cost,) = ledger._db.execute("select json_extract(record, '$.cost') from answers").fetchone()
     ledger._db.execute("update answers set record = ?", (damage.replace("COST", cost),))
-    again = pool.valuation("size", METHODS["size"](), "standalone")
+    again = pool.valuation("size", method("size"), "standalone")
     assert (again.status, again.values) == ("ok", first.values)
     assert len(notes) == 1
     assert "the answer of size in methods.sqlite" in notes[0]
     assert told in notes[0]
-    pool.valuation("size", METHODS["size"](), "standalone")
+    pool.valuation("size", method("size"), "standalone")
     assert len(notes) == 1  # it was kept anew

@@ -203,7 +203,7 @@ COST = asdict(Cost())
         pytest.param(damaged(ceiling=math.inf), "ceiling: expected a finite", id="infinite ceiling"),
         pytest.param(damaged(pool=-1), "pool: expected a number from 0", id="negative pool"),
         pytest.param(damaged(task=3), "task: expected text", id="a name that is none"),
-        pytest.param(lambda line: json.dumps(line)[:40], "delimiter", id="half a line"),
+        pytest.param(lambda line: json.dumps(line)[:40], "(char ", id="half a line"),
         pytest.param(lambda line: "[]", "the line: expected names with values", id="a list"),
         pytest.param(lambda line: "", "Expecting value", id="an empty line"),
         pytest.param(lambda line: b"\xff\xfe\x00", "decode", id="no text"),

@@ -1,0 +1,92 @@
+"""What methods say that they may take is what the meter counts, or a little more."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from harness.registry import method
+from harness.types import Budget, Cost, Method, Recipe
+from methods import METHODS
+from methods.baselines import InitialLoss, Mmd, Random, RealShare, Size
+from methods.influence import Influence
+from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.ntk_mmd import NtkMmd
+from methods.semivalues import DataShapley
+from methods.tracin import TracIn
+from tests.harness.small_runs import THIRD_PARTY
+from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
+
+pytestmark = THIRD_PARTY
+POOL = tiny_pool(8, each=2)
+N, V = len(POOL.train), len(POOL.validation)
+WHOLE = tiny_recipe(checkpoints=6)  # as many as a recipe keeps where it does not say
+PARTS = tiny_recipe(checkpoints=6, micro_batch=4)  # rows in more blocks than whose graphs are kept
+
+EXACT = [
+    (Random(), WHOLE),
+    (Size(), WHOLE),
+    (RealShare(), WHOLE),
+    (InitialLoss(), WHOLE),
+    (Mmd(), WHOLE),
+    (NtkMmd(seeds=2), WHOLE),
+    (TracIn(runs=2), WHOLE),
+    (Influence(runs=1, iterations=6, tolerance=0.0), PARTS),
+    (InfluenceEkfac(), PARTS),
+]
+AT_MOST = [
+    (TracIn(runs=1), tiny_recipe(checkpoints=3)),
+    (Influence(runs=1, iterations=6), WHOLE),
+    (InfluenceEkfac(), WHOLE),
+    (InfluencePydvl(), WHOLE),
+    (InfluencePydvl(iterations=3), PARTS),
+    (DataShapley(seeds=2, pairs=1), WHOLE),
+]
+
+
+def told(case: Method | Recipe) -> str:
+    if isinstance(case, Method):
+        return repr(case)
+    return f"{case.checkpoints} checkpoints, {'in parts' if case.micro_batch else 'whole'}"
+
+
+def cost_of(folder: Path, method: Method, recipe: Recipe) -> Cost:
+    found = evaluator_of(folder, POOL, tiny_mlp(recipe)).evaluate("one", method, "standalone")
+    assert not isinstance(found, str), found
+    return found.cost
+
+
+def passes(budget: Budget) -> float:
+    """As the meter counts: in training examples."""
+    return budget.gradient_passes + budget.validation_passes * V / N
+
+
+def test_every_method_s_budget_is_held_against_the_meter() -> None:
+    assert {type(one) for one, _ in [*EXACT, *AT_MOST]} == {type(method(name)) for name in METHODS}
+
+
+@pytest.mark.parametrize(("method", "recipe"), EXACT, ids=told)
+def test_a_budget_is_what_a_method_takes(tmp_path: Path, method: Method, recipe: Recipe) -> None:
+    budget, cost = method.budget(8, N), cost_of(tmp_path, method, recipe)
+    assert cost.retrainings == budget.fits + budget.retrainings
+    assert cost.gradient_passes == pytest.approx(passes(budget))
+
+
+@pytest.mark.parametrize(("method", "recipe"), AT_MOST, ids=told)
+def test_a_budget_is_the_most_that_a_method_takes(tmp_path: Path, method: Method, recipe: Recipe) -> None:
+    budget, cost = method.budget(8, N), cost_of(tmp_path, method, recipe)
+    assert 0.9 * (budget.fits + budget.retrainings) <= cost.retrainings <= budget.fits + budget.retrainings
+    assert cost.gradient_passes <= passes(budget)
+
+
+def test_budgets_follow_the_settings_and_the_pool() -> None:
+    assert DataShapley(seeds=3, pairs=1).budget(10, 99) == Budget(retrainings=3 * (18 + 2))
+    assert DataShapley(seeds=3, pairs=1).budget(24, 99) == Budget(retrainings=3 * (46 + 2))
+    assert InfluencePydvl(iterations=8).budget(10, 5).gradient_passes == 24 + 10 * 1.2
+    assert method("ntk-mmd:paper").budget(10, 99) == Budget(gradient_passes=3)
+
+
+def test_what_is_not_said_is_nothing() -> None:
+    assert [getattr(Method.budget(Size(), 24, 600), field.name) for field in fields(Budget)] == [0, 0, 0, 0]
