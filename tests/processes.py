@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def start(log: Path, function: Callable[..., object], *arguments: object) -> For
 def printed_by(tmp_path: Path, function: Callable[..., object], *arguments: object) -> str:
     """What the function prints in a process of its own; it must end well."""
     log = tmp_path / "printed"
-    process = start(log, function, *arguments)
+    process = start(log, _measured, function, *arguments)
     process.join(300)
     status = process.exitcode
     process.kill()
@@ -59,10 +60,29 @@ def dataworth(*arguments: str) -> None:
     main()
 
 
+@contextmanager
+def measured() -> Iterator[None]:
+    """What this process runs counts as covered as well, where ``.ci/run`` measures it."""
+    if "COVERAGE_FILE" not in os.environ:
+        yield
+        return
+    from coverage import Coverage
+
+    coverage = Coverage(data_suffix=True, config_file=str(ROOT / "pyproject.toml"))
+    with coverage.collect():
+        yield
+    coverage.save()
+
+
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     return context
+
+
+def _measured(function: Callable[..., object], *arguments: object) -> None:
+    with measured():
+        function(*arguments)
 
 
 def _run(log: Path, function: Callable[..., object], *arguments: Any) -> None:

@@ -31,6 +31,7 @@ import datasets  # so that its import is not timed
 from harness.errors import UserError
 from tasks.sources.description import load_source
 from tasks.sources.reading import read
+from tests.processes import measured
 
 def answer(file):
     start = time.monotonic()
@@ -43,7 +44,8 @@ def answer(file):
         found |= {"images": table.images.tolist(), "labels": table.labels.tolist(), "classes": table.source.classes}
     return {**found, "left_out": dict(table.left_out)}
 
-print(json.dumps({file: answer(file) for file in sys.argv[1:]}))
+with measured():
+    print(json.dumps({file: answer(file) for file in sys.argv[1:]}))
 """
 
 
