@@ -6,13 +6,16 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: leaderboard test lint environment clean
+.PHONY: leaderboard test slow lint environment clean
 
 leaderboard: $(READY)
 	$(BIN)/python runall.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+slow: $(READY)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

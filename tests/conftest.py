@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import pytest
 from hypothesis import settings
 
@@ -49,8 +50,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, WORKERS)
+    return min(int(joblib.cpu_count()), WORKERS)  # those that affinity and a container's quota leave
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

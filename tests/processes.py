@@ -19,11 +19,13 @@ ROOT = Path(__file__).resolve().parents[1]
 IMPORTED = [
     "harness.cli.running",
     "methods.semivalues.pydvl_game",
+    "pytest",
     "sklearn.cluster",
     "sklearn.datasets",
     "tests.processes",
     "torch._decomp.decompositions_for_jvp",
     "torch._dynamo",
+    "transformers.models.llama.modeling_llama",
 ]
 """What a run imports sooner or later; importing starts no threads, so that forking after it is safe."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import Stacking, cores
 from harness.retraining.workspace import OtherPool, PoolReference, Workspace
 from harness.types import Bools, TaskReference
+from tests.processes import printed_by
 from tests.tiny import engine_of, tiny_mlp, tiny_pool
 
 JOBS = (Job("1000", 3), Job("0110", 3), Job("0000", 5))
@@ -66,6 +65,16 @@ def test_an_executor_elsewhere_gives_the_outcomes_of_threads(tmp_path: Path) -> 
     assert set(engine.ledger.outcomes(engine.context)) == set(JOBS)
 
 
+def retrain_elsewhere(folder: Path) -> None:
+    torch.set_num_threads(1)
+    chunk, other = pickle.loads((folder / "chunks").read_bytes())
+    try:
+        retrain_chunk(other)
+    except OtherPool as error:
+        refused = str(error)
+    (folder / "found").write_bytes(pickle.dumps((retrain_chunk(chunk), refused)))
+
+
 def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp_path: Path) -> None:
     """The digits: their pool is dealt from a description alone, in a process that has never seen it."""
     task = registry.task("image-classification", "embedded", TaskSettings(steps=3), None)
@@ -76,17 +85,7 @@ def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp
     chunk = Chunk(held.context, "cpu", (Job(coalition, 7),), pool=PoolReference(task.reference, 1, "validation"))
     other = replace(chunk, pool=PoolReference(task.reference, 0, "validation"))
     (tmp_path / "chunks").write_bytes(pickle.dumps([chunk, other]))
-    program = (
-        "import pickle, sys, torch\n"
-        "torch.set_num_threads(1)\n"
-        "from harness.retraining.chunks import retrain_chunk\n"
-        "chunk, other = pickle.loads(open(sys.argv[1], 'rb').read())\n"
-        "try:\n    retrain_chunk(other)\nexcept Exception as error:\n    refused = str(error)\n"
-        "found = retrain_chunk(chunk)\n"
-        "open(sys.argv[2], 'wb').write(pickle.dumps((found, refused)))\n"
-    )
-    files = [str(tmp_path / "chunks"), str(tmp_path / "found")]
-    subprocess.run([sys.executable, "-c", program, *files], check=True, cwd=Path(__file__).resolve().parents[2])
+    printed_by(tmp_path, retrain_elsewhere, tmp_path)
     found, refused = pickle.loads((tmp_path / "found").read_bytes())
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -402,8 +403,9 @@ def test_show_tells_a_tasks_data_and_learner(command: Command, name: str) -> Non
     assert said.status == 0
     shown = " ".join(said.out.split())
     task = registry.task(name, "embedded", TaskSettings(), None)
-    assert " ".join(task.summary.split()) in shown
-    assert str(task.learner().recipe.steps) in shown
+    recipe = import_module(TASKS[name].where.partition(":")[0]).RECIPE  # the learner's, without training its base
+    for text in (task.summary, task.form, *task.about.values(), recipe.about()):
+        assert " ".join(text.split()) in shown
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
@@ -509,44 +511,45 @@ def test_help_of_run_names_its_options_and_exit_statuses(command: Command) -> No
 # --- starting and drawing without torch -----------------------------------------------------------------
 
 
-def best_of_three(*arguments: str) -> float:
-    took = []
+def seconds_below(limit: float, *arguments: str) -> float:
+    """How long the command took, tried again on a machine that was busy."""
     for _ in range(3):
         started = time.perf_counter()
         done = in_a_process(*arguments)
-        took.append(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
         assert done.returncode == 0, done.stderr
-    return min(took)
+        if seconds < limit:
+            break
+    return seconds
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["show", "embedded-quick"]])
 def test_help_and_plans_start_in_a_second(arguments: list[str]) -> None:
-    seconds = best_of_three(*arguments)
-    print(f"{' '.join(arguments)} took {seconds:.2f} s")
-    assert seconds < 1.5  # the claim is 1 s; half as much again for a machine that is busy
+    limit = 1.5  # the claim is 1 s; half as much again for a machine that is busy
+    assert seconds_below(limit, *arguments) < limit
 
 
 def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(stored, tmp_path / "copy"))
     for name in ("README.md", "leaderboard.csv"):
         (folder / name).unlink()
-    seconds = best_of_three("report", "--out", str(folder))
-    print(f"report took {seconds:.2f} s")
+    assert seconds_below(2.0, "report", "--out", str(folder)) < 2.0
     for name in ("README.md", "leaderboard.csv"):
         assert (folder / name).read_bytes() == (stored / name).read_bytes()
-    assert seconds < 2.0
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["run", "--help"], ["report", "--out", "{stored}"], ["list"], ["show", "paper"], ["show", "tracin"]],
-)
-def test_no_torch_is_imported(stored: Path, arguments: list[str]) -> None:
+def test_no_torch_is_imported(stored: Path) -> None:
+    """One process runs all these commands, and says after each what has been imported."""
+    commands = ["--help", "run --help", f"report --out {stored}", "list", "show paper", "show tracin"]
     program = (
         "import sys\nfrom harness.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "print(sorted({'torch', 'sklearn', 'transformers', 'pydvl', 'datasets'} & set(sys.modules)))"
+        "for command in sys.argv[1:]:\n"
+        "    sys.argv = ['dataworth', *command.split()]\n"
+        "    try:\n        main()\n    except SystemExit as end:\n        assert not end.code\n"
+        "    print('IMPORTED', {'torch', 'sklearn', 'transformers', 'pydvl', 'datasets'} & set(sys.modules), command)"
     )
-    given = [part.format(stored=stored) for part in arguments]
-    done = subprocess.run([sys.executable, "-c", program, *given], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *commands], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = [line for line in done.stdout.splitlines() if line.startswith("IMPORTED")]
+    assert found == [f"IMPORTED set() {command}" for command in commands]

@@ -186,9 +186,11 @@ def test_the_same_images_always_give_the_same_pool(tmp_path: Path) -> None:
 
 DEALS = """
 import sys
-from tests.tasks.test_external import settings, task
+from harness.config import TaskSettings
+from tasks.external import task
 
-pool = task("sentiment", settings(real=(sys.argv[1],), synthetic=(sys.argv[2],)), "hub", None).deal(0)
+settings = TaskSettings(contributors=5, size=(6, 12), real=(sys.argv[1],), synthetic=(sys.argv[2],))
+pool = task("sentiment", settings, "hub", None).deal(0)
 print(pool.train.digest(), pool.test.digest())
 """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +15,9 @@ from harness.types import Pool
 from tasks.embedded.image_classification import AXES, CLASSES, deal_pool, prepared, task
 from tasks.pools.image_generator import ClassGaussians
 from tasks.pools.image_pools import ImageMaterials
+from tests.processes import printed_by
 from tests.tasks.published_pools import check_published
 
-ROOT = Path(__file__).resolve().parents[2]
 POOLS = (0, 1)
 
 
@@ -187,14 +185,12 @@ def digests(pool: Pool) -> list[str]:
     return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]
 
 
-def test_the_same_index_is_the_same_pool_in_another_process() -> None:
-    program = (
-        "from tasks.embedded.image_classification import deal_pool\n"
-        "from tests.tasks.test_image_classification import digests\n"
-        "print(*digests(deal_pool(1)), sep='\\n')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == digests(deal_pool(1))
+def print_what_another_process_deals() -> None:
+    print(*digests(deal_pool(1)), sep="\n")
+
+
+def test_the_same_index_is_the_same_pool_in_another_process(tmp_path: Path) -> None:
+    assert printed_by(tmp_path, print_what_another_process_deals).splitlines() == digests(deal_pool(1))
 
 
 def test_published_pools_do_not_change(pool: Pool) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 
 from harness.types import Pool
-from tasks.embedded import instruction_following, reasoning, sentiment
+from tasks.embedded import instruction_following, reasoning, sentiment, text_generator
 from tasks.embedded.grammar import Grammar, Item
 from tasks.learners.language_model import IGNORED
-from tests.tasks.published_pools import check_published
+from tests.processes import printed_by
+from tests.tasks.published_pools import check_published, digest_and_size, parameters_of
 
-ROOT = Path(__file__).resolve().parents[2]
 GRAMMARS: dict[ModuleType, Grammar] = {
     sentiment: sentiment.Reviews(),
     instruction_following: instruction_following.Instructions(),
@@ -39,11 +38,17 @@ def task(request: pytest.FixtureRequest) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=[0, 1])
-def pool(task: ModuleType, request: pytest.FixtureRequest) -> Pool:
-    made = task.deal_pool(request.param)
+@cache
+def dealt(task: ModuleType, index: int) -> Pool:
+    """Dealt once for all tests that only look at it."""
+    made = task.deal_pool(index)
     assert isinstance(made, Pool)
     return made
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def pool(task: ModuleType, request: pytest.FixtureRequest) -> Pool:
+    return dealt(task, request.param)
 
 
 def tokenizer(task: ModuleType):  # type: ignore[no-untyped-def]
@@ -255,22 +260,31 @@ def digests(pool: Pool) -> list[str]:
     return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]
 
 
-@pytest.mark.slow
-def test_the_same_index_is_the_same_pool_in_another_process_that_starts_from_nothing(tmp_path: Path) -> None:
-    """Instruction following is left out, for time: its generator is fitted as that of sentiment is."""
-    tasks = (sentiment, reasoning)
-    program = (
-        "from tasks.embedded import reasoning, sentiment\n"
-        "from tests.tasks.test_text_tasks import digests\n"
-        "for task in (sentiment, reasoning):\n"
-        "    print(*digests(task.deal_pool(1)), dict(task.learner().identity), sep='\\n')"
-    )
-    environment = {"DATAWORTH_CACHE": str(tmp_path), "PATH": "", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=environment
-    )
-    expected = [[*digests(task.deal_pool(1)), str(dict(task.learner().identity))] for task in tasks]
-    assert done.stdout.splitlines() == [line for lines in expected for line in lines]
+def fitted_from_nothing(folder: Path) -> list[str]:
+    """Digests of every generator and learner, fitted for a few steps into an empty cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATAWORTH_CACHE", str(folder))
+        patch.setattr(text_generator, "STEPS", 20)
+        found = []
+        for task in GRAMMARS:
+            patch.setattr(task, "BASE_STEPS", 10)
+            task.prepared.cache_clear()
+            generator = digest_and_size(parameters_of(task.prepared().generator)).digest
+            found += [generator, str(dict(task.learner().identity))]
+            task.prepared.cache_clear()
+    assert len(list(folder.rglob("*.safetensors"))) == 5  # reasoning's generator is none of torch's
+    return found
+
+
+def print_what_another_process_finds(folder: Path) -> None:
+    print(*fitted_from_nothing(folder), *(line for task in GRAMMARS for line in digests(task.deal_pool(1))), sep="\n")
+
+
+def test_models_and_pools_are_the_same_in_another_process(tmp_path: Path) -> None:
+    """Models from nothing; and pools, from models that one process has fitted and all others read."""
+    pools = [line for task in GRAMMARS for line in digests(dealt(task, 1))]
+    there = printed_by(tmp_path, print_what_another_process_finds, tmp_path / "there").splitlines()
+    assert there == [*fitted_from_nothing(tmp_path / "here"), *pools]
 
 
 def test_published_pools_do_not_change(task: ModuleType, pool: Pool) -> None:
@@ -278,7 +292,7 @@ def test_published_pools_do_not_change(task: ModuleType, pool: Pool) -> None:
 
 
 def test_another_index_is_another_pool_and_the_same_one_is_the_same(task: ModuleType) -> None:
-    first, second, again = (digests(task.deal_pool(index)) for index in (2, 3, 2))
+    first, second, again = (digests(pool) for pool in (dealt(task, 0), dealt(task, 1), task.deal_pool(0)))
     assert first[0] != second[0]
     assert first == again
 
