@@ -57,7 +57,8 @@ def tensors_of(value: object) -> Contents:
 
 def modules_of(value: object) -> list[torch.nn.Module]:
     """Every torch module that can be reached from a value."""
-    return [node for _, node in _nodes(value) if isinstance(node, torch.nn.Module)]
+    found = [node for _, node in _nodes(value) if isinstance(node, torch.nn.Module)]
+    return [part for module in found for part in module.modules()]
 
 
 def difference(before: Contents, after: Contents) -> str | None:
@@ -90,6 +91,9 @@ def _below(path: str, node: object) -> Iterator[tuple[str, object]]:
         case np.ndarray():
             if node.dtype == object:
                 yield f"{path}[...]", node.tolist()
+        case torch.nn.Module():
+            yield from ((f"{path}.{name}", tensor) for name, tensor in node.named_parameters())
+            yield from ((f"{path}.{name}", tensor) for name, tensor in node.named_buffers())
         case Mapping():
             yield from ((f"{path}[{key!r}]", item) for key, item in list(node.items()))
         case list() | tuple():
