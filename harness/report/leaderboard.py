@@ -158,7 +158,7 @@ def _method_cell(
         contributors=len(answered[0].values[0]) if answered else 0,
         cost=_cost(suite, answered),
         points=points,
-        secondary=_secondary(matter, name, points),
+        secondary=_secondary(matter, name),
     )
 
 
@@ -204,7 +204,7 @@ def _weakness(matter: _Matter) -> Weakness | None:
     )
 
 
-def _secondary(matter: _Matter, name: str, points: Sequence[PoolPoints]) -> Secondary | None:
+def _secondary(matter: _Matter, name: str) -> Secondary | None:
     """Of the pools with both a truth and an answer, also where the method did not answer every one."""
     valuations = matter.valuations[name]
     pools = [pool for pool in matter.pools if pool in valuations and valuations[pool].status == "ok"]
