@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.places import data_folder, suite_folders
-from harness.config import Suite, TaskSettings, find_suite, load_suite
+from harness.cli.places import data_folder
+from harness.config import Suite, TaskSettings, find_suite, load_suite, suite_folders
 from harness.registry import Broken, method
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure

@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 
 from harness.cli.against import summary
-from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders
+from harness.cli.places import RUNS, Place
 from harness.cli.refusals import reasons
-from harness.config import Suite, suites
+from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.files import write_atomically
 from harness.records.results import (
@@ -32,8 +32,9 @@ from harness.records.results import (
 )
 from harness.report import comparison
 from harness.report.comparison import Entries
-from harness.report.files import TABLE, drawn
+from harness.report.files import drawn
 from harness.report.leaderboard import leaderboard
+from harness.report.leaderboard_csv import TABLE
 from harness.report.view import View
 
 
@@ -143,15 +144,15 @@ def _files(results: Results, view: View) -> dict[str, str]:
     """Everything that is published but the suite: results and what is drawn from them, by path in the folder."""
     with TemporaryDirectory() as folder:
         save(Path(folder), results)
-        records = {f"results/{file.name}": file.read_text(encoding="utf-8") for file in Path(folder).glob("*.jsonl")}
+        records = {f"{RESULTS}/{file.name}": file.read_text(encoding="utf-8") for file in Path(folder).glob("*.jsonl")}
     return {**dict(sorted(records.items())), **drawn(view)}
 
 
 def _agree_and_write(place: Place, files: Mapping[str, str], told: list[str], yes: bool, console: Console) -> int:
     """Ask on a terminal, unless that was answered beforehand; then write."""
     changed = [name for name, text in files.items() if _text(place.folder / name) != text]
-    results = place.results.glob("*.jsonl") if any(name.startswith("results/") for name in files) else ()
-    gone = [f"results/{file.name}" for file in sorted(results) if f"results/{file.name}" not in files]
+    results = place.results.glob("*.jsonl") if any(name.startswith(f"{RESULTS}/") for name in files) else ()
+    gone = [name for file in sorted(results) if (name := f"{RESULTS}/{file.name}") not in files]
     for line in told:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if not changed and not gone:
@@ -195,7 +196,7 @@ def _swap(folder: Path, files: Mapping[str, str], gone: Iterable[str]) -> None:
     try:
         for name, text in files.items():
             write_atomically(scratch / name, text)
-        (folder / "results").mkdir(exist_ok=True)
+        (folder / RESULTS).mkdir(exist_ok=True)
         for name in files:
             os.replace(scratch / name, folder / name)
         for name in gone:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import registry
-from harness.cli.places import existing_folder, known_suites, suite_folders
-from harness.config import DataKind, TaskSettings, suites
+from harness.cli.places import existing_folder, known_suites
+from harness.config import DataKind, TaskSettings, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.registry import Broken, Known
 from harness.report import numbers

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from harness.report import sentences
 from harness.report.view import Cell
 
+TABLE = "leaderboard.csv"
+
 COLUMNS = (
     "task",
     "question",
