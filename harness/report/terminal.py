@@ -29,7 +29,7 @@ def print_leaderboard(console: Console, view: View) -> None:
     _show(console, *_overall(console, view))
     for question in view.questions:
         _show(console, *_agreement(console, view, question))
-    _show(console, *_bill(console, view))
+    _show(console, *_costs(console, view))
     _show(console, *_discrimination(view))
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
@@ -64,11 +64,11 @@ def _overall(console: Console, view: View) -> Shown:
         table = _table("method", *columns)
         for line in view.overall:
             cells = dict(zip(view.questions, line.by_question, strict=True))
-            told: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
-            told["mean"] = _mean(line, line.mean, tasks)
-            told["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
-            told["retrainings"] = numbers.count(line.cost.retrainings)
-            table.add_row(line.method, *(told[name] for name in columns), style="dim" if line.method == TRUTH else "")
+            texts: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
+            texts["mean"] = _mean(line, line.mean, tasks)
+            texts["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
+            texts["retrainings"] = numbers.count(line.cost.retrainings)
+            table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
     tables = _fitting(console, ["mean", *view.questions, "cost", "retrainings"], draw)
@@ -106,7 +106,7 @@ def _agreement(console: Console, view: View, question: Question) -> Shown:
     return title, _fitting(console, view.tasks, draw), f"{sentences.ASKED[question]}. {_pools(cells)}"
 
 
-def _bill(console: Console, view: View) -> Shown:
+def _costs(console: Console, view: View) -> Shown:
     def draw(tasks: Sequence[str]) -> Table:
         table = _table("method", *tasks)
         table.add_column("retrainings", justify="right")
