@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
-from harness.cli.against import summary
 from harness.cli.places import RUNS, Place
 from harness.cli.refusals import reasons
 from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
@@ -87,7 +86,7 @@ def _differences(old: Entries | None, new: Entries, tolerance: float) -> list[st
     if old is None:
         return [f"First results of this suite: {len(new)} rows."]
     found = comparison.compare(old, new, tolerance)
-    lines = summary(found, "new")
+    lines = comparison.summary(found, "new")
     if abs(found.slower - 1) > 0.005:  # nan is no difference
         lines.append(f"Costs: {found.slower:.2f} times the published seconds, over all rows that both have.")
     return lines

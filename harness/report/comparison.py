@@ -130,6 +130,15 @@ def sentences(found: Comparison, old: str = "published", new: str = "here") -> l
     return lines
 
 
+def summary(found: Comparison, new: str) -> list[str]:
+    """A comparison with what is published, a line each; ``new`` names the other side."""
+    lines = sentences(found, new=new)
+    if found.changed or found.states or not found.common:
+        return lines
+    every = "all" if found.same else "the"
+    return [f"Same scores as published, in {every} {found.common} rows that both have.", *lines]
+
+
 def _row(key: Key) -> str:
     return f"{key[2]} on {key[0]}, {key[1]}"
 

@@ -27,7 +27,7 @@ class Chosen:
 
     Args:
         tasks, methods: by name; the suite's, or some of them.
-        features: one-feature baselines told for every pool, by name.
+        features: one-feature baselines computed for every pool, by name.
         questions: some of the suite's.
     """
 
