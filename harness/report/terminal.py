@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.report import numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
+from harness.statistics.means import finite_mean
 from harness.types import Question
 
 WIDE = 110
@@ -115,8 +116,8 @@ def _costs(console: Console, view: View) -> Shown:
             own = [cell for cell in view.cells if cell.method == method and math.isfinite(cell.cost.seconds)]
             if own:
                 cells = [_cost([cell for cell in own if cell.task == task]) for task in tasks]
-                retrainings = _average(own, lambda cell: cell.cost.retrainings)
-                passes = _average(own, lambda cell: cell.cost.gradient_passes)
+                retrainings = finite_mean(cell.cost.retrainings for cell in own)
+                passes = finite_mean(cell.cost.gradient_passes for cell in own)
                 style = "dim" if method == TRUTH else ""
                 table.add_row(method, *cells, numbers.count(retrainings), numbers.count(passes), style=style)
         return table
@@ -161,13 +162,8 @@ def _ceiling(cell: Cell | None) -> str:
 def _cost(cells: Sequence[Cell]) -> str:
     if not cells:
         return numbers.NONE
-    hours = _average(cells, lambda cell: cell.cost.shown_gpu_hours)
-    return f"{numbers.seconds(_average(cells, lambda cell: cell.cost.seconds))} / {numbers.hours(hours)}"
-
-
-def _average(cells: Sequence[Cell], of: Callable[[Cell], float]) -> float:
-    found = [of(cell) for cell in cells if math.isfinite(of(cell))]
-    return sum(found) / len(found) if found else math.nan
+    hours = finite_mean(cell.cost.shown_gpu_hours for cell in cells)
+    return f"{numbers.seconds(finite_mean(cell.cost.seconds for cell in cells))} / {numbers.hours(hours)}"
 
 
 def _pools(cells: Sequence[Cell]) -> str:
