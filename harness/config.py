@@ -17,6 +17,11 @@ from harness.types import QUESTIONS, Question, Recipe
 from harness.validation import Place, first_mistake
 
 SUITE_FILE = "suite.toml"
+RESULTS, LEDGERS = "results", "ledger"
+"""Folders beside that file: what was answered, and what a run keeps to go on from."""
+
+PUBLISHED = "leaderboards"
+"""The folder of published suites."""
 
 DataKind = Literal["embedded", "files", "hub"]
 Count = Field(default=None, gt=0)
@@ -191,6 +196,11 @@ def _unknown_key(place: Place) -> UserError:
     if tables:
         return unknown(f"key of {tables[0]}", key, Projection.model_fields)
     return unknown("suite key", key, Suite.model_fields)
+
+
+def suite_folders() -> list[Path]:
+    """``leaderboards`` of the working folder, then the one that came with the program."""
+    return [Path(PUBLISHED), Path(__file__).resolve().parents[1] / PUBLISHED]
 
 
 def find_suite(name: str, folders: Iterable[Path]) -> Path:

@@ -146,7 +146,7 @@ def _task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None
     if not known.package:
         tables = import_module("tasks")
         if data != "embedded":
-            return cast(Task, _load(tables.ON_SOURCES)(name, settings, data, folder))
+            return cast(Task, _load(tables.EXTERNAL)(name, settings, data, folder))
         return _retuned(cast(Task, _load(known.entry.where)(**known.entry.settings)), settings)
     if data != "embedded":
         raise UserError(
@@ -216,11 +216,11 @@ def _retuned(own: Task, settings: TaskSettings) -> Task:
     changes = {key: value for key, value in settings.given.items() if key in RECIPE_KEYS}
     if not changes:
         return own
-    told = f"{own.about.get('recipe', 'its own')}; changed here: {', '.join(f'{k} {v}' for k, v in changes.items())}"
+    recipe = f"{own.about.get('recipe', 'its own')}; changed here: {', '.join(f'{k} {v}' for k, v in changes.items())}"
 
     def learner() -> Learner:
         changed = copy.copy(own.learner())
         changed.recipe = settings.recipe(changed.recipe)
         return changed
 
-    return replace(own, learner=learner, about={**own.about, "recipe": told})
+    return replace(own, learner=learner, about={**own.about, "recipe": recipe})

@@ -443,6 +443,9 @@ class Retrain(Protocol):
 
         Methods of one ``seed_scope`` that retrain the same coalitions from the same seeds share the outcomes; each is
         charged for them in full.
+
+        Raises:
+            UserError: the coalitions are of another number of contributors.
         """
         ...
 

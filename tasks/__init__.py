@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from harness.types import Entry
 
-ON_SOURCES = "tasks.external:task"
+EXTERNAL = "tasks.external:task"
 """What makes a task on described sources: ``(name, settings, data, folder) -> Task``."""
 
 TASKS: Mapping[str, Entry] = {

@@ -111,8 +111,9 @@ def report(suite: str, out: Path | None) -> None:
     """
     from harness.cli.places import Place
     from harness.records.results import load
-    from harness.report.files import PAGE, TABLE, write_report
+    from harness.report.files import PAGE, write_report
     from harness.report.leaderboard import leaderboard
+    from harness.report.leaderboard_csv import TABLE
     from harness.report.terminal import make_console, print_leaderboard
 
     place = Place.of_results(suite, out)

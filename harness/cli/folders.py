@@ -9,11 +9,9 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.config import SUITE_FILE
+from harness.config import LEDGERS, RESULTS, SUITE_FILE
 from harness.errors import UserError
 from harness.report.files import DRAWN, refuse_foreign
-
-LEDGERS, RESULTS = "ledger", "results"
 
 
 def refuse_unfit(folder: Path) -> None:

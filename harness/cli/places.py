@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli.folders import RESULTS, refuse_unfit, set_aside
-from harness.config import SUITE_FILE, Suite, TaskSettings, find_suite, load_suite, suites, to_toml
+from harness.cli.folders import refuse_unfit, set_aside
+from harness.config import (
+    RESULTS,
+    SUITE_FILE,
+    Suite,
+    TaskSettings,
+    find_suite,
+    load_suite,
+    suite_folders,
+    suites,
+    to_toml,
+)
 from harness.errors import UserError
 from harness.files import write_atomically
 
-PUBLISHED, RUNS = "leaderboards", "runs"
+RUNS = "runs"
 TRUTH_KEYS = ("data", "pools", "seeds", "pairs", "seed")
 """What two runs into one folder must have in common, beside the settings of the tasks that both have."""
-
-
-def suite_folders() -> list[Path]:
-    """``leaderboards`` of the working folder, then the one that came with the program."""
-    return [Path(PUBLISHED), Path(__file__).resolve().parents[2] / PUBLISHED]
 
 
 def is_suite(name: str) -> bool:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.places import data_folder, suite_folders
-from harness.config import Suite, TaskSettings, find_suite, load_suite
+from harness.cli.places import data_folder
+from harness.config import Suite, TaskSettings, find_suite, load_suite, suite_folders
 from harness.registry import Broken, method
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
@@ -22,7 +22,7 @@ DATA = {
     "files": "files: in the folder that --data names",
     "hub": "hub: downloaded by name",
 }
-TOLD_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --data DIR", "hub": ""}
+SHOWN_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --data DIR", "hub": ""}
 OWN = "its own"
 """What a task takes where the suite says nothing."""
 
@@ -45,7 +45,7 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     console.print(_head(suite), highlight=False)
     console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
-    console.print(Text(f"its own: the task's defaults{TOLD_BY[suite.data]}\n", style="dim italic"))
+    console.print(Text(f"its own: the task's defaults{SHOWN_BY[suite.data]}\n", style="dim italic"))
     console.print(_counts(suite, counts))
     _caption(console, suite, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
@@ -100,8 +100,8 @@ def _learning(suite: Suite) -> Table:
     for task in suite.tasks:
         own = suite.settings_of(task)
         sides = [", ".join(side) if side else OWN for side in (own.real, own.synthetic)]
-        told = [_told(own, LEARNER) or OWN, _told(own, RECIPE) or OWN]
-        table.add_row(Text(task), suite.data, *map(Text, [*sides, *told]))
+        texts = [_in_words(own, LEARNER) or OWN, _in_words(own, RECIPE) or OWN]
+        table.add_row(Text(task), suite.data, *map(Text, [*sides, *texts]))
     return table
 
 
@@ -115,7 +115,7 @@ RECIPE = {
 }
 
 
-def _told(settings: TaskSettings, words: Mapping[str, str]) -> str:
+def _in_words(settings: TaskSettings, words: Mapping[str, str]) -> str:
     """Those of some settings that are given, in words."""
     return ", ".join(text.format(settings.given[key]) for key, text in words.items() if key in settings.given)
 
@@ -138,16 +138,16 @@ def _caption(
     retraining = [name for name, budget in budgets.items() if budget.retrainings]
     fitting = [name for name, budget in budgets.items() if budget.fits]
     broken = [one.reason for one in methods.values() if isinstance(one, Broken)]
-    told = ["Over all pools; what the ledger keeps is not trained again."]
+    sentences = ["Over all pools; what the ledger keeps is not trained again."]
     sure = "" if timed else f", with {CONTRIBUTORS} contributors a pool where the settings name no other number"
-    told.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
+    sentences.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
     if retraining:
-        told.append(f"Methods by their own budgets, at most: on seeds of their own {', '.join(retraining)}.")
+        sentences.append(f"Methods by their own budgets, at most: on seeds of their own {', '.join(retraining)}.")
     if fitting:
-        told.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
+        sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
-        told.append(f"How long it takes: dataworth show {suite.name} --measure.")
-    console.print(Text(f"{' '.join(told)}\n", style="dim italic"))
+        sentences.append(f"How long it takes: dataworth show {suite.name} --measure.")
+    console.print(Text(f"{' '.join(sentences)}\n", style="dim italic"))
     for reason in broken:
         console.print(Text(f"Not counted, and failed when it is run: {reason}\n", style="red"))
 
@@ -168,14 +168,14 @@ def _times(suite: Suite, counts: Mapping[str, Counts], paces: Mapping[str, Pace]
 def _caption_of_times(console: Console, suite: Suite, paces: Mapping[str, Pace]) -> None:
     single = [task for task, pace in paces.items() if len(pace.rounds) == 1]
     gpu = suite.projection
-    told = (
+    caption = (
         "From the fastest to the slowest round of retrainings timed just now, spread over all that the truths take; "
         "another load on this machine changes them. Dealing pools, and what methods do beside retraining, come on top. "
         f"GPU-hours are projected from operations, for {gpu.gpu} at {gpu.utilisation:.0%} use."
     )
     if single:
-        told += f" Only one round of {', '.join(single)} was timed, so its spread is not known."
-    console.print(Text(f"{told}\n", style="dim italic"))
+        caption += f" Only one round of {', '.join(single)} was timed, so its spread is not known."
+    console.print(Text(f"{caption}\n", style="dim italic"))
 
 
 UNITS = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))

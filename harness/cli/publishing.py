@@ -15,10 +15,9 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
-from harness.cli.against import summary
-from harness.cli.places import PUBLISHED, RUNS, Place, suite_folders
+from harness.cli.places import RUNS, Place
 from harness.cli.refusals import reasons
-from harness.config import Suite, suites
+from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.files import write_atomically
 from harness.records.results import (
@@ -32,8 +31,9 @@ from harness.records.results import (
 )
 from harness.report import comparison
 from harness.report.comparison import Entries
-from harness.report.files import TABLE, drawn
+from harness.report.files import drawn
 from harness.report.leaderboard import leaderboard
+from harness.report.leaderboard_csv import TABLE
 from harness.report.view import View
 
 
@@ -56,11 +56,11 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
             f"{source.folder} cannot be published as {name}: {'; '.join(against)}. Nothing was changed; "
             f"'dataworth run --suite {name}' goes on with a run that is not finished."
         )
-    told = [f"Left out, since the suite does not name them: {', '.join(left_out)}."] if left_out else []
+    lines = [f"Left out, since the suite does not name them: {', '.join(left_out)}."] if left_out else []
     console.print(f"{source.folder} as {place.folder}:", markup=False, soft_wrap=True)
     old = comparison.entries(leaderboard(place.suite, load(place.results)).cells) if place.has_results else None
-    told += _told(old, comparison.entries(view.cells), comparison.SAME)
-    return _agree_and_write(place, _files(results, view), told, yes, console)
+    lines += _differences(old, comparison.entries(view.cells), comparison.SAME)
+    return _agree_and_write(place, _files(results, view), lines, yes, console)
 
 
 def redraw(name: str, yes: bool, console: Console) -> int:
@@ -78,18 +78,18 @@ def redraw(name: str, yes: bool, console: Console) -> int:
     except (KeyError, ValueError) as error:
         raise UserError(f"{table} is no table of ours ({error!r}). Restore it from version control.") from error
     console.print(f"{place.folder}, drawn again:", markup=False, soft_wrap=True)
-    told = _told(old, comparison.entries(view.cells), comparison.DIGITS)
-    return _agree_and_write(place, drawn(view), told, yes, console)
+    lines = _differences(old, comparison.entries(view.cells), comparison.DIGITS)
+    return _agree_and_write(place, drawn(view), lines, yes, console)
 
 
-def _told(old: Entries | None, new: Entries, tolerance: float) -> list[str]:
+def _differences(old: Entries | None, new: Entries, tolerance: float) -> list[str]:
     if old is None:
         return [f"First results of this suite: {len(new)} rows."]
     found = comparison.compare(old, new, tolerance)
-    told = summary(found, "new")
+    lines = comparison.summary(found, "new")
     if abs(found.slower - 1) > 0.005:  # nan is no difference
-        told.append(f"Costs: {found.slower:.2f} times the published seconds, over all rows that both have.")
-    return told
+        lines.append(f"Costs: {found.slower:.2f} times the published seconds, over all rows that both have.")
+    return lines
 
 
 def _published(name: str) -> Place:
@@ -143,16 +143,16 @@ def _files(results: Results, view: View) -> dict[str, str]:
     """Everything that is published but the suite: results and what is drawn from them, by path in the folder."""
     with TemporaryDirectory() as folder:
         save(Path(folder), results)
-        records = {f"results/{file.name}": file.read_text(encoding="utf-8") for file in Path(folder).glob("*.jsonl")}
+        records = {f"{RESULTS}/{file.name}": file.read_text(encoding="utf-8") for file in Path(folder).glob("*.jsonl")}
     return {**dict(sorted(records.items())), **drawn(view)}
 
 
-def _agree_and_write(place: Place, files: Mapping[str, str], told: list[str], yes: bool, console: Console) -> int:
+def _agree_and_write(place: Place, files: Mapping[str, str], lines: list[str], yes: bool, console: Console) -> int:
     """Ask on a terminal, unless that was answered beforehand; then write."""
     changed = [name for name, text in files.items() if _text(place.folder / name) != text]
-    results = place.results.glob("*.jsonl") if any(name.startswith("results/") for name in files) else ()
-    gone = [f"results/{file.name}" for file in sorted(results) if f"results/{file.name}" not in files]
-    for line in told:
+    results = place.results.glob("*.jsonl") if any(name.startswith(f"{RESULTS}/") for name in files) else ()
+    gone = [name for file in sorted(results) if (name := f"{RESULTS}/{file.name}") not in files]
+    for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if not changed and not gone:
         console.print("Nothing would change: every file is the same.")
@@ -195,7 +195,7 @@ def _swap(folder: Path, files: Mapping[str, str], gone: Iterable[str]) -> None:
     try:
         for name, text in files.items():
             write_atomically(scratch / name, text)
-        (folder / "results").mkdir(exist_ok=True)
+        (folder / RESULTS).mkdir(exist_ok=True)
         for name in files:
             os.replace(scratch / name, folder / name)
         for name in gone:

@@ -13,13 +13,16 @@ from typing import NoReturn, cast
 import torch
 from rich.console import Console
 
-from harness.cli.against import against_published
-from harness.cli.places import Place, data_folder
+from harness.cli.places import Place, data_folder, truth_differences
 from harness.config import Suite
 from harness.errors import UserError, unknown
+from harness.records.results import load
 from harness.registry import method, task
+from harness.report import comparison
 from harness.report.files import write_report
+from harness.report.leaderboard import leaderboard
 from harness.report.terminal import print_leaderboard
+from harness.report.view import View
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, Method, SetFunction, Task
@@ -73,6 +76,21 @@ def run_suite(request: Request, console: Console) -> int:
         console.print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
         return 1
     return 0
+
+
+def against_published(suite: Suite, view: View) -> list[str]:
+    """How a run compares with the published results of its suite, a line each; nothing where there are none."""
+    try:
+        place = Place.published(suite.name)
+        if place is None or not place.has_results:
+            return []
+        if differs := truth_differences(place.suite, suite, "this run"):
+            return [f"Not compared with the published results, which have {', '.join(differs)}."]
+        published = leaderboard(place.suite, load(place.results))
+    except UserError as error:  # what is published may be damaged; the run is finished all the same
+        return [f"Not compared with the published results: {error}"]
+    found = comparison.compare(comparison.entries(published.cells), comparison.entries(view.cells))
+    return comparison.summary(found, "here")
 
 
 def _chosen(request: Request, place: Place) -> Chosen:

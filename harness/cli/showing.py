@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import registry
-from harness.cli.places import existing_folder, known_suites, suite_folders
-from harness.config import DataKind, TaskSettings, suites
+from harness.cli.places import existing_folder, known_suites
+from harness.config import DataKind, TaskSettings, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.registry import Broken, Known
 from harness.report import numbers
@@ -39,9 +39,9 @@ def _lines(table: Mapping[str, Known]) -> dict[str, Text]:
 
 def _marks(known: Known) -> list[tuple[str, str]]:
     """What is wrong about a registration."""
-    told = ["  [does not load: no such module]"] if known.missing else []
-    told += [f"  [{package} registers the same name and is ignored]" for package in known.ignored]
-    return [(text, "red") for text in told]
+    notes = ["  [does not load: no such module]"] if known.missing else []
+    notes += [f"  [{package} registers the same name and is ignored]" for package in known.ignored]
+    return [(text, "red") for text in notes]
 
 
 def print_one(console: Console, name: str, data: str | None) -> None:
@@ -66,8 +66,8 @@ def _print_method(console: Console, name: str, method: Method, known: Known) -> 
     else:
         table.add_row("what", Text(method.summary))
         table.add_row("family", Text(f"{method.family}: {_family(method)}"))
-        table.add_row("source", Text(method.source or "not told"))
-        table.add_row("cost", Text(method.passes or "not told"))
+        table.add_row("source", Text(method.source or "not given"))
+        table.add_row("cost", Text(method.passes or "not given"))
         table.add_row("budget", Text(_budget(method.budget(CONTRIBUTORS, CONTRIBUTORS * EXAMPLES_EACH))))
         if is_dataclass(method):
             settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method)]
@@ -90,9 +90,9 @@ def _budget(budget: Budget) -> str:
         (budget.gradient_passes, "gradient passes over the training examples"),
         (budget.validation_passes, "over the validation examples"),
     ]
-    told = ", ".join(f"{numbers.count(round(count))} {what}" for count, what in parts if count)
+    takes = ", ".join(f"{numbers.count(round(count))} {what}" for count, what in parts if count)
     pool = f"with {CONTRIBUTORS} contributors of {EXAMPLES_EACH} examples"
-    return f"at most {told}, {pool}" if told else "no training and no gradients"
+    return f"at most {takes}, {pool}" if takes else "no training and no gradients"
 
 
 def _print_task(console: Console, task: Task, known: Known) -> None:

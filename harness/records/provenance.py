@@ -37,13 +37,13 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
 
 def _command(arguments: Sequence[str]) -> str:
     """The command as results may tell it: where a user keeps files is not for others to read."""
-    told, hide = ["dataworth"], False
+    words, hide = ["dataworth"], False
     for argument in arguments:
         option, is_joined, _ = argument.partition("=")
         own = option in OWN_FOLDERS
-        told.append("DIR" if hide else f"{option}=DIR" if own and is_joined else argument)
+        words.append("DIR" if hide else f"{option}=DIR" if own and is_joined else argument)
         hide = own and not is_joined
-    return " ".join(told)
+    return " ".join(words)
 
 
 def _version(name: str) -> str | None:

@@ -111,23 +111,32 @@ def compare(old: Entries, new: Entries, tolerance: float = SAME) -> Comparison:
 
 def sentences(found: Comparison, old: str = "published", new: str = "here") -> list[str]:
     """What differs, a line each; ``old`` and ``new`` name the two."""
-    told = []
+    lines = []
     if found.changed:
         (key, was, now), more = found.changed[0], len(found.changed) - 1
         what = "the truth's ceiling" if key[2] == TRUTH else key[2]
         others = f"; {more} more differ by less" if more else ""
-        told.append(
+        lines.append(
             f"Largest difference of any score: {abs(now - was):.2g}, {what} on {key[0]}, {key[1]} "
             f"({was:.3f} {old}, {now:.3f} {new}){others}."
         )
     for key, before, after in found.states[:NAMED]:
-        told.append(f"{_row(key)}: {before} {old}, {after} {new}.")
+        lines.append(f"{_row(key)}: {before} {old}, {after} {new}.")
     if len(found.states) > NAMED:
-        told.append(f"{len(found.states) - NAMED} more rows changed between answered and not.")
+        lines.append(f"{len(found.states) - NAMED} more rows changed between answered and not.")
     for keys, where in ((found.gone, old), (found.added, new)):
         if keys:
-            told.append(f"Only {where}: {_rows(keys)}.")
-    return told
+            lines.append(f"Only {where}: {_rows(keys)}.")
+    return lines
+
+
+def summary(found: Comparison, new: str) -> list[str]:
+    """A comparison with what is published, a line each; ``new`` names the other side."""
+    lines = sentences(found, new=new)
+    if found.changed or found.states or not found.common:
+        return lines
+    every = "all" if found.same else "the"
+    return [f"Same scores as published, in {every} {found.common} rows that both have.", *lines]
 
 
 def _row(key: Key) -> str:

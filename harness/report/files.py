@@ -10,11 +10,11 @@ from harness.errors import UserError
 from harness.files import write_atomically
 from harness.records.results import Results
 from harness.report.leaderboard import leaderboard
-from harness.report.leaderboard_csv import HEADER, to_csv
+from harness.report.leaderboard_csv import HEADER, TABLE, to_csv
 from harness.report.markdown import OURS, page
 from harness.report.view import View
 
-PAGE, TABLE = "README.md", "leaderboard.csv"
+PAGE = "README.md"
 DRAWN: Mapping[str, str] = {TABLE: HEADER.split(",spearman,")[0], PAGE: OURS}
 """Every file that is drawn, and how one of ours begins."""
 

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.config import suites
+from harness.config import RESULTS, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.records.results import TruthRecord, ValuationRecord, load
+from harness.report.leaderboard_csv import TABLE
 from harness.types import Floats
 
 if TYPE_CHECKING:  # pandas takes half a second to import
     import pandas as pd
-
-BOARD, RESULTS = "leaderboard.csv", "results"
-PUBLISHED = (Path("leaderboards"), Path(__file__).resolve().parents[2] / "leaderboards")
-"""Of the working folder, then those that came with the program."""
 
 
 def load_leaderboard(name: str | Path) -> pd.DataFrame:
@@ -31,7 +28,7 @@ def load_leaderboard(name: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    board = pd.read_csv(_folder(name, BOARD) / BOARD, dtype={"rank": "Int64"})
+    board = pd.read_csv(_folder(name, TABLE) / TABLE, dtype={"rank": "Int64"})
     return board.assign(reason=board["reason"].fillna(""))
 
 
@@ -75,7 +72,7 @@ def _folder(name: str | Path, wanted: str) -> Path:
     given = Path(name).parent if Path(name).name == wanted else Path(name)
     if (given / wanted).exists():
         return given
-    known = {suite: file.parent for suite, file in suites(PUBLISHED).items() if (file.parent / wanted).exists()}
+    known = {suite: file.parent for suite, file in suites(suite_folders()).items() if (file.parent / wanted).exists()}
     if str(name) in known:
         return known[str(name)]
     if given.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ from harness.report.view import (
 from harness.seeds import stream
 from harness.statistics import intervals
 from harness.statistics.ceilings import repeats_needed
+from harness.statistics.means import finite_mean
 from harness.statistics.ranks import shared_ranks
 from harness.statistics.scores import kendall, spearman, top_recall
 from harness.types import QUESTIONS, Floats, Question
@@ -65,7 +66,7 @@ class _Matter:
 
     @property
     def ceiling(self) -> float:
-        return _finite_mean(self.truths[pool].ceiling for pool in self.pools)
+        return finite_mean(self.truths[pool].ceiling for pool in self.pools)
 
 
 def _matters(suite: Suite, results: Results) -> list[_Matter]:
@@ -89,7 +90,7 @@ def _cells(suite: Suite, matter: _Matter) -> list[Cell]:
     """The truth's, then the methods' in the suite's order."""
     points = {name: _points(matter, name) for name in matter.valuations}
     means = _bootstrap(suite, matter, points)
-    scores = {name: _finite_mean(pool.spearman for pool in pools) for name, pools in points.items()}
+    scores = {name: finite_mean(pool.spearman for pool in pools) for name, pools in points.items()}
     ranked = [name for name in means if math.isfinite(scores[name])]
     shared = shared_ranks([scores[n] for n in ranked], np.array([means[n] for n in ranked]))
     ranks = dict(zip(ranked, shared, strict=True))
@@ -135,7 +136,7 @@ def _method_cell(
     status, reason = _status(records)
     if status == "ok" and means_D is None:
         status, reason = "failed", _why_unscored(matter, name)
-    score = _finite_mean(pool.spearman for pool in points)
+    score = finite_mean(pool.spearman for pool in points)
     low, high = intervals.interval(means_D) if means_D is not None else (math.nan, math.nan)
     answered = [record for record in records if record.status == "ok"]
     return Cell(
@@ -158,7 +159,7 @@ def _method_cell(
         contributors=len(answered[0].values[0]) if answered else 0,
         cost=_cost(suite, answered),
         points=points,
-        secondary=_secondary(matter, name, points),
+        secondary=_secondary(matter, name),
     )
 
 
@@ -204,7 +205,7 @@ def _weakness(matter: _Matter) -> Weakness | None:
     )
 
 
-def _secondary(matter: _Matter, name: str, points: Sequence[PoolPoints]) -> Secondary | None:
+def _secondary(matter: _Matter, name: str) -> Secondary | None:
     """Of the pools with both a truth and an answer, also where the method did not answer every one."""
     valuations = matter.valuations[name]
     pools = [pool for pool in matter.pools if pool in valuations and valuations[pool].status == "ok"]
@@ -212,9 +213,9 @@ def _secondary(matter: _Matter, name: str, points: Sequence[PoolPoints]) -> Seco
         return None
     pairs = [(_mean(valuations[p].values), _mean(matter.truths[p].values)) for p in pools]
     return Secondary(
-        kendall=_finite_mean(kendall(*pair) for pair in pairs),
-        top_quarter=_finite_mean(top_recall(*pair) for pair in pairs),
-        repeats=_finite_mean(_between_repeats(valuations[p].values) for p in pools),
+        kendall=finite_mean(kendall(*pair) for pair in pairs),
+        top_quarter=finite_mean(top_recall(*pair) for pair in pairs),
+        repeats=finite_mean(_between_repeats(valuations[p].values) for p in pools),
     )
 
 
@@ -224,7 +225,7 @@ def _discrimination(matter: _Matter) -> Discrimination | None:
     for pool in matter.pools:
         for name, values in sorted(matter.dealt[pool].features.items()):
             scores.setdefault(name, []).append(spearman(np.array(values), _mean(matter.truths[pool].values)))
-    means = {name: abs(_finite_mean(row)) for name, row in scores.items()}
+    means = {name: abs(finite_mean(row)) for name, row in scores.items()}
     features = {name: value for name, value in means.items() if math.isfinite(value)}
     if not features:
         return None
@@ -287,14 +288,8 @@ def _cost(suite: Suite, records: Sequence[TruthRecord] | Sequence[ValuationRecor
 
 def _between_repeats(values: Sequence[Sequence[float]]) -> float:
     rows = [np.array(row) for row in values]
-    return _finite_mean(spearman(rows[i], rows[j]) for i in range(len(rows)) for j in range(i))
+    return finite_mean(spearman(rows[i], rows[j]) for i in range(len(rows)) for j in range(i))
 
 
 def _mean(values: Sequence[Sequence[float]]) -> Floats:
     return np.asarray(np.mean(values, axis=0))
-
-
-def _finite_mean(numbers: Iterable[float]) -> float:
-    """Mean of the defined numbers, nan if there is none."""
-    finite = [number for number in numbers if math.isfinite(number)]
-    return float(np.mean(finite)) if finite else math.nan

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from harness.report import sentences
 from harness.report.view import Cell
 
+TABLE = "leaderboard.csv"
+
 COLUMNS = (
     "task",
     "question",
@@ -45,8 +47,8 @@ def to_csv(cells: Iterable[Cell]) -> str:
     text.write(HEADER + "\n")
     writer = csv.writer(text, lineterminator="\n")
     for cell in cells:
-        told = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
-        writer.writerow([_field(value) for value in (*told, *(getattr(cell.cost, name) for name in COSTS))])
+        fields = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
+        writer.writerow([_field(value) for value in (*fields, *(getattr(cell.cost, name) for name in COSTS))])
     return text.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from harness.report.view import TRUTH, Cell, MeanCost, Overall, TasksMean
 from harness.seeds import stream
 from harness.statistics import intervals
+from harness.statistics.means import finite_mean
 from harness.types import QUESTIONS, Array, Floats, Question
 
 ABLATION = ":single:"
@@ -88,10 +89,10 @@ def _line(
         low, high = intervals.interval(means.get(question, NO_DRAW))
         by_question.append(
             TasksMean(
-                spearman=_mean(own[t, question, method].spearman for t in scored[question]),
+                spearman=finite_mean(own[t, question, method].spearman for t in scored[question]),
                 low=low,
                 high=high,
-                ceiling=_mean(cell.ceiling for cell in own.values() if cell.question == question),
+                ceiling=finite_mean(cell.ceiling for cell in own.values() if cell.question == question),
                 tasks=len(scored[question]),
             )
         )
@@ -101,7 +102,11 @@ def _line(
         method=method,
         by_question=tuple(by_question),
         mean=TasksMean(
-            _mean(one.spearman for one in by_question), low, high, _mean(one.ceiling for one in by_question), everywhere
+            finite_mean(one.spearman for one in by_question),
+            low,
+            high,
+            finite_mean(one.ceiling for one in by_question),
+            everywhere,
         ),
         complete=method == TRUTH or everywhere == len(tasks),
         unsuitable=any(cell.status == "unsuitable" for cell in own.values()),
@@ -119,12 +124,6 @@ def _mean_draw(means: Sequence[Floats]) -> Floats:
     return np.asarray(np.mean(means, axis=0)) if means else NO_DRAW
 
 
-def _mean(numbers: Iterable[float]) -> float:
-    """Mean of the defined numbers, nan if there is none."""
-    known = [number for number in numbers if math.isfinite(number)]
-    return sum(known) / len(known) if known else math.nan
-
-
 def _cost(costs: Sequence[MeanCost]) -> MeanCost:
     """Means over tasks and questions that were answered."""
-    return MeanCost(**{f.name: _mean(getattr(cost, f.name) for cost in costs) for f in fields(MeanCost)})
+    return MeanCost(**{f.name: finite_mean(getattr(cost, f.name) for cost in costs) for f in fields(MeanCost)})

@@ -94,8 +94,8 @@ def short(lines: Sequence[Overall], count: int) -> tuple[list[Overall], str]:
             left.setdefault("lower means", []).append(line.method)
         else:
             kept.append(line)
-    told = "; ".join(f"{why}: {', '.join(names)}" for why, names in left.items())
-    return kept, f"Left out: {told}." if told else ""
+    reasons = "; ".join(f"{why}: {', '.join(names)}" for why, names in left.items())
+    return kept, f"Left out: {reasons}." if reasons else ""
 
 
 def by_score(cells: Sequence[Cell]) -> list[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.report import numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
+from harness.statistics.means import finite_mean
 from harness.types import Question
 
 WIDE = 110
@@ -29,7 +30,7 @@ def print_leaderboard(console: Console, view: View) -> None:
     _show(console, *_overall(console, view))
     for question in view.questions:
         _show(console, *_agreement(console, view, question))
-    _show(console, *_bill(console, view))
+    _show(console, *_costs(console, view))
     _show(console, *_discrimination(view))
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
@@ -64,11 +65,11 @@ def _overall(console: Console, view: View) -> Shown:
         table = _table("method", *columns)
         for line in view.overall:
             cells = dict(zip(view.questions, line.by_question, strict=True))
-            told: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
-            told["mean"] = _mean(line, line.mean, tasks)
-            told["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
-            told["retrainings"] = numbers.count(line.cost.retrainings)
-            table.add_row(line.method, *(told[name] for name in columns), style="dim" if line.method == TRUTH else "")
+            texts: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
+            texts["mean"] = _mean(line, line.mean, tasks)
+            texts["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
+            texts["retrainings"] = numbers.count(line.cost.retrainings)
+            table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
     tables = _fitting(console, ["mean", *view.questions, "cost", "retrainings"], draw)
@@ -106,7 +107,7 @@ def _agreement(console: Console, view: View, question: Question) -> Shown:
     return title, _fitting(console, view.tasks, draw), f"{sentences.ASKED[question]}. {_pools(cells)}"
 
 
-def _bill(console: Console, view: View) -> Shown:
+def _costs(console: Console, view: View) -> Shown:
     def draw(tasks: Sequence[str]) -> Table:
         table = _table("method", *tasks)
         table.add_column("retrainings", justify="right")
@@ -115,8 +116,8 @@ def _bill(console: Console, view: View) -> Shown:
             own = [cell for cell in view.cells if cell.method == method and math.isfinite(cell.cost.seconds)]
             if own:
                 cells = [_cost([cell for cell in own if cell.task == task]) for task in tasks]
-                retrainings = _average(own, lambda cell: cell.cost.retrainings)
-                passes = _average(own, lambda cell: cell.cost.gradient_passes)
+                retrainings = finite_mean(cell.cost.retrainings for cell in own)
+                passes = finite_mean(cell.cost.gradient_passes for cell in own)
                 style = "dim" if method == TRUTH else ""
                 table.add_row(method, *cells, numbers.count(retrainings), numbers.count(passes), style=style)
         return table
@@ -161,13 +162,8 @@ def _ceiling(cell: Cell | None) -> str:
 def _cost(cells: Sequence[Cell]) -> str:
     if not cells:
         return numbers.NONE
-    hours = _average(cells, lambda cell: cell.cost.shown_gpu_hours)
-    return f"{numbers.seconds(_average(cells, lambda cell: cell.cost.seconds))} / {numbers.hours(hours)}"
-
-
-def _average(cells: Sequence[Cell], of: Callable[[Cell], float]) -> float:
-    found = [of(cell) for cell in cells if math.isfinite(of(cell))]
-    return sum(found) / len(found) if found else math.nan
+    hours = finite_mean(cell.cost.shown_gpu_hours for cell in cells)
+    return f"{numbers.seconds(finite_mean(cell.cost.seconds for cell in cells))} / {numbers.hours(hours)}"
 
 
 def _pools(cells: Sequence[Cell]) -> str:

@@ -78,7 +78,7 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
 
     Args:
         stopped: asked between steps, by workers in the coordinator's own process.
-        memory: the watch over this process's memory, where several chunks share the process.
+        memory: measures this process's peak, where several chunks share the process.
 
     Raises:
         OtherPool: this process comes to another pool than the chunk is of.

@@ -10,13 +10,12 @@ from typing import cast
 import numpy as np
 import torch
 
-from harness.coalitions import to_text
 from harness.retraining.chunks import Chunk, ChunkResult, Diverged, Job, fit_traced, members
 from harness.retraining.executors import MakeExecutor, Threads
 from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import Stacking, stacking_for, stacks_of
 from harness.retraining.workspace import PoolReference, Workspace
-from harness.types import Advance, Array, Batch, Bools, Examples, Fit, Learner, Outcome
+from harness.types import Advance, Array, Batch, Examples, Fit, Learner, Outcome
 
 
 class Engine:
@@ -82,10 +81,6 @@ class Engine:
         known = {*kept} & {*self._known}
         self._train(jobs, lambda job: job not in known, advance, kept)
         return [self._known[job] for job in jobs], np.stack([kept[job] for job in jobs])
-
-    def utilities(self, coalitions_KC: Bools, seed: int, advance: Advance = lambda done: None) -> list[Outcome]:
-        """Outcomes of several coalitions from one initialisation."""
-        return self.outcomes([Job(to_text(row), seed) for row in coalitions_KC], advance)
 
     def fit(self, seed: int, coalition: str | None = None) -> tuple[Fit, Outcome]:
         """One traced training run, on the whole pool or on a coalition, with its outcome (at its first cost).

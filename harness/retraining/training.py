@@ -257,7 +257,6 @@ def traced(
     member_N: Bools,
     seed: int,
     flops: FlopCounter,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Fit, Trained]:
     """One training run on the chosen rows, with its checkpoints."""
     rates, marks = learner.recipe.rates(), learner.recipe.checkpoint_steps()
@@ -269,9 +268,7 @@ def traced(
             copies = {name: p[0].clone() for name, p in params.items()}
             kept.append(Checkpoint(finished, float(rates[since:finished].sum()), copies))
 
-    trained = train(
-        learner, data, [initial], member_N[None], [seed], stacked=False, flops=flops, stopped=stopped, keep=keep
-    )
+    trained = train(learner, data, [initial], member_N[None], [seed], stacked=False, flops=flops, keep=keep)
     return Fit(initial, tuple(kept)), trained
 
 

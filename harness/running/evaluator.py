@@ -246,8 +246,13 @@ class MeteredRetrain:
         return found_KN.astype(np.float64)
 
     def _jobs(self, coalitions_KC: Bools, seed: int) -> list[Job]:
-        actual = self._seed_of(seed)
-        return [Job(to_text(row), actual) for row in np.asarray(coalitions_KC, dtype=np.bool_)]
+        rows_KC, actual = np.asarray(coalitions_KC, dtype=np.bool_), self._seed_of(seed)
+        if rows_KC.ndim != 2 or rows_KC.shape[1] != self._engine.contributors:  # a longer row would train in silence
+            raise UserError(
+                f"Coalitions to retrain have the shape K x {self._engine.contributors} contributors, got "
+                f"{rows_KC.shape}."
+            )
+        return [Job(to_text(row), actual) for row in rows_KC]
 
     def _charge(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         """Each job once, however often it stands in the list."""

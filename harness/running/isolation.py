@@ -1,8 +1,9 @@
 """Each method works on copies of its own, and a change to what others use fails its row and nobody else's.
 
-Before a method's code runs, the process's settings and the watched functions are noted. They are compared again before
-anything trains on its behalf, so that no retraining enters the ledger from a process that was changed; and once more at
-the end, with the pool's data, the learner and all that it was handed, before its answer is kept. Then all is put back.
+Before a method's code runs, the process's settings and the functions that training rests on are noted. They are
+compared again before anything trains on its behalf, so that no retraining enters the ledger from a process that was
+changed; and once more at the end, with the pool's data, the learner and all that it was handed, before its answer is
+kept. Then all is put back.
 """
 
 from __future__ import annotations

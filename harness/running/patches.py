@@ -49,7 +49,7 @@ _TORCH = str(Path(torch.__file__).parent)
 
 
 class Namespaces:
-    """What stands in the watched modules and classes when this is made.
+    """What stands in the compared modules and classes when this is made.
 
     Args:
         more: modules and classes beside the libraries' and the project's own.

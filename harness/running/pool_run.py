@@ -279,11 +279,13 @@ class PoolRun:
         )
 
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
-        """Everything that can change an answer: the pool, the method with its settings and code, what it was told."""
-        told = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
-        asked = question if isinstance(method, SetFunction) else "any"  # the other families answer every question alike
+        """Everything that can change an answer: the pool, the method with its settings and code, the precedents."""
+        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
+        answers = (
+            question if isinstance(method, SetFunction) else "any"
+        )  # the other families answer every question alike
         code = source_digest(type(method).__module__, "harness.running.evaluator")
-        return _hash(self.key, name, repr(method), code, asked, told if method.calibrates else [])
+        return _hash(self.key, name, repr(method), code, answers, read if method.calibrates else [])
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from harness.config import Suite
+from harness.config import LEDGERS, RESULTS, Suite
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, ValuationRecord, load, save
 from harness.records.validation import kept_runs
@@ -20,8 +20,6 @@ from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_
 from harness.running.progress import ProgressDisplay
 from harness.types import Method, Precedent, Question, SetFunction, Task
 
-LEDGERS, RESULTS = "ledger", "results"
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -29,7 +27,7 @@ class Chosen:
 
     Args:
         tasks, methods: by name; the suite's, or some of them.
-        features: one-feature baselines told for every pool, by name.
+        features: one-feature baselines computed for every pool, by name.
         questions: some of the suite's.
     """
 
@@ -46,7 +44,7 @@ class Runner:
     Args:
         suite: as asked.
         chosen: what of it is run now.
-        out: the suite's folder: what is kept goes to ``ledger``, what is published to ``results``.
+        out: the run's folder: what it goes on from is kept in ``ledger``, answers are written to ``results``.
         device: torch device.
         progress: shows progress.
     """
@@ -64,8 +62,8 @@ class Runner:
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
-        folder, note = self.out / LEDGERS, self.progress.note
-        ledgers = Ledgers(Ledger(folder / "truth.sqlite", note), Ledger(folder / "methods.sqlite", note))
+        folder = self.out / LEDGERS
+        ledgers = Ledgers(Ledger(folder / "truth.sqlite", self._say), Ledger(folder / "methods.sqlite", self._say))
         try:
             self.results = load(self.out / RESULTS)
             self._name_run(ledgers.methods)
@@ -139,7 +137,7 @@ class Runner:
             missing = pool.retrainings_missing(question)
             with self.progress.stage(f"{self._place(pool)}: truth of {question}", missing) as advance:
                 truth = pool.truth(question, advance)
-            self._note(f"{self._place(pool)}, truth of {question}", truth.status, truth.reason)
+            self._note_failure(f"{self._place(pool)}, truth of {question}", truth.status, truth.reason)
             self.results.add(truth)
             answered()
 
@@ -157,7 +155,7 @@ class Runner:
                 for question in self.chosen.questions:
                     precedents = self._precedents(pool.task.name, question) if method.calibrates else ()
                     valuation = pool.valuation(name, method, question, precedents, advance)
-                    self._note(f"{self._place(pool)}, {name}, {question}", valuation.status, valuation.reason)
+                    self._note_failure(f"{self._place(pool)}, {name}, {question}", valuation.status, valuation.reason)
                     self.results.add(valuation)
                     answered()
 
@@ -165,9 +163,10 @@ class Runner:
         return f"{pool.task.name}, pool {pool.index + 1}/{self.suite.pools}"
 
     def _say(self, text: str) -> None:
+        """A line for people; it may hold a path, whose brackets are no markup."""
         self.progress.note(escape(text))
 
-    def _note(self, where: str, status: str, reason: str) -> None:
+    def _note_failure(self, where: str, status: str, reason: str) -> None:
         if status == "failed":
             self.failures.append(f"{where}: {reason}")
             self.progress.note(f"[red]failed[/red] {escape(f'{where}: {reason}')}")

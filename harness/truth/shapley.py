@@ -20,7 +20,9 @@ from harness.types import Array, Bools, Floats, Ints, Scorer
 EXACT_UP_TO = 10
 """Contributors up to which values are exact: 2^10 = 1,024 coalitions."""
 
-FOLDS = 4
+CROSS_FITS = 4
+"""Parts of the pairs; the surrogate that adjusts one is fitted on the others."""
+
 RIDGE = 1e-3
 
 
@@ -110,7 +112,7 @@ def adjuster(walks: Walks) -> Callable[[Ints], Floats]:
         if len(chosen) < 2:
             return unadjusted[chosen]
         rows = np.empty((len(chosen), contributors))
-        fold_R = np.arange(len(chosen)) % min(FOLDS, len(chosen))
+        fold_R = np.arange(len(chosen)) % min(CROSS_FITS, len(chosen))
         for fold in np.unique(fold_R):
             others, own = chosen[fold_R != fold], chosen[fold_R == fold]
             penalty = gains_RD[others].size * ridge_PP

@@ -103,7 +103,7 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
         return Plan(
             question, rows, [seed(k) for k in range(pairs)], lambda utilities_J: _read_walks(orders, utilities_J)
         )
-    rows_KC, value = _asked(question, contributors)
+    rows_KC, value = _of_one_seed(question, contributors)
     return Plan(
         question,
         [rows_KC] * seeds,
@@ -139,7 +139,7 @@ def _by_fold(plan: Plan, outcomes: Sequence[Outcome]) -> Floats | None:
     return np.array([plan.read(utilities_J)[0].mean(axis=0) for utilities_J in with_rows])
 
 
-def _asked(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:
+def _of_one_seed(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:
     """The coalitions that one seed trains, and the values that their utilities give."""
     if question == "standalone":
         return questions.standalone_coalitions(contributors), questions.standalone

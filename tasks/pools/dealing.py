@@ -109,7 +109,7 @@ def deal(materials: Materials, axes: Axes, rng: np.random.Generator) -> Dealt:
     """Draw every contributor's axes, then its rows; everything drawn is recorded as planted."""
     width = len(str(axes.contributors))
     names = [f"c{i + 1:0{width}d}" for i in range(axes.contributors)]
-    drawn = [_draw(name, materials, axes, rng) for name in names]
+    drawn = [_draw(materials, axes, rng) for _ in names]
     pairs = rng.permutation(axes.contributors)[: 2 * axes.copies].reshape(-1, 2)
     for original, copy in pairs:
         planted, rows, real = drawn[original]
@@ -150,9 +150,7 @@ def pool_of(
     )
 
 
-def _draw(
-    name: str, materials: Materials, axes: Axes, rng: np.random.Generator
-) -> tuple[dict[str, Plain], Rows, Bools]:
+def _draw(materials: Materials, axes: Axes, rng: np.random.Generator) -> tuple[dict[str, Plain], Rows, Bools]:
     """One contributor: its planted facts, its rows, and which are real."""
     size = round(float(np.exp(rng.uniform(np.log(axes.size[0]), np.log(axes.size[1])))))
     real_count = round(float(rng.uniform(*axes.real_share)) * size)

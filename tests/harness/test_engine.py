@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.coalitions import all_but_one, powerset
+from harness.coalitions import all_but_one, to_text
 from harness.retraining import training
 from harness.retraining.chunks import Diverged, Job
 from harness.retraining.engine import Engine
@@ -262,12 +262,6 @@ def test_the_first_price_is_kept(ledger: Ledger) -> None:
         assert outcome.cost.retrainings == 1
 
 
-def test_utilities_are_outcomes_of_the_rows_in_order(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path, tiny_pool())
-    rows = powerset(4)[[3, 9, 15]]
-    assert engine.utilities(rows, 5) == engine.outcomes([Job("1100", 5), Job("1001", 5), Job("1111", 5)])
-
-
 def test_a_traced_fit_is_the_same_model_as_the_retraining_on_everyone(tmp_path: Path) -> None:
     pool = tiny_pool()
     _, traced = engine_of(tmp_path, pool).fit(5)
@@ -355,5 +349,5 @@ def test_utility_is_minus_the_mean_held_out_loss(tmp_path: Path) -> None:
 
 def test_leave_one_out_coalitions_fit_the_engines_texts(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, tiny_pool())
-    engine.utilities(all_but_one(4), 3)
+    engine.outcomes([Job(to_text(row), 3) for row in all_but_one(4)])
     assert {text for text, _ in engine.ledger.outcomes(engine.context)} == {"0111", "1011", "1101", "1110"}

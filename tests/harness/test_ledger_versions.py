@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness.retraining.chunks import Job
 from harness.retraining.ledger import APPLICATION, SCHEMA, Ledger, LedgerError
+from harness.running.progress import ProgressDisplay
 from harness.types import Cost, Outcome
+from tests.harness.small_runs import finished, runner
 from tests.tiny import engine_of, tiny_pool
 
 VERSION_1 = f"""
@@ -99,3 +103,17 @@ def test_a_row_that_no_training_gave_is_trained_again_and_told(tmp_path: Path, d
     other = engine_of(tmp_path / "other", pool)
     assert [o.utility for o in other.outcomes(jobs)] == [o.utility for o in sound]
     assert astuple(other.outcomes(jobs)[1])[:2] == astuple(sound[1])[:2]
+
+
+def test_what_a_ledger_has_to_say_is_shown_to_the_letter(tmp_path: Path) -> None:
+    """A folder's name in brackets is no markup."""
+    folder = tmp_path / "[old]"
+    finished(folder, methods=["size"], questions=["standalone"])
+    with sqlite3.connect(folder / "ledger" / "truth.sqlite") as db:
+        db.execute("update outcomes set accuracy = 7")
+    db.close()
+    shown = io.StringIO()
+    again = runner(folder, methods=["size"], questions=["standalone"])
+    again.progress = ProgressDisplay(Console(file=shown, width=1_000))
+    again.run()
+    assert f"{folder / 'ledger' / 'truth.sqlite'}: " in shown.getvalue()

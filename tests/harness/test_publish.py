@@ -14,7 +14,7 @@ import pytest
 
 import harness.cli.publishing as publishing
 import harness.cli.running as running
-from harness.cli.against import against_published
+from harness.cli.running import against_published
 from harness.config import load_suite, to_toml
 from harness.records.results import Results, load, save
 from harness.report.files import write_report

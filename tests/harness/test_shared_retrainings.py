@@ -87,3 +87,12 @@ def test_a_method_traces_a_coalition_of_its_own(tmp_path: Path) -> None:
     assert all(bool((fit.initial[name] == initial[name]).all()) for name in initial)
     with pytest.raises(UserError, match="a mark for each of 4 contributors, got shape"):
         problem.fit(0, np.array([True]))
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 5)])
+def test_coalitions_of_another_number_of_contributors_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Marks beyond the last contributor belong to nobody, and would be trained without a word."""
+    problem = problem_of(tmp_path, tiny_pool())
+    for retrain in (problem.retrain, problem.retrain.by_example):
+        with pytest.raises(UserError, match=r"have the shape K x 4 contributors, got \("):
+            retrain(np.ones(shape, dtype=np.bool_), 0)
