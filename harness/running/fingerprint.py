@@ -20,6 +20,10 @@ WORDS = ("source", "passes")
 """What a method's class says about itself in text alone."""
 
 
+WITHOUT_NUMBERS = ("click", "pydantic", "rich", "tabulate", "tomli_w")
+"""Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn."""
+
+
 class Code(NamedTuple):
     """A module's statements without what is for readers alone, and the names that it may import as modules."""
 
@@ -63,7 +67,7 @@ def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
             top = found.split(".")[0]
             if top in (*OURS, name.split(".")[0]):
                 waiting.append(found)
-            elif top not in sys.stdlib_module_names:
+            elif top not in (*sys.stdlib_module_names, *WITHOUT_NUMBERS):
                 libraries.add(top)
     return reached, libraries
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-Namespace = ModuleType | type
+from harness.running.fingerprint import OURS
 
-PROJECT = ("harness", "methods", "tasks")
+Namespace = ModuleType | type
 
 MODULES: tuple[ModuleType, ...] = (
     torch,
@@ -114,9 +114,7 @@ def _is_private(name: str, item: object) -> bool:
 @lru_cache(maxsize=1)
 def _compared(loaded: int) -> tuple[Namespace, ...]:
     """The modules and classes; looked for again when the number of loaded modules is another."""
-    own = [
-        m for name, m in list(sys.modules.items()) if name.partition(".")[0] in PROJECT and isinstance(m, ModuleType)
-    ]
+    own = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in OURS and isinstance(m, ModuleType)]
     of_torch = [item for module in (torch.nn, torch.optim) for item in vars(module).values() if isinstance(item, type)]
     classes = [
         item for module in own for item in vars(module).values() if getattr(item, "__module__", "") == module.__name__

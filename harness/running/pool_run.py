@@ -20,7 +20,7 @@ from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
 from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
-from harness.running.fingerprint import source_digest
+from harness.running.fingerprint import OURS, library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
@@ -54,6 +54,11 @@ class TaskLearner:
         self._task, self._learner = task, task.learner()
         self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
         self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
+        self.code = type(self._learner).__module__
+        """The module of its class."""
+        layers = self._learner.module(self._learner.initialise(0)).modules()
+        self.libraries = {type(layer).__module__.partition(".")[0] for layer in layers} - {*OURS}
+        """Packages whose layers its model is made of."""
 
     def get(self) -> Learner:
         """The learner as the task made it.
@@ -281,11 +286,10 @@ class PoolRun:
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
         """Everything that can change an answer: the pool, the method with its settings and code, the precedents."""
         read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
-        answers = (
-            question if isinstance(method, SetFunction) else "any"
-        )  # the other families answer every question alike
-        code = source_digest(type(method).__module__, "harness.running.evaluator")
-        return _hash(self.key, name, repr(method), code, answers, read if method.calibrates else [])
+        answers = question if isinstance(method, SetFunction) else "any"  # other families answer every question alike
+        code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
+        model = sorted(library_versions(self._learner.libraries).items())
+        return _hash(self.key, name, repr(method), code, model, answers, read if method.calibrates else [])
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ class DataShapley(Retraining):
 
     seeds: int = 4
     pairs: int = 2
+    seed_scope = "data-shapley"
     source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
     passes = "about 2 x pairs x contributors retrainings a seed"
 
@@ -38,7 +39,7 @@ class DataShapley(Retraining):
 
         found = []
         for seed in range(self.seeds):
-            order_seed = int(problem.stream("permutations", seed).integers(2**31))
+            order_seed = int(problem.scope_stream("permutations", seed).integers(2**31))
 
             def retrain(coalitions_KC: Bools, seed: int = seed) -> Floats:
                 return problem.retrain(coalitions_KC, seed)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import gc
-import math
 import os
-import signal
-import sys
-import tempfile
-import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.config import Suite
 from harness.records.results import Results, load
 from harness.registry import method
-from harness.retraining import stacking
-from harness.retraining.engine import Engine
-from harness.retraining.ledger import Ledger
 from harness.running import isolation
-from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Additive, Examples, Floats, Learner, Problem, Task
-from methods.tracin import TracIn
+from harness.running.pool_run import PoolRun
+from harness.types import Problem
+from tests.harness.misdeeds import (
+    MISDEEDS,
+    Misbehaves,
+    default_dtype,
+    into_a_fit,
+    into_a_shared_value,
+    patched_loss,
+    the_base,
+    through_numpy,
+    trains_further,
+)
 from tests.harness.small_runs import runner
-from tests.tiny import tiny_mlp, tiny_pool, tiny_task
+from tests.tiny import tiny_mlp, tiny_task
 
 VICTIMS = ("mmd", "tracin", "ntk-mmd")
 """They read the data, a fit, and shared values; each runs after the method that misbehaves."""
@@ -47,239 +45,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
     os.chdir(folder)
-
-
-def through_numpy(problem: Problem) -> None:
-    torch.from_numpy(problem.train.columns["inputs"]).zero_()
-
-
-def through_numpy_of_validation(problem: Problem) -> None:
-    torch.from_numpy(problem.validation.columns["targets"]).fill_(0)
-
-
-def owners(problem: Problem) -> None:
-    problem.train.owners_N.setflags(write=True)
-    problem.train.owners_N[:] = 0
-
-
-def into_a_fit(problem: Problem) -> None:
-    next(iter(problem.fit(0).params.values())).zero_()
-
-
-def into_an_initialisation(problem: Problem) -> None:
-    next(iter(problem.fit(0).initial.values())).zero_()
-
-
-def trains_further(problem: Problem) -> None:
-    params = problem.fit(0).params
-    batch = {name: torch.tensor(column) for name, column in problem.train.columns.items()}
-    leaves = {name: tensor.requires_grad_() for name, tensor in params.items()}
-    optimiser = torch.optim.SGD(leaves.values(), lr=0.1)
-    problem.learner.losses(leaves, batch).mean().backward()
-    optimiser.step()
-
-
-def into_a_shared_value(problem: Problem) -> None:
-    """The terms of ntk-mmd, which it builds by asking as ntk-mmd does."""
-    method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
-    terms = problem.shared("ntk-mmd/0", lambda: pytest.fail("it is there"))
-    terms._mmds[0]._within_CC[0] += 1.0
-
-
-def the_recipe(problem: Problem) -> None:
-    object.__setattr__(problem.learner.recipe, "rate", 0.5)
-
-
-def the_base(problem: Problem) -> None:
-    problem.learner._inner._templates["cpu"].head.weight.data.zero_()  # type: ignore[attr-defined]
-
-
-def default_dtype(problem: Problem) -> None:
-    torch.set_default_dtype(torch.float64)
-
-
-def default_device(problem: Problem) -> None:
-    torch.set_default_device("meta")
-
-
-def no_grad(problem: Problem) -> None:
-    torch.set_grad_enabled(False)
-
-
-_kept_open: list[object] = []
-
-
-def inference_mode(problem: Problem) -> None:
-    mode = torch.inference_mode()
-    mode.__enter__()
-    _kept_open.append(mode)
-
-
-def threads(problem: Problem) -> None:
-    torch.set_num_threads(7)
-
-
-def deterministic(problem: Problem) -> None:
-    torch.use_deterministic_algorithms(True)
-
-
-def matrix_precision(problem: Problem) -> None:
-    torch.set_float32_matmul_precision("medium")
-
-
-def numpy_errors(problem: Problem) -> None:
-    np.seterr(over="ignore")
-
-
-def other_folder(problem: Problem) -> None:
-    os.chdir(tempfile.gettempdir())
-
-
-def environment(problem: Problem) -> None:
-    os.environ["OMP_NUM_THREADS"] = "3"
-
-
-def environment_removed(problem: Problem) -> None:
-    del os.environ["PATH"]
-
-
-def search_path(problem: Problem) -> None:
-    sys.path.insert(0, "/nowhere")
-
-
-def signals(problem: Problem) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def hooks(problem: Problem) -> None:
-    torch.nn.modules.module.register_module_forward_hook(lambda module, rows, out: None)
-
-
-class Passing(TorchDispatchMode):
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
-def mode(problem: Problem) -> None:
-    Passing().__enter__()
-
-
-def behind_the_scenes(problem: Problem) -> None:
-    """Whatever examples there are in the process, the pool's own among them."""
-    for found in gc.get_objects():
-        if type(found) is Examples and found is not problem.train:
-            found.columns["inputs"].setflags(write=True)
-            found.columns["inputs"][0] = 7.0
-
-
-def patched_matmul(problem: Problem) -> None:
-    torch.matmul = lambda a, b: a @ b
-
-
-def patched_loss(problem: Problem) -> None:
-    torch.nn.functional.cross_entropy = lambda *_, **__: torch.zeros(())
-
-
-def patched_tensor(problem: Problem) -> None:
-    """Inherited, so that the patch is new in the class."""
-    torch.Tensor.softmax = lambda self, dim: self
-
-
-def patched_layer(problem: Problem) -> None:
-    torch.nn.Linear.forward = lambda self, rows: rows
-
-
-def patched_math(problem: Problem) -> None:
-    math.sqrt = abs
-
-
-def patched_engine(problem: Problem) -> None:
-    Engine.outcomes = lambda self, jobs, advance=None: []  # type: ignore[method-assign, assignment, misc]
-
-
-def patched_constant(problem: Problem) -> None:
-    stacking.STACKED_OUTPUTS = 1
-
-
-def patched_learner(problem: Problem) -> None:
-    Learner.losses = lambda self, params, batch: torch.zeros(len(batch["targets"]))  # type: ignore[method-assign]
-
-
-def patched_model(problem: Problem) -> None:
-    """The module that the learner is made of; it stands in no package of ours."""
-    model = type(problem.learner.module(problem.initial(0)).inner)  # type: ignore[arg-type]
-    model.forward = lambda self, rows: (rows, rows)  # type: ignore[method-assign]
-
-
-def patched_method(problem: Problem) -> None:
-    TracIn.example_values = lambda self, problem: np.ones((1, len(problem.train)))  # type: ignore[method-assign]
-
-
-def ends_the_process(problem: Problem) -> None:
-    sys.exit(0)
-
-
-def raises(problem: Problem) -> None:
-    torch.set_default_dtype(torch.float64)
-    raise RuntimeError("out of luck")
-
-
-MISDEEDS: dict[Callable[[Problem], None], str] = {
-    through_numpy: "changed problem.train.columns['inputs']; work on a copy",
-    through_numpy_of_validation: "changed problem.validation.columns['targets']; work on a copy",
-    owners: "changed problem.train.owners_N; work on a copy",
-    into_a_fit: "changed problem.fit(0).checkpoints[2].params['hidden.weight']; work on a copy",
-    into_an_initialisation: "changed problem.fit(0).initial['hidden.weight']; work on a copy",
-    trains_further: "changed problem.fit(0).checkpoints[2].params['hidden.weight']; work on a copy",
-    into_a_shared_value: "changed the shared value 'ntk-mmd/0'._mmds[0]._within_CC; work on a copy",
-    the_recipe: "changed the learner's recipe; work on a copy",
-    the_base: "changed the learner's tensors['_templates']",
-    default_dtype: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning",
-    default_device: "changed torch's default device from cpu to meta",
-    no_grad: "changed torch's grad mode from True to False",
-    inference_mode: "changed torch's inference mode from False to True",
-    threads: "changed torch's number of threads from 1 to 7",
-    deterministic: "changed torch's use of deterministic algorithms",
-    matrix_precision: "changed torch's precision of matrix products",
-    numpy_errors: "changed numpy's handling of floating-point errors",
-    other_folder: "changed the working directory; restore",
-    environment: "changed the environment variables OMP_NUM_THREADS; restore",
-    environment_removed: "changed the environment variables PATH; restore",
-    search_path: "changed sys.path; restore",
-    signals: "changed the signal handlers SIGTERM; restore",
-    hooks: "changed torch's hooks of all modules; restore",
-    mode: "changed torch's active modes; restore",
-    behind_the_scenes: "changed problem.validation.columns['inputs'] and the pool's data at ['train'].columns",
-    patched_matmul: "changed torch.matmul; restore it before returning",
-    patched_loss: "changed torch.nn.functional.cross_entropy; restore",
-    patched_tensor: "changed torch.Tensor.softmax; restore",
-    patched_layer: "changed torch.nn.modules.linear.Linear.forward; restore",
-    patched_math: "changed math.sqrt; restore",
-    patched_engine: "changed harness.retraining.engine.Engine.outcomes; restore",
-    patched_constant: "changed harness.retraining.stacking.STACKED_OUTPUTS; restore",
-    patched_learner: "changed harness.types.Learner.losses; restore",
-    patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",
-    patched_method: "changed methods.tracin.TracIn.example_values; restore",
-    ends_the_process: "asked to end the whole process (SystemExit: 0)",
-    raises: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning "
-    "(it failed, too: RuntimeError: out of luck)",
-}
-
-
-@dataclass(frozen=True)
-class Misbehaves(Additive):
-    """Does something, then answers as if nothing were wrong."""
-
-    does: Callable[[Problem], None]
-    source: str = "a test"
-    passes: str = "none"
-
-    def __repr__(self) -> str:
-        return f"Misbehaves({self.does.__name__})"
-
-    def example_values(self, problem: Problem) -> Floats:
-        self.does(problem)
-        return np.ones((1, len(problem.train)))
 
 
 def run_with(folder: Path, *misdeeds: Callable[[Problem], None]) -> Results:
@@ -408,7 +173,7 @@ def test_a_learner_that_cannot_be_made_anew_fails_rows_and_says_so(tmp_path: Pat
     assert "the learner of tiny was changed by a method, and the one made anew is the same" in record.reason
 
 
-# --- the order and the life of things ------------------------------------------------------------------
+# --- the order of a run ------------------------------------------------------------------------------
 
 
 def test_every_truth_is_found_before_any_method_runs(tmp_path: Path) -> None:
@@ -437,99 +202,3 @@ def test_a_stop_while_truths_are_found_leaves_the_features_of_an_earlier_run(tmp
     stored = load(tmp_path / "results")
     assert {"initial-loss", "mmd"} <= set(stored.pools["tiny", 0].features)
     assert answers_of(stored) == answers_of(first)
-
-
-def test_a_learner_is_made_once_a_run_and_engines_go_with_their_pools_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[int] = []
-    engines: list[weakref.ref[Engine]] = []
-    most = 0
-
-    def learner() -> Learner:
-        made.append(1)
-        return tiny_mlp()
-
-    def counting(self: Engine, *args: object, **kwargs: object) -> None:
-        nonlocal most
-        engines.append(weakref.ref(self))
-        create(self, *args, **kwargs)  # type: ignore[arg-type]
-        if sum(engine() is not None for engine in engines) > 2:
-            gc.collect()
-        most = max(most, sum(engine() is not None for engine in engines))
-
-    create = Engine.__init__
-    monkeypatch.setattr(Engine, "__init__", counting)
-    task = Task("tiny", 1, "", "image-label", deal=lambda index: tiny_pool(index=index), learner=learner)
-    methods = ["tracin", "ntk-mmd:calibrated"]  # calibrated weights take a turn of their own
-    run = runner(tmp_path, methods=methods, tasks=[task], pools=3, questions=["standalone"])
-    run.run()
-    gc.collect()
-    assert len(made) == 1
-    assert len(engines) >= 9
-    assert most <= 2  # the truth's and the methods' while a pool is dealt
-    assert [engine() for engine in engines if engine() is not None] == []  # though the run and its pools are alive
-
-
-# --- keys and kept answers -----------------------------------------------------------------------------
-
-
-def pool_run(folder: Path, notes: list[str] | None = None, task: Task | None = None, **changes: object) -> PoolRun:
-    content = {"name": "tiny", "tasks": ("tiny",), "methods": ("size",), "pools": 1, "seeds": 2, "pairs": 2, **changes}
-    ledgers = Ledgers(Ledger(folder / "truth.sqlite"), Ledger(folder / "methods.sqlite"))
-    note = (lambda text: None) if notes is None else notes.append
-    return PoolRun(Suite.model_validate(content), task or tiny_task(), 0, ledgers, "cpu", "run", note=note)
-
-
-def test_the_tasks_version_is_in_the_pools_key_and_in_its_record(tmp_path: Path) -> None:
-    one = pool_run(tmp_path / "1")
-    two = pool_run(tmp_path / "2", task=replace(tiny_task(), version=2))
-    assert one.key != two.key
-    assert two.pool_record().task_version == 2
-
-
-def test_a_truths_key_tells_its_question_and_seeds(tmp_path: Path) -> None:
-    keys = [pool_run(tmp_path / str(k), **changes).truth_keys for k, changes in enumerate([{}, {"seeds": 3}, {}])]
-    assert len(set(keys[0].values())) == 3
-    assert keys[0] == keys[2]
-    assert all(
-        keys[0][question] != keys[1][question] for question in keys[0]
-    )  # four contributors: exact Shapley values
-
-
-def test_truths_of_an_earlier_suite_are_gone_from_results_that_a_new_one_writes(tmp_path: Path) -> None:
-    """Two questions at 2 seeds, then one of them anew at 3."""
-    runner(tmp_path, methods=["size"], questions=["standalone", "leave-one-out"]).run()
-    runner(tmp_path, methods=["size"], questions=["standalone"], seeds=3).run()
-    stored = load(tmp_path / "results")
-    assert {key: len(record.values) for key, record in stored.truths.items()} == {("tiny", 0, "standalone"): 3}
-    assert set(stored.valuations) == {("tiny", 0, "standalone", "size")}
-    assert stored.truths["tiny", 0, "standalone"].truth_key == stored.pools["tiny", 0].truth_keys["standalone"]
-
-
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        ('{"values": [[1.0, NaN, 1.0, 1.0]], "cost": COST, "run": "r"}', "finite number"),
-        ('{"values": [[1.0, 1e308, 1.0, 1.0]], "cost": COST, "run": "r"}', "numbers up to"),
-        ('{"values": [[1.0, 1.0]], "cost": COST, "run": "r"}', "each of 4 contributors, got 2"),
-        ('{"values": [[1.0, 1.0, 1.0, 1.0]], "cost": {}, "run": "r"}', "cost: expected"),
-        ('{"values": [[1.0, 1.0, 1.0, 1.0]]}', "expected values, cost and run"),
-        ("[1, 2]", "cannot be read"),
-        ("{", "cannot be read"),
-    ],
-)
-def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path, damage: str, told: str) -> None:
-    notes: list[str] = []
-    pool = pool_run(tmp_path, notes)
-    first = pool.valuation("size", method("size"), "standalone")
-    ledger = pool._ledgers.methods
-    (cost,) = ledger._db.execute("select json_extract(record, '$.cost') from answers").fetchone()
-    ledger._db.execute("update answers set record = ?", (damage.replace("COST", cost),))
-    again = pool.valuation("size", method("size"), "standalone")
-    assert (again.status, again.values) == ("ok", first.values)
-    assert len(notes) == 1
-    assert "the answer of size in methods.sqlite" in notes[0]
-    assert told in notes[0]
-    pool.valuation("size", method("size"), "standalone")
-    assert len(notes) == 1  # it was kept anew
