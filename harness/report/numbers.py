@@ -8,7 +8,7 @@ NONE = "–"
 
 
 def correlation(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:.2f}"
+    return NONE if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"  # no minus before a zero
 
 
 def interval(low: float, high: float) -> str:

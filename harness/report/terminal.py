@@ -88,7 +88,9 @@ def _mean(line: Overall, mean: TasksMean, tasks: int) -> Text | str:
         return Text(numbers.NONE, style="dim")
     partly = "" if mean.tasks == tasks else f" ({mean.tasks})"
     return Text.assemble(
-        (f"{mean.spearman:5.2f}", "bold" if mean.low > 0 else ""), numbers.interval(mean.low, mean.high), partly
+        (f"{numbers.correlation(mean.spearman):>5}", "bold" if mean.low > 0 else ""),
+        numbers.interval(mean.low, mean.high),
+        partly,
     )
 
 
@@ -149,7 +151,7 @@ def _score(cell: Cell | None) -> Text:
         return Text("not run", style="dim")
     if state := sentences.state(cell):
         return Text(state, style="red" if cell.status == "failed" else "dim")
-    score = f"{cell.spearman:5.2f}", "bold" if cell.established else ""
+    score = f"{numbers.correlation(cell.spearman):>5}", "bold" if cell.established else ""
     return Text.assemble(score, numbers.interval(cell.low, cell.high), sentences.BEHIND if cell.behind else "")
 
 

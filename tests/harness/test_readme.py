@@ -97,7 +97,7 @@ def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (source,), (suite,) = blocks("toml", "data.md"), blocks("toml", "README.md")
+    source, suite = blocks("toml", "data.md")
     (tmp_path / "problems.toml").write_text(source, encoding="utf-8")
     (tmp_path / "mine.toml").write_text(suite, encoding="utf-8")
     (tmp_path / "data").mkdir()
