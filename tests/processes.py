@@ -12,29 +12,24 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-IMPORTED = [
-    "harness.cli.running",
-    "methods.semivalues.pydvl_game",
-    "pytest",
-    "sklearn.cluster",
-    "sklearn.datasets",
-    "tests.processes",
-    "torch._decomp.decompositions_for_jvp",
-    "torch._dynamo",
-    "transformers.models.llama.modeling_llama",
-]
-"""What a run imports sooner or later; importing starts no threads, so that forking after it is safe."""
+IMPORTED = ("harness.cli.running", "pytest", "sklearn.cluster", "sklearn.datasets", "tests.processes")
+"""Before the server forks. Of threads that a fork would miss, importing these starts none."""
+
+
+def import_first(*modules: str) -> None:
+    """Let the server import these too, if it has not begun: for many processes that need them."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*IMPORTED, *modules])
 
 
 def start(log: Path, function: Callable[..., object], *arguments: object) -> ForkServerProcess:
     """``function(*arguments)`` in a process of its own, in the repository's folder, all output in a file."""
     log.touch()
-    process = _context().Process(target=_run, args=(log, function, *arguments))
+    process = multiprocessing.get_context("forkserver").Process(target=_run, args=(log, function, *arguments))
     process.start()
     return process
 
@@ -74,12 +69,6 @@ def measured() -> Iterator[None]:
     coverage.save()
 
 
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    return context
-
-
 def _measured(function: Callable[..., object], *arguments: object) -> None:
     with measured():
         function(*arguments)
@@ -92,3 +81,6 @@ def _run(log: Path, function: Callable[..., object], *arguments: Any) -> None:
         os.dup2(out.fileno(), 2)
     os.chdir(ROOT)
     function(*arguments)
+
+
+import_first()

@@ -9,7 +9,7 @@ import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -74,7 +74,13 @@ def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
 
 @cache
 def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
+    return metadata.packages_distributions()
+
+
+@cache
+def version(distribution: str) -> str:
+    """Read once: what a running process has imported stays the same, whatever is installed meanwhile."""
+    return metadata.version(distribution)
 
 
 @cache

@@ -48,7 +48,7 @@ class ModuleLearner(Learner):
 
     def initialise(self, seed: int, device: str = "cpu") -> Params:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not torch.manual_seed: modules are drawn on the CPU
             module = self._build()
         if device not in self._templates:  # moved here, outside of any transform
             self._templates[device] = copy.deepcopy(self._templates["cpu"]).to(device)

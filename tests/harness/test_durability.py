@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.records.results import load
-from tests.processes import dataworth, start
+from tests.processes import dataworth, import_first, start
 
 pytestmark = pytest.mark.slow
 SUITE = """
@@ -109,6 +109,7 @@ class Story:
 def stories(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Story]:
     """An undisturbed run, and beside it one that is killed three times and interrupted once."""
     place = tmp_path_factory.mktemp("durability")
+    import_first("methods.semivalues.pydvl_game", "torch._decomp.decompositions_for_jvp", "torch._dynamo")
     (place / "suite.toml").write_text(SUITE)
     log = place / "calm.log"
     process = started(place / "calm", log)
