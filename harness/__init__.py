@@ -1,1 +1,1 @@
-"""The benchmark harness: truth by retraining, the bill, the statistics, the leaderboard."""
+"""The benchmark harness: truth by retraining, the costs, the statistics, the leaderboard."""
