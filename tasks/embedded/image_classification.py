@@ -8,7 +8,6 @@ import numpy as np
 
 from harness.seeds import stream
 from harness.types import Learner, Pool, Recipe, Task
-from tasks.learners.classifier import Classifier, SmallCnn
 from tasks.pools.dealing import Axes
 from tasks.pools.image_generator import LATENTS, ClassGaussians
 from tasks.pools.image_pools import LATENT_BOUND, PreparedImages, deal_images, fewest_kept, image_rows
@@ -36,6 +35,8 @@ def task() -> Task:
 
 
 def small_cnn() -> Learner:
+    from tasks.learners.classifier import Classifier, SmallCnn
+
     return Classifier("small-cnn", lambda: SmallCnn(SIDE, CLASSES), CLASSES, RECIPE, settings={"width": 8})
 
 

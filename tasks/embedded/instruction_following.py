@@ -13,8 +13,8 @@ from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zi
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
+from tasks.learners.sizes import SMALLEST
 from tasks.learners.tokenizers import word_tokenizer
-from tasks.learners.transformer import SMALLEST
 from tasks.pools.dealing import Axes
 from tasks.pools.splits import describe_splits
 

@@ -14,8 +14,8 @@ from harness.types import Learner, Plain, Pool, Recipe, Task
 from tasks.embedded.grammar import SPLITS, Grammar, Item, split_texts
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
+from tasks.learners.sizes import SMALLEST
 from tasks.learners.tokenizers import word_tokenizer
-from tasks.learners.transformer import SMALLEST
 from tasks.pools.dealing import Axes
 from tasks.pools.splits import describe_splits
 

@@ -11,11 +11,9 @@ from harness.types import Ints, Learner, Pool, Recipe, Task
 from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
-from tasks.learners import base
 from tasks.learners.encoding import encode_prompts, encode_responses
-from tasks.learners.fine_tuned import small_classifier
+from tasks.learners.sizes import SMALLEST
 from tasks.learners.tokenizers import word_tokenizer
-from tasks.learners.transformer import SMALLEST
 from tasks.pools.dealing import Axes, Rows
 from tasks.pools.splits import describe_splits
 
@@ -159,6 +157,9 @@ def encode(rows: Rows) -> dict[str, Ints]:
 
 def learner() -> Learner:
     """A small transformer classifier, fine-tuned from a language model of reviews and what they mean."""
+    from tasks.learners import base
+    from tasks.learners.fine_tuned import small_classifier
+
     tokenizer, vocabulary = prepared().tokenizer, len(prepared().tokenizer)
     # label after review, so that the body knows what is meant
     texts = [f"{item.prompt} {item.answer}" for item in prepared().splits["generator"]]

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from harness.seeds import seed_of
 from harness.types import Plain
 from tasks.embedded.grammar import Item, WrittenGrammar
-from tasks.learners import base, transformer
 from tasks.learners.encoding import encode_responses
+from tasks.learners.sizes import Size
 
-SIZE = transformer.Size(hidden=32, layers=2, inner=64)
+SIZE = Size(hidden=32, layers=2, inner=64)
 STEPS = 450
 TOP_P, TEMPERATURE = (0.6, 1.0), (0.7, 1.0)
 """Ranges that a contributor's truncation is drawn from."""
@@ -41,6 +40,8 @@ class TextGenerator:
     @classmethod
     def fit(cls, grammar: WrittenGrammar, items: Sequence[Item], tokenizer: Any, start: str, length: int) -> Self:
         """Fit on the generator split (once; kept in the cache)."""
+        from tasks.learners import base, transformer
+
         texts, vocabulary = [grammar.as_written(item) for item in items], len(tokenizer)
         inputs, targets = encode_responses(tokenizer, [start] * len(texts), texts, length)
         name = f"{grammar.name}, generator"
@@ -57,14 +58,17 @@ class TextGenerator:
         texts = self.sample(count, top_p, temperature, seed_of(int(rng.integers(2**62))))
         return [item for item in map(self.read, texts) if item]
 
-    @torch.no_grad()
     def sample(self, count: int, top_p: float, temperature: float, seed: int) -> list[str]:
         """``count`` texts by nucleus sampling (Holtzman et al. 2020, ICLR) at a temperature.
 
         A text that has not ended at its greatest length is given as far as it got.
         """
+        import torch
+
+        from tasks.learners import base
+
         ids = torch.tensor([self.tokenizer.encode(self.start, add_special_tokens=False)] * count)
-        with base.one_thread(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), base.one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             found = self.model.generate(
                 ids,

@@ -7,10 +7,8 @@ from typing import Any
 from harness.types import Ints, Learner, Recipe
 from tasks.embedded.grammar import as_rows
 from tasks.embedded.text_pools import PreparedGrammar
-from tasks.learners import base
 from tasks.learners.encoding import encode_responses
-from tasks.learners.fine_tuned import small_language_model
-from tasks.learners.transformer import SMALLEST
+from tasks.learners.sizes import SMALLEST
 from tasks.pools.dealing import Rows
 
 
@@ -27,6 +25,9 @@ def language_model(prepared: PreparedGrammar, length: int, recipe: Recipe, base_
         length: tokens of an example.
         base_steps: how long the base is trained.
     """
+    from tasks.learners import base
+    from tasks.learners.fine_tuned import small_language_model
+
     vocabulary = len(prepared.tokenizer)
     rows = encode(prepared.tokenizer, as_rows(prepared.splits["generator"]), length)
     name = f"{prepared.grammar.name}, base"

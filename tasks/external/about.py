@@ -8,7 +8,7 @@ from tasks.external.definition import TaskDefinition
 from tasks.external.prepared import HELD_OUT_ROWS, SHARES, SMALL_SIDE
 from tasks.external.text_materials import FEWEST_TOPICS
 from tasks.external.topics import TOPICS
-from tasks.learners import transformer
+from tasks.learners.sizes import Size
 from tasks.pools.image_generator import LATENTS
 from tasks.pools.image_pools import LATENT_BOUND
 from tasks.pools.image_styles import PROTOTYPES
@@ -39,7 +39,7 @@ def about_images(definition: TaskDefinition) -> dict[str, str]:
     }
 
 
-def about_texts(definition: TaskDefinition, size: transformer.Size, answer: int | None) -> dict[str, str]:
+def about_texts(definition: TaskDefinition, size: Size, answer: int | None) -> dict[str, str]:
     """Args: ``size`` of the small model; ``answer``: most tokens of a response, None for no bound."""
     labels = definition.form == "text-label"
     learner = f"{_describe_text_learner(definition, size)}; {definition.length} tokens"
@@ -66,7 +66,7 @@ def about_texts(definition: TaskDefinition, size: transformer.Size, answer: int 
     }
 
 
-def _describe_text_learner(definition: TaskDefinition, size: transformer.Size) -> str:
+def _describe_text_learner(definition: TaskDefinition, size: Size) -> str:
     if model := definition.model:
         return model.source + (f" with adapters of rank {model.lora}" if model.lora else "")
     small = f"a {size.layers}-layer Llama of width {size.hidden}, {definition.entries} byte-pair tokens"

@@ -12,8 +12,7 @@ from harness.types import Learner, Pool, Task
 from tasks.external.about import about_images
 from tasks.external.definition import TaskDefinition
 from tasks.external.prepared import SplitImages, split_images
-from tasks.learners.classifier import Classifier, SmallCnn
-from tasks.learners.pretrained import Model, Prepared
+from tasks.learners.pretrained import Model
 from tasks.pools.dealing import Rows
 from tasks.pools.image_generator import LATENTS, ClassGaussians
 from tasks.pools.image_pools import PreparedImages, deal_images
@@ -55,6 +54,8 @@ class ImageTask:
         return self._fine_tuned(model) if model else self._small()
 
     def _small(self) -> Learner:
+        from tasks.learners.classifier import Classifier, SmallCnn
+
         classes, (_, side, _, channels) = self.prepared.classes, self.prepared.splits["test"]["images"].shape
 
         def build() -> SmallCnn:
@@ -64,6 +65,9 @@ class ImageTask:
         return Classifier("small-cnn", build, classes, self.definition.recipe, settings)
 
     def _fine_tuned(self, model: Model) -> Learner:
+        from tasks.learners.classifier import Classifier
+        from tasks.learners.pixels import Prepared
+
         classes, form = self.prepared.classes, model.image_form()
         inner = model.build("image classifier", classes)
 

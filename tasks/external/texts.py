@@ -13,13 +13,10 @@ from tasks.external.about import about_texts
 from tasks.external.definition import TaskDefinition
 from tasks.external.prepared import PreparedTexts, prepare_texts
 from tasks.external.text_materials import PreparedTextMaterials
-from tasks.learners import base, transformer
-from tasks.learners.classifier import Classifier
 from tasks.learners.encoding import encode_pairs, encode_prompts, with_label
-from tasks.learners.fine_tuned import small_classifier, small_language_model
-from tasks.learners.language_model import LanguageModel
 from tasks.learners.pretrained import Model
-from tasks.learners.tokenizers import byte_pair_tokenizer
+from tasks.learners.sizes import SMALLEST, Size
+from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.pools.dealing import Rows, deal, pool_of
 from tasks.pools.truncation import truncation_caused
 
@@ -32,7 +29,7 @@ class TextTask:
     def __init__(self, definition: TaskDefinition) -> None:
         self.definition = definition
         self.classifies = definition.form == "text-label"
-        self.size = transformer.Size() if self.classifies else transformer.SMALLEST
+        self.size = Size() if self.classifies else SMALLEST
 
     def task(self) -> Task:
         definition = self.definition
@@ -67,7 +64,7 @@ class TextTask:
 
     @cached_property
     def pad(self) -> int:
-        return self.definition.model.pad() if self.definition.model else transformer.PAD
+        return self.definition.model.pad() if self.definition.model else PAD_ID
 
     def deal(self, index: int) -> Pool:
         prepared, name = self.prepared, self.definition.name
@@ -101,6 +98,8 @@ class TextTask:
 
     def _small(self) -> Learner:
         """A small transformer that starts from a base of the generator split."""
+        from tasks.learners.fine_tuned import small_classifier, small_language_model
+
         length, recipe, settings = self.definition.length, self.definition.recipe, {"length": self.definition.length}
         vocabulary = self._vocabulary
         if not self.labels:
@@ -126,6 +125,8 @@ class TextTask:
 
         A classifier's base names the label right after the text, where a classifier's head looks.
         """
+        from tasks.learners import base
+
         definition = self.definition
         columns, _ = self._encoded(self.prepared.splits["generator"])
         inputs_NT, targets_NT = columns["inputs"], columns["targets"]
@@ -137,6 +138,9 @@ class TextTask:
         )
 
     def _fine_tuned(self, model: Model) -> Learner:
+        from tasks.learners.classifier import Classifier
+        from tasks.learners.language_model import LanguageModel
+
         recipe = self.definition.recipe
         settings: dict[str, Plain] = {**model.identity(), "length": self.definition.length}
         if self.labels:

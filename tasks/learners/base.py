@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from harness.files import CACHE, bases_folder, write_atomically
 from harness.types import Ints, Params
 from tasks.learners import transformer
-from tasks.learners.language_model import IGNORED
+from tasks.learners.encoding import IGNORED
+from tasks.learners.sizes import Size
 
 VERSION = 1
 """Raised whenever the same rows would give another base."""
@@ -24,7 +25,7 @@ VERSION = 1
 
 def trained_language_model(
     name: str,
-    size: transformer.Size,
+    size: Size,
     vocabulary: int,
     length: int,
     inputs_NT: Ints,

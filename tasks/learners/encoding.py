@@ -9,7 +9,9 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.types import Ints
-from tasks.learners.language_model import IGNORED
+
+IGNORED = -100
+"""Target of a token that is not to be learnt: prompt and padding (the convention of torch's cross-entropy)."""
 
 SEPARATOR = "\n"
 """Stands between a prompt and its response where texts come from outside."""

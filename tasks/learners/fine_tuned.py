@@ -9,11 +9,12 @@ from harness.types import Params, Plain, Recipe
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
 from tasks.learners.language_model import LanguageModel
+from tasks.learners.sizes import Size
 
 
 def small_language_model(
     start: Params,
-    size: transformer.Size,
+    size: Size,
     vocabulary: int,
     length: int,
     recipe: Recipe,
@@ -36,7 +37,7 @@ def small_language_model(
 def small_classifier(
     start: Params,
     label_tokens: Sequence[int],
-    size: transformer.Size,
+    size: Size,
     vocabulary: int,
     length: int,
     recipe: Recipe,

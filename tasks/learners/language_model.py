@@ -9,10 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from harness.types import Batch, Params, Plain, Recipe
+from tasks.learners.encoding import IGNORED
 from tasks.learners.functional import ModuleLearner
-
-IGNORED = -100
-"""Target of a token that is not to be learnt: prompt and padding (the convention of torch's cross-entropy)."""
 
 TARGET_BUCKETS = 1_024
 """Most entries of the vector that stands for a response in joint distributions; larger vocabularies are folded."""

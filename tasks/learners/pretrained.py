@@ -7,15 +7,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-import torch
-from torch import nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.types import Plain
-from tasks.learners import transformer
+
+if TYPE_CHECKING:  # a model is named, and told of, without torch; it is built with it
+    from torch import nn
+
+    from tasks.learners.transformer import Kind
 
 IMAGE_SIDE, IMAGE_MEAN, IMAGE_DEVIATION = 224, 0.5, 0.5
 """How images are given to a model that says nothing of it."""
@@ -34,7 +34,9 @@ class Model:
     revision: str | None = None
     lora: int | None = None
 
-    def build(self, kind: transformer.Kind, labels: int = 2) -> Callable[[], nn.Module]:
+    def build(self, kind: Kind, labels: int = 2) -> Callable[[], nn.Module]:
+        from tasks.learners import transformer
+
         lora = transformer.Lora(rank=self.lora) if self.lora else None
         return transformer.pretrained(kind, self.source, labels, self.revision, lora)
 
@@ -114,27 +116,6 @@ class ImageForm:
     side: tuple[int, int]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
-
-
-class Prepared(nn.Module):
-    """Pixels N x C x H x W in [0, 1], resized and standardised as the model inside takes them.
-
-    Grey images are given to every channel. Resizing here keeps pools as small as their own images.
-    """
-
-    def __init__(self, inner: nn.Module, form: ImageForm) -> None:
-        super().__init__()
-        self.inner, self._side = inner, form.side
-        self.register_buffer("mean", torch.tensor(form.mean)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(form.deviation)[:, None, None], persistent=False)
-
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, deviation = cast(torch.Tensor, self.mean), cast(torch.Tensor, self.deviation)
-        if tuple(pixels.shape[-2:]) != self._side:
-            pixels = F.interpolate(pixels, self._side, mode="bilinear", antialias=True)
-        if pixels.shape[1] != len(mean):
-            pixels = pixels.mean(1, keepdim=True).expand(-1, len(mean), -1, -1)
-        return cast(tuple[torch.Tensor, torch.Tensor], self.inner((pixels - mean) / deviation))
 
 
 def _side(stated: Any) -> tuple[int, int] | None:

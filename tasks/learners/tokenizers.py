@@ -8,6 +8,9 @@ from typing import Any
 PAD, UNKNOWN, END = "[pad]", "[unknown]", "[end]"
 """The special tokens of both, in the order of their ids: 0, 1, 2."""
 
+PAD_ID = 0
+"""Of padding, as models take it."""
+
 
 def word_tokenizer(words: Iterable[str]) -> Any:
     """A tokenizer of whole words that are separated by spaces; padding is 0, unknown 1, end 2."""

@@ -12,30 +12,10 @@ import torch
 from torch import nn
 
 from harness.errors import UserError
+from tasks.learners.sizes import Size
+from tasks.learners.tokenizers import PAD_ID
 
 Kind = Literal["language model", "text classifier", "image classifier"]
-PAD = 0
-"""Token id of padding in the tokenizers made here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Of a small transformer. Weights are drawn at ``scale``: at the 0.02 of large models small ones hardly start."""
-
-    hidden: int = 24
-    layers: int = 1
-    heads: int = 2
-    inner: int = 48
-    scale: float = 0.1
-
-    def about(self) -> str:
-        """In a few words."""
-        layers = "1 layer" if self.layers == 1 else f"{self.layers} layers"
-        return f"small Llama ({layers}, width {self.hidden})"
-
-
-SMALLEST = Size(hidden=16, inner=32)
-"""Of the embedded tasks, a thousand retrainings a minute on two cores; and of language models on files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +44,7 @@ def small(kind: Kind, vocabulary: int, length: int, labels: int = 2, size: Size 
         tie_word_embeddings=True,
         attn_implementation="eager",
         use_cache=False,
-        pad_token_id=PAD,
+        pad_token_id=PAD_ID,
         bos_token_id=1,
         eos_token_id=2,
         initializer_range=size.scale,
@@ -74,7 +54,7 @@ def small(kind: Kind, vocabulary: int, length: int, labels: int = 2, size: Size 
         "language model": AutoModelForCausalLM,
         "text classifier": AutoModelForSequenceClassification,
     }
-    return Sequences(classes[kind].from_config(config), PAD, pooled=kind == "text classifier", prepared_mask=True)
+    return Sequences(classes[kind].from_config(config), PAD_ID, pooled=kind == "text classifier", prepared_mask=True)
 
 
 class Sequences(nn.Module):

@@ -12,11 +12,13 @@ from harness.metering.meter import Meter, MeteredLearner
 from harness.types import Batch, Learner, Params
 from tasks.learners import transformer
 from tasks.learners.classifier import Classifier
-from tasks.learners.language_model import IGNORED, LanguageModel
+from tasks.learners.encoding import IGNORED
+from tasks.learners.language_model import LanguageModel
+from tasks.learners.sizes import Size
 from tests.tiny import tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 ROWS, LENGTH, VOCABULARY = 3, 6, 11
-SIZE = transformer.Size(hidden=8, inner=12)
+SIZE = Size(hidden=8, inner=12)
 
 
 def pixels() -> dict[str, torch.Tensor]:

@@ -155,7 +155,7 @@ LIGHT = (
 LIGHT += (
     "harness.records.results",
     "harness.statistics.scores",
-    *sorted(name for name in MODULES if name.startswith("harness.report")),
+    *sorted(name for name in MODULES if belongs(name, ("harness.report", "tasks.embedded", "tasks.external"))),
 )
 
 
@@ -176,7 +176,7 @@ def heavy_after() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_tables_are_redrawn_without_torch(heavy_after: dict[str, list[str]], module: str) -> None:
+def test_what_draws_tables_or_says_what_there_is_needs_no_torch(heavy_after: dict[str, list[str]], module: str) -> None:
     assert heavy_after[module] == []
 
 

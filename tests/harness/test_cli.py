@@ -541,6 +541,8 @@ def test_report_draws_in_two_seconds_what_the_run_drew(stored: Path, tmp_path: P
 def test_no_torch_is_imported(stored: Path) -> None:
     """One process runs all these commands, and says after each what has been imported."""
     commands = ["--help", "run --help", f"report --out {stored}", "list", "show paper", "show tracin"]
+    tasks = [f"show {task}" for task in TASKS]
+    commands += [*tasks, *(f"{task} --data {stored}" for task in tasks)]  # any folder: no rows are read
     program = (
         "import sys\nfrom harness.cli import main\n"
         "for command in sys.argv[1:]:\n"

@@ -27,8 +27,7 @@ from tasks.external.prepared import SHARES, averaged
 from tasks.external.text_materials import HABITS, PreparedTextMaterials
 from tasks.external.texts import TextTask
 from tasks.external.topics import Topics
-from tasks.learners.encoding import encode_pairs, encode_prompts, with_label
-from tasks.learners.language_model import IGNORED
+from tasks.learners.encoding import IGNORED, encode_pairs, encode_prompts, with_label
 from tasks.learners.tokenizers import byte_pair_tokenizer, word_tokenizer
 from tasks.pools.image_pools import ImageMaterials, PreparedImages, image_rows
 from tasks.pools.image_styles import StylePrototypes

@@ -18,13 +18,15 @@ from harness.types import Examples, Learner, Task
 from tasks.external import task
 from tasks.external.defaults import DEFAULTS
 from tasks.learners import transformer
-from tasks.learners.pretrained import ImageForm, Model, Prepared
+from tasks.learners.pixels import Prepared
+from tasks.learners.pretrained import ImageForm, Model
+from tasks.learners.sizes import Size
 from tasks.learners.tokenizers import word_tokenizer
 from tests.tasks.test_external import LABELS, Row, image_source, settings, text_rows, text_source
 from tests.tiny import engine_of
 
 WORDS = [f"w{k}" for k in range(300)] + ["well", "good", "bad", ","]
-SIZE = transformer.Size(hidden=8, layers=1, heads=2, inner=12)
+SIZE = Size(hidden=8, layers=1, heads=2, inner=12)
 
 
 @pytest.fixture(autouse=True)

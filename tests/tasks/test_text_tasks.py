@@ -13,7 +13,7 @@ import pytest
 from harness.types import Pool
 from tasks.embedded import instruction_following, reasoning, sentiment, text_generator
 from tasks.embedded.grammar import Grammar, Item
-from tasks.learners.language_model import IGNORED
+from tasks.learners.encoding import IGNORED
 from tests.processes import printed_by
 from tests.tasks.published_pools import check_published, digest_and_size, parameters_of
 

@@ -24,15 +24,16 @@ from methods.influence_pydvl import InfluencePydvl
 from methods.semivalues.data_shapley import DataShapley
 from tasks.learners import base, transformer
 from tasks.learners.classifier import Classifier
-from tasks.learners.encoding import encode_prompts, encode_responses
-from tasks.learners.language_model import IGNORED, LanguageModel
+from tasks.learners.encoding import IGNORED, encode_prompts, encode_responses
+from tasks.learners.language_model import LanguageModel
+from tasks.learners.sizes import Size
 from tasks.learners.tokenizers import word_tokenizer
 from tests.tiny import engine_of, evaluator_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 
 VOCABULARY, LENGTH = 20, 9
-SIZE = transformer.Size(hidden=8, layers=1, heads=2, inner=12)
+SIZE = Size(hidden=8, layers=1, heads=2, inner=12)
 RECIPE = Recipe(steps=5, batch_size=6, rate=1e-2, optimiser="adamw", checkpoints=2)
 
 
