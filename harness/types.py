@@ -259,6 +259,11 @@ class Learner(ABC):
     """Whether many of its models can train side by side under ``torch.func.vmap``."""
 
     @property
+    def packages(self) -> frozenset[str]:
+        """Top-level packages whose code its models' layers are: another version of one may give other numbers."""
+        return frozenset({"torch"})
+
+    @property
     @abstractmethod
     def identity(self) -> Mapping[str, Plain]:
         """What distinguishes this learner's results from another's; it enters the ledger's key."""

@@ -56,8 +56,7 @@ class TaskLearner:
         self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
         self.code = type(self._learner).__module__
         """The module of its class."""
-        layers = self._learner.module(self._learner.initialise(0)).modules()
-        self.libraries = {type(layer).__module__.partition(".")[0] for layer in layers} - {*OURS}
+        self.libraries = {*self._learner.packages} - {*OURS}
         """Packages whose layers its model is made of."""
 
     def get(self) -> Learner:

@@ -46,6 +46,11 @@ class ModuleLearner(Learner):
     def identity(self) -> Mapping[str, Plain]:
         return {"name": self.name, **self._settings}
 
+    @property
+    def packages(self) -> frozenset[str]:
+        layers = self._templates["cpu"].modules()
+        return frozenset(base.__module__.partition(".")[0] for layer in layers for base in type(layer).__mro__[:-1])
+
     def initialise(self, seed: int, device: str = "cpu") -> Params:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # not torch.manual_seed: modules are drawn on the CPU
