@@ -43,6 +43,7 @@ class PoolRecord:
         features: one-feature baselines, name -> C numbers (None where it does not apply).
         facts: what was measured, such as the truncation that the generator caused.
         task_version: of the task that dealt it; 0 where it was not recorded.
+        test_rows: of the split that truths are measured on; row n is of fold n mod 16. 0 where it was not recorded.
         truth_keys: question -> key of the truth that the suite asks for; answers that belong to another are stale.
     """
 
@@ -55,6 +56,7 @@ class PoolRecord:
     facts: Mapping[str, Plain]
     learner: Mapping[str, Any]
     task_version: int = 0
+    test_rows: int = 0
     truth_keys: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,7 +68,8 @@ class TruthRecord:
         values: repeats x contributors; empty where it failed.
         truth_key: hash of all that the truth depends on: the pool, the question, coalitions and seeds. Empty where it
             was not recorded.
-        by_fold: the values that each held-out fold alone gives, folds x contributors; empty where it was not recorded.
+        by_fold: the values that each held-out fold alone gives, folds x contributors; weighed by the folds' rows they
+            add up to ``values``. Empty where it was not recorded.
     """
 
     task: str
@@ -242,7 +245,7 @@ def _from_json(line: object) -> Record:
     return kind(**{**content, **read(content)})
 
 
-_SINCE_2 = {"truth_key", "truth_keys", "task_version", "by_fold"}
+_SINCE_2 = {"truth_key", "truth_keys", "task_version", "test_rows", "by_fold"}
 
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,6 +267,7 @@ def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
         "facts": validation.mapping_of(content["facts"], "facts"),
         "learner": validation.mapping_of(content["learner"], "learner"),
         "task_version": validation.index_of(content.get("task_version", 0), "task_version"),
+        "test_rows": validation.index_of(content.get("test_rows", 0), "test_rows"),
         "truth_keys": validation.texts_of(content.get("truth_keys", {}), "truth_keys"),
     }
 

@@ -8,7 +8,9 @@ NONE = "–"
 
 
 def correlation(value: float) -> str:
-    return NONE if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"  # no minus before a zero
+    return (
+        NONE if math.isnan(value) else f"{value:.2f}"
+    )  # a zero keeps its sign: an interval that ends at -0.00 lies below zero
 
 
 def interval(low: float, high: float) -> str:

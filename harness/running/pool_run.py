@@ -181,6 +181,7 @@ class PoolRun:
             facts=dict(self.pool.facts),
             learner=self._learner.described,
             task_version=self.task.version,
+            test_rows=len(self.pool.test),
             truth_keys=self.truth_keys,
         )
 
