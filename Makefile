@@ -15,7 +15,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 slow: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m slow
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -54,5 +54,6 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    left_out = config.option.markexpr == "not slow"
-    return "left out: tests marked slow; to run them: python -m pytest -m slow" if left_out else None
+    slow = ROOT / "tests" / "slow"
+    named = any((config.invocation_params.dir / argument).resolve().is_relative_to(slow) for argument in config.args)
+    return None if named else "left out: what takes longer; to run it: python -m pytest tests/slow"

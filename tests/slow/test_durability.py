@@ -20,7 +20,6 @@ import pytest
 from harness.records.results import load
 from tests.processes import dataworth, import_first, start
 
-pytestmark = pytest.mark.slow
 SUITE = """
 tasks = ["image-classification"]
 methods = ["size", "mmd", "tracin", "data-shapley"]
