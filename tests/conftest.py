@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import joblib
 import pytest
 from hypothesis import settings
 
@@ -26,7 +26,7 @@ WORKERS = 8
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 # Processes that are started in other folders take this repository and not one that is installed.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-settings.register_profile("dataworth", derandomize=True, database=None, deadline=None)
+settings.register_profile("dataworth", derandomize=True, database=None, deadline=None, max_examples=50)
 settings.load_profile("dataworth")
 
 
@@ -41,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[WRITES] = Writes((ROOT, Path.home() / ".cache"), (Path(os.environ["XDG_CACHE_HOME"]),))
 
 
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector need not look through it in every test."""
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     yield
@@ -50,7 +55,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return min(int(joblib.cpu_count()), WORKERS)  # those that affinity and a container's quota leave
+    import joblib  # not above: numpy, which it imports, reads the number of threads then
+
+    return min(int(joblib.cpu_count()), WORKERS)  # the cores that affinity and a container's quota leave
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

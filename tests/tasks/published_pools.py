@@ -87,3 +87,9 @@ def parameters_of(generator: ClassGaussians | Outcomes | TextGenerator) -> list[
 def digest_and_size(parameters: Sequence[np.ndarray[Any, Any]]) -> Fitted:
     content = hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parameters))
     return Fitted(content.hexdigest()[:16], float(sum(np.abs(p).sum(dtype=np.float64) for p in parameters)))
+
+
+def digests(pool: Pool) -> list[str]:
+    """All that there is of a pool, so that two can be compared."""
+    planted = repr([dict(contributor.planted) for contributor in pool.contributors])
+    return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]

@@ -54,8 +54,8 @@ def plain_rows(name: str, count: int, seed: int) -> list[Row]:
 
 def text_task(folder: Path, name: str, **changes: object) -> Task:
     sources = {
-        "real": (text_source(folder, name, "real", plain_rows(name, 500, 0)),),
-        "synthetic": (text_source(folder, name, "synthetic", plain_rows(name, 300, 1)),),
+        "real": (text_source(folder, name, "real", plain_rows(name, 300, 0)),),
+        "synthetic": (text_source(folder, name, "synthetic", plain_rows(name, 200, 1)),),
     }
     return task(name, settings(**sources, **changes), "files", folder)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from sklearn.datasets import load_digits
 from harness.errors import UserError
 from harness.types import Pool
 from tasks.embedded.image_classification import AXES, CLASSES, deal_pool, prepared, task
-from tasks.pools.image_generator import ClassGaussians
 from tasks.pools.image_pools import ImageMaterials
-from tests.processes import printed_by
-from tests.tasks.published_pools import check_published
+from tests.tasks.published_pools import digests
 
 POOLS = (0, 1)
 
@@ -178,25 +175,6 @@ def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:
 
 
 # --- determinism ----------------------------------------------------------------------------------------
-
-
-def digests(pool: Pool) -> list[str]:
-    planted = repr([dict(contributor.planted) for contributor in pool.contributors])
-    return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]
-
-
-def print_what_another_process_deals() -> None:
-    print(*digests(deal_pool(1)), sep="\n")
-
-
-def test_the_same_index_is_the_same_pool_in_another_process(tmp_path: Path) -> None:
-    assert printed_by(tmp_path, print_what_another_process_deals).splitlines() == digests(deal_pool(1))
-
-
-def test_published_pools_do_not_change(pool: Pool) -> None:
-    generator = prepared().synthetic
-    assert isinstance(generator, ClassGaussians)
-    check_published(pool, generator)
 
 
 def test_another_index_is_another_pool() -> None:

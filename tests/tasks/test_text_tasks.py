@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from harness.types import Pool
-from tasks.embedded import instruction_following, reasoning, sentiment, text_generator
+from tasks.embedded import image_classification, instruction_following, reasoning, sentiment, text_generator
 from tasks.embedded.grammar import Grammar, Item
 from tasks.learners.encoding import IGNORED
 from tests.processes import printed_by
-from tests.tasks.published_pools import check_published, digest_and_size, parameters_of
+from tests.tasks.published_pools import check_published, digest_and_size, digests, parameters_of
 
 GRAMMARS: dict[ModuleType, Grammar] = {
     sentiment: sentiment.Reviews(),
@@ -255,11 +255,6 @@ def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:
 # --- determinism and the learner ------------------------------------------------------------------------------
 
 
-def digests(pool: Pool) -> list[str]:
-    planted = repr([dict(contributor.planted) for contributor in pool.contributors])
-    return [pool.train.digest(), pool.validation.digest(), pool.test.digest(), planted, repr(dict(pool.facts))]
-
-
 def fitted_from_nothing(folder: Path) -> list[str]:
     """Digests of every generator and learner, fitted for a few steps into an empty cache."""
     with pytest.MonkeyPatch.context() as patch:
@@ -277,12 +272,13 @@ def fitted_from_nothing(folder: Path) -> list[str]:
 
 
 def print_what_another_process_finds(folder: Path) -> None:
-    print(*fitted_from_nothing(folder), *(line for task in GRAMMARS for line in digests(task.deal_pool(1))), sep="\n")
+    pools = [digests(task.deal_pool(1)) for task in (image_classification, *GRAMMARS)]
+    print(*fitted_from_nothing(folder), *(line for pool in pools for line in pool), sep="\n")
 
 
 def test_models_and_pools_are_the_same_in_another_process(tmp_path: Path) -> None:
     """Models from nothing; and pools, from models that one process has fitted and all others read."""
-    pools = [line for task in GRAMMARS for line in digests(dealt(task, 1))]
+    pools = [line for task in (image_classification, *GRAMMARS) for line in digests(dealt(task, 1))]
     there = printed_by(tmp_path, print_what_another_process_finds, tmp_path / "there").splitlines()
     assert there == [*fitted_from_nothing(tmp_path / "here"), *pools]
 
