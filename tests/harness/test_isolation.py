@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import math
 import os
 import signal
 import sys
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,9 +29,9 @@ from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.running import isolation
 from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Additive, Examples, Floats, Learner, Problem, Task
+from harness.types import Additive, Examples, Fit, Floats, Learner, Problem, Task
 from methods.tracin import TracIn
-from tests.harness.small_runs import runner
+from tests.harness.small_runs import finished, runner
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
 
 VICTIMS = ("mmd", "tracin", "ntk-mmd")
@@ -79,10 +81,17 @@ def trains_further(problem: Problem) -> None:
     optimiser.step()
 
 
+def _as_ntk_mmd() -> Any:
+    pytest.fail("it is there")
+
+
+_as_ntk_mmd.__module__ = "methods.ntk_mmd.method"
+
+
 def into_a_shared_value(problem: Problem) -> None:
     """The terms of ntk-mmd, which it builds by asking as ntk-mmd does."""
     method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
-    terms = problem.shared("ntk-mmd/0", lambda: pytest.fail("it is there"))
+    terms = problem.shared("ntk-mmd/0", _as_ntk_mmd)
     terms._mmds[0]._within_CC[0] += 1.0
 
 
@@ -215,6 +224,46 @@ def patched_method(problem: Problem) -> None:
     TracIn.example_values = lambda self, problem: np.ones((1, len(problem.train)))  # type: ignore[method-assign]
 
 
+def rewritten_code(problem: Problem) -> None:
+    torch.nn.functional.cross_entropy.__code__ = (lambda *_, **__: torch.zeros(())).__code__
+
+
+def rewritten_defaults(problem: Problem) -> None:
+    function = torch.nn.functional.cross_entropy
+    function.__defaults__ = (*function.__defaults__[:-1], 0.5)
+
+
+def patched_hash(problem: Problem) -> None:
+    hashlib.sha256 = hashlib.md5
+
+
+def a_timer(problem: Problem) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 600)
+
+
+def raising_warnings(problem: Problem) -> None:
+    warnings.simplefilter("error", ImportWarning)
+
+
+def saved_tensor_hooks(problem: Problem) -> None:
+    torch._C._autograd._push_saved_tensors_default_hooks(lambda x: x, lambda x: x)
+
+
+class Panic(BaseException):
+    """Such as the panics of libraries written in Rust."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+def panics(problem: Problem) -> None:
+    raise Panic
+
+
+def narrow_coalitions(problem: Problem) -> None:
+    problem.retrain(np.ones((1, len(problem.contributors) + 1), dtype=bool), 0)
+
+
 def ends_the_process(problem: Problem) -> None:
     sys.exit(0)
 
@@ -260,6 +309,14 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     patched_learner: "changed harness.types.Learner.losses; restore",
     patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",
     patched_method: "changed methods.tracin.TracIn.example_values; restore",
+    rewritten_code: "changed the code of torch.nn.functional.cross_entropy; restore",
+    rewritten_defaults: "changed the code of torch.nn.functional.cross_entropy; restore",
+    patched_hash: "changed hashlib.sha256; restore",
+    a_timer: "changed the timer that ends the process; restore",
+    raising_warnings: "changed the warnings that are errors; restore",
+    saved_tensor_hooks: "changed the hooks of saved tensors; restore",
+    panics: "Panic: it cannot say what (RuntimeError)",
+    narrow_coalitions: "problem.retrain takes coalitions K x 4 contributors, got shape (1, 5)",
     ends_the_process: "asked to end the whole process (SystemExit: 0)",
     raises: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning "
     "(it failed, too: RuntimeError: out of luck)",
@@ -533,3 +590,69 @@ def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path,
     assert told in notes[0]
     pool.valuation("size", method("size"), "standalone")
     assert len(notes) == 1  # it was kept anew
+
+
+# --- answers that are none -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers(Additive):
+    """Gives what it is told to."""
+
+    reason: object = None
+    values: Callable[[Problem], object] = lambda problem: np.ones((1, len(problem.train)))
+    broken: bool = False
+
+    def __repr__(self) -> str:
+        if self.broken:
+            raise RuntimeError("no name")
+        return "Answers"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return self.reason  # type: ignore[return-value]
+
+    def example_values(self, problem: Problem) -> Floats:
+        return self.values(problem)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("bad", "status", "reason"),
+    [
+        (Answers(reason=True), "failed", "its unsuitable() gave bool"),
+        (Answers(reason="no \x1b[2J\n[/red] \ud800"), "unsuitable", "no \\x1b[2J [/red] \\ud800"),
+        (Answers(broken=True), "failed", "RuntimeError: no name"),
+        (Answers(values=lambda p: np.full((1, len(p.train)), 1j)), "failed", "expected real numbers, got complex128"),
+        (Answers(values=lambda p: [["1"] * len(p.train)]), "failed", "expected real numbers, got <U1"),
+        (
+            Answers(values=lambda p: np.ma.masked_all((1, len(p.train)))),
+            "failed",
+            "expected real numbers, got an array of which",
+        ),
+    ],
+)
+def test_an_answer_that_is_none_is_a_row(tmp_path: Path, bad: Answers, status: str, reason: str) -> None:
+    run = finished(tmp_path, methods={"bad[/b]": bad, "size": method("size")}, questions=["standalone"])
+    record = run.results.valuations["tiny", 0, "standalone", "bad[/b]"]
+    assert (record.status, record.reason[: len(reason)]) == (status, reason)
+    assert load(tmp_path / "results").valuations["tiny", 0, "standalone", "size"].status == "ok"
+
+
+def test_another_packages_shared_value_of_the_same_name_is_another(tmp_path: Path, calm: Results) -> None:
+    def occupies(problem: Problem) -> None:
+        problem.shared("ntk-mmd/0", lambda: "mine")
+
+    results = run_with(tmp_path, occupies)
+    assert results.valuations["tiny", 0, "standalone", "occupies"].status == "ok"
+    assert answers_of(results) == answers_of(calm)
+
+
+def test_a_fit_that_was_changed_behind_the_scenes_is_trained_anew(tmp_path: Path, calm: Results) -> None:
+    def originals(problem: Problem) -> None:
+        own = problem.fit(0)
+        for found in gc.get_objects():
+            if type(found) is Fit and found is not own:
+                for tensor in found.params.values():
+                    tensor.zero_()
+
+    results = run_with(tmp_path, originals)
+    assert answers_of(results) == answers_of(calm)
