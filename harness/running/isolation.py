@@ -7,6 +7,7 @@ the end, with the pool's data, the learner and all that it was handed, before it
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,6 +123,7 @@ class Isolation:
         state, namespaces, generators = ProcessState(), Namespaces(self._code_of_learner), RandomState()
         self._now = (state, namespaces)
         failure: BaseException | None = None
+        process = os.getpid()
         try:
             yield given
         except KeyboardInterrupt:  # a person's
@@ -129,6 +131,8 @@ class Isolation:
         except BaseException as error:  # of a library, too: panics of Rust code are no Exception
             failure = error
         finally:
+            if os.getpid() != process:  # a copy of this process that a method made must not go on with the run
+                os._exit(1)
             self._now = None
             if changed := namespaces.changes():  # first, for settings are read and written by functions
                 namespaces.restore()
