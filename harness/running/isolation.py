@@ -8,6 +8,7 @@ kept. Then all is put back.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,7 @@ class Isolation:
         state, namespaces, generators = ProcessState(), Namespaces(self._code_of_learner), RandomState()
         self._now = (state, namespaces)
         failure: BaseException | None = None
+        process = os.getpid()
         try:
             yield given
         except KeyboardInterrupt:  # a person's
@@ -130,6 +132,8 @@ class Isolation:
         except BaseException as error:  # of a library, too: panics of Rust code are no Exception
             failure = error
         finally:
+            if os.getpid() != process:  # a copy of this process that a method made must not go on with the run
+                os._exit(1)
             self._now = None
             if changed := namespaces.changes():  # first, for settings are read and written by functions
                 namespaces.restore()

@@ -269,3 +269,19 @@ def test_a_fit_that_was_changed_behind_the_scenes_is_trained_anew(tmp_path: Path
 
     results = run_with(tmp_path, originals)
     assert answers_of(results) == answers_of(calm)
+
+
+def test_a_copy_of_the_process_does_not_go_on_with_the_run(tmp_path: Path, calm: Results) -> None:
+    here, children = os.getpid(), list[int]()
+
+    def forks(problem: Problem) -> None:
+        child = os.fork()
+        if child == 0:
+            raise RuntimeError("the copy")
+        children.append(child)
+        os.waitpid(child, 0)
+
+    results = run_with(tmp_path, forks)
+    assert os.getpid() == here
+    assert children
+    assert answers_of(results) == answers_of(calm)
