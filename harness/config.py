@@ -24,7 +24,10 @@ PUBLISHED = "leaderboards"
 """The folder of published suites."""
 
 DataKind = Literal["embedded", "files", "hub"]
-Count = Field(default=None, gt=0)
+MOST = 1_000_000
+"""Pools, seeds, steps, contributors: what is more is a slip of the hand, and no machine would end."""
+
+Count = Field(default=None, gt=0, le=MOST)
 
 
 class Projection(BaseModel):
@@ -119,9 +122,9 @@ class Suite(BaseModel):
     tasks: tuple[str, ...] = Field(min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
     questions: tuple[Question, ...] = Field(default=QUESTIONS, min_length=1)
-    pools: int = Field(gt=0)
-    seeds: int = Field(gt=0)
-    pairs: int = Field(gt=0)
+    pools: int = Field(gt=0, le=MOST)
+    seeds: int = Field(gt=0, le=MOST)
+    pairs: int = Field(gt=0, le=MOST)
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()

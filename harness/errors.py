@@ -13,6 +13,19 @@ class UserError(ValueError):
     """
 
 
+def plain(text: str) -> str:
+    """The text with what is no printable character, such as a terminal's commands, as its escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def said(error: BaseException) -> str:
+    """What an error says of itself; one that cannot say it is no further error."""
+    try:
+        return plain(" ".join(str(error).split()))
+    except Exception as inner:
+        return f"it cannot say what ({type(inner).__name__})"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a table; it suggests the near ones."""
     names = sorted(known)

@@ -25,7 +25,8 @@ def write_atomically(path: Path, content: str | bytes, advice: str = "Choose ano
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            # Names of files that are no UTF-8 reach us as halves of characters; their escapes can be written.
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, path)

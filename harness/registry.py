@@ -20,10 +20,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar, cast, get_args
 
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
-from harness.errors import UserError, unknown
+from harness.errors import UserError, plain, said, unknown
 from harness.types import (
     Additive,
     Budget,
@@ -111,8 +111,12 @@ def method(name: str) -> Method:
             raise UserError(f"it gives a {type(made).__name__}; a SetFunction, Additive or Retraining was expected")
         if not isinstance(made.budget(2, 2), Budget):
             raise UserError("its budget is no Budget")
-        _ = made.family, made.calibrates, made.summary, repr(made)  # what is read of it before it is asked anything
-    except (Exception, SystemExit) as error:  # a package that does not load is a row, not the end of the run
+        if made.family not in get_args(Family):
+            raise UserError(f"its family is {made.family!r}; one of {', '.join(get_args(Family))} was expected")
+        _ = made.calibrates, made.summary, repr(made)  # what is read of it before it is asked anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a package that does not load is a row, not the end of the run
         return Broken(entry.where, _reason("method", name, known, error))
     return made
 
@@ -157,9 +161,13 @@ def _task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None
         made = _load(known.entry.where)()
         if not isinstance(made, Task):
             raise UserError(f"it gives a {type(made).__name__}; a Task was expected")
+        if "/" in name or name.startswith("."):
+            raise UserError("its name is that of its file of results, and so holds no slash and no dot at its start")
         if made.name != name:
             raise UserError(f"it gives a task called {made.name!r}; the two names must be the same")
-    except (Exception, SystemExit) as error:  # whatever a package does when it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a package does when it is imported
         raise UserError(f"{_reason('task', name, known, error)} Or leave the task out.") from error
     return _retuned(made, settings)
 
@@ -178,12 +186,13 @@ def _lookup(kind: str, group: str, name: str) -> Known:
 def _known(group: str) -> dict[str, Known]:
     found = {name: Known(entry) for name, entry in _table(group).items()}
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, _package(point))):
-        if point.name in found:
-            first = found[point.name]
-            found[point.name] = replace(first, ignored=(*first.ignored, _package(point)))
+        name = plain(point.name)
+        if name in found:
+            first = found[name]
+            found[name] = replace(first, ignored=(*first.ignored, _package(point)))
         else:
             where = point.value.partition("[")[0].strip()  # without the extras that it may name
-            found[point.name] = Known(Entry(where, ""), _package(point))
+            found[name] = Known(Entry(where, ""), _package(point))
     return found
 
 
@@ -204,8 +213,8 @@ def _load(where: str) -> Callable[..., object]:
 
 def _reason(kind: str, name: str, known: Known, error: BaseException) -> str:
     """Why something does not load, and what to do, as a row and a line say it."""
-    said = " ".join(str(error).split()).rstrip(".")
-    what = said if isinstance(error, UserError) else f"{type(error).__name__}: {said or 'no message'}"
+    text = said(error).rstrip(".")
+    what = text if isinstance(error, UserError) else f"{type(error).__name__}: {text or 'no message'}"
     mend = f"Mend or remove {known.package}." if known.package else "Mend it, or take it out of the table."
     origin = f" of {known.package}" if known.package else ""
     return f"The {kind} {name} ({known.entry.where}{origin}) does not load: {what}. {mend}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.config import LEDGERS, RESULTS, SUITE_FILE
 from harness.errors import UserError
+from harness.files import write_atomically
 from harness.report.files import DRAWN, refuse_foreign
 
 
@@ -61,6 +62,18 @@ def set_aside(folder: Path) -> None:
             raise UserError(
                 f"Cannot start anew in {folder}: {error}. Make it writable or choose another folder with --out."
             ) from error
+
+
+def keep_foreign(file: Path, ours: str) -> None:
+    """Copy a suite's file that a person wrote, as its text shows, to ``suite-until-TIME.toml`` before it is replaced.
+
+    Raises:
+        UserError: the copy cannot be written.
+    """
+    content = file.read_bytes()
+    if content != ours.encode():
+        name = f"{file.stem}-until-{_free(file.parent)}{file.suffix}"
+        write_atomically(file.with_name(name), content)
 
 
 def _free(folder: Path) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli.folders import refuse_unfit, set_aside
+from harness.cli.folders import keep_foreign, refuse_unfit, set_aside
 from harness.config import (
+    MOST,
     RESULTS,
     SUITE_FILE,
     Suite,
@@ -17,7 +18,7 @@ from harness.config import (
     suites,
     to_toml,
 )
-from harness.errors import UserError
+from harness.errors import UserError, said
 from harness.files import write_atomically
 
 RUNS = "runs"
@@ -84,6 +85,8 @@ class Place:
         for option, value in (("--pools", pools), ("--seeds", seeds)):
             if value is not None and value < 1:
                 raise UserError(f"{option} must be at least 1, got {value}.")
+            if value is not None and value > MOST:
+                raise UserError(f"{option} must be at most {MOST:,}, got {value}.")
         dealt = asked.model_copy(update={"pools": pools or asked.pools})
         suite = _with_seeds(dealt, seeds) if seeds else dealt
         own = asked.name
@@ -129,6 +132,10 @@ class Place:
             UserError: the folder is published, holds another truth's results or files of the user's, is in use by
                 another run, or cannot be written.
         """
+        try:
+            self.folder.resolve().exists()
+        except (OSError, RuntimeError) as error:  # too long, or links in a circle
+            raise UserError(f"Cannot use {self.folder}: {said(error)}. Choose another folder with --out.") from error
         if self.is_published:
             raise UserError(
                 f"{self.folder} is for published results, which 'dataworth publish' alone changes. Choose another "
@@ -148,6 +155,8 @@ class Place:
         # A folder may hold tasks that are not asked now; their settings stay known.
         covers = there is None or fresh or set(there.tasks) <= set(self.suite.tasks)
         if covers and there != self.suite:
+            if there and not fresh:
+                keep_foreign(file, to_toml(there))
             write_atomically(file, to_toml(self.suite))
 
 

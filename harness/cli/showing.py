@@ -12,7 +12,7 @@ from rich.text import Text
 from harness import registry
 from harness.cli.places import existing_folder, known_suites
 from harness.config import DataKind, TaskSettings, suite_folders, suites
-from harness.errors import UserError, unknown
+from harness.errors import UserError, plain, unknown
 from harness.registry import Broken, Known
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH
@@ -24,11 +24,11 @@ def print_list(console: Console) -> None:
     for title, lines in (
         ("Tasks", _lines(registry.tasks())),
         ("Methods", _lines(registry.methods())),
-        ("Suites", {name: Text(suite.summary) for name, suite in known_suites().items()}),
+        ("Suites", {name: Text(plain(suite.summary)) for name, suite in known_suites().items()}),
     ):
         table = _pairs(title)
         for name, line in lines.items():
-            table.add_row(name, line)
+            table.add_row(Text(name), line)
         console.print(table, "")
 
 
@@ -119,7 +119,9 @@ def _add_origin(table: Table, known: Known) -> None:
 
 def _pairs(title: str) -> Table:
     """Names and what is to be said of them."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2)
+    )
     table.add_column(no_wrap=True, style="cyan")
     table.add_column()
     return table

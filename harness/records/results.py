@@ -177,7 +177,9 @@ def load(folder: Path) -> Results:
         for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
                 record = _from_json(json.loads(line))
-            except ValueError as error:
+                if not isinstance(record, RunRecord) and ("/" in record.task or record.task.startswith(".")):
+                    raise ValueError(f"task: expected a name that a file can have, got {record.task!r}")
+            except (ValueError, RecursionError) as error:
                 raise _unreadable(file, number, error) from error
             results.add(record)
             if isinstance(record, Answer):
@@ -203,7 +205,6 @@ def _unreadable(file: Path, number: int, error: Exception) -> UserError:
 
 def save(folder: Path, results: Results) -> None:
     """Write one file a task, each replaced whole; a killed run leaves the old or the new one, never half."""
-    folder.mkdir(parents=True, exist_ok=True)
     for task in results.tasks():
         lines = [_to_json(record) for record in results.of_task(task)]
         write_atomically(folder / f"{task}.jsonl", "".join(line + "\n" for line in lines))

@@ -153,6 +153,10 @@ def sequence_of(content: object, name: str) -> Sequence[Any]:
 def _number(content: object, name: str) -> float:
     if not isinstance(content, int | float) or isinstance(content, bool):
         raise ValueError(f"{name}: expected a number, got {content!r}")
-    if not math.isfinite(content):
-        raise ValueError(f"{name}: expected a finite number, got {content}")
+    try:
+        finite = math.isfinite(content)
+    except OverflowError:  # a whole number of hundreds of digits
+        finite = False
+    if not finite:
+        raise ValueError(f"{name}: expected a finite number, got {str(content)[:30]}")
     return content

@@ -77,7 +77,9 @@ class Engine:
         Raises:
             Diverged: as ``outcomes``.
         """
-        kept = cast(dict[Job, Array], self.ledger.log_likelihoods(self.context, jobs))
+        stored = cast(dict[Job, Array], self.ledger.log_likelihoods(self.context, jobs))
+        examples = len(self.workspace.held_out["targets"])
+        kept = {job: row for job, row in stored.items() if len(row) == examples and np.isfinite(row).all()}
         known = {*kept} & {*self._known}
         self._train(jobs, lambda job: job not in known, advance, kept)
         return [self._known[job] for job in jobs], np.stack([kept[job] for job in jobs])

@@ -158,7 +158,7 @@ class Ledger:
 
         Rows that no training can have written are left out, so that their jobs are trained again and take their place.
         """
-        rows = self._db.execute(
+        rows = self._rows(
             "select coalition, seed, utility, accuracy, seconds, core_seconds, gpu_seconds, flops, peak_memory_mb, "
             "retrainings, gradient_passes, folds from outcomes where context = ?",
             (context,),
@@ -180,12 +180,13 @@ class Ledger:
         """The log-likelihood of each held-out example, float32 N, for those of the jobs that have it."""
         found = {}
         for coalition, seed in jobs:
-            row = self._db.execute(
+            rows = self._rows(
                 "select examples from log_likelihoods where context = ? and coalition = ? and seed = ?",
                 (context, coalition, seed),
-            ).fetchone()
-            if row is not None:
-                found[coalition, seed] = np.frombuffer(row[0], dtype=np.float32)
+            )
+            for (blob,) in rows:
+                if type(blob) is bytes and len(blob) % 4 == 0:  # else it is damaged, as good as none
+                    found[coalition, seed] = np.frombuffer(blob, dtype=np.float32)
         return found
 
     def describe(self, context: str, identity: Mapping[str, Any]) -> None:
@@ -199,7 +200,7 @@ class Ledger:
         found: Iterable[tuple[str, int, Outcome]],
         log_likelihoods: Mapping[tuple[str, int], Array] | None = None,
     ) -> None:
-        """Keep a batch of outcomes in one transaction; what is there already stays as it was first.
+        """Keep a batch of outcomes in one transaction; outcomes that are there already stay as they were first.
 
         Args:
             log_likelihoods: of each held-out example, N a job, for jobs that were asked for it.
@@ -215,15 +216,21 @@ class Ledger:
         ]
         with self._transaction():
             self._db.executemany(f"insert or ignore into outcomes values ({', '.join('?' * 14)})", rows)
-            self._db.executemany("insert or ignore into log_likelihoods values (?, ?, ?, ?)", examples)
+            self._db.executemany("insert or replace into log_likelihoods values (?, ?, ?, ?)", examples)
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """A finished answer, None if there is none under this key."""
-        row = self._db.execute("select record from answers where key = ?", (key,)).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        rows = self._rows("select record from answers where key = ?", (key,))
+        return dict(json.loads(rows[0][0])) if rows else None
 
     def keep_answer(self, key: str, record: Mapping[str, Any]) -> None:
         self._write("insert or replace into answers values (?, ?, ?)", [(key, json.dumps(record), time.time())])
+
+    def _rows(self, question: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(question, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         with self._transaction():

@@ -6,18 +6,21 @@ speed of memory (about 8 GB/s on one core, 16 times that of BLAKE2).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from threading import local
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from harness.types import Array, Checkpoint, Examples, Fit, Learner, Recipe
 
+Words: TypeAlias = npt.NDArray[np.uint64]
 Contents = Mapping[str, object]
 """Where in a value -> what is there."""
 
@@ -31,18 +34,27 @@ _PLAIN = (Checkpoint, Examples, Fit, Recipe)
 _FACTORS = np.random.default_rng(1).integers(0, 2**63, size=WORDS, dtype=np.uint64) * 2 + 1
 """Odd, so that every bit of a word reaches its sum."""
 
+_HALF = np.uint64(32)
+
 
 def checksum(array: Array) -> int:
-    """Of an array's bytes: a weighted sum of its words modulo 2^64, where each place has a weight of its own."""
+    """Of an array's bytes: a weighted sum of its mixed words modulo 2^64, where each place has a weight of its own."""
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     whole = len(flat) - len(flat) % 8
     words = flat[:whole].view(np.uint64)
     rest = int.from_bytes(flat[whole:].tobytes(), "little")
     while len(words) > WORDS:
         rows = len(words) // WORDS
-        sums = [np.dot(words[row * WORDS : (row + 1) * WORDS], _FACTORS) for row in range(rows)]
+        sums = [np.dot(_mixed(words[row * WORDS : (row + 1) * WORDS]), _FACTORS) for row in range(rows)]
         words = np.concatenate([np.array(sums, dtype=np.uint64), words[rows * WORDS :]])
-    return hash((int(np.dot(words, _FACTORS[: len(words)])), rest))
+    return hash((int(np.dot(_mixed(words), _FACTORS[: len(words)])), rest))
+
+
+def _mixed(words: Words) -> Words:
+    """The upper half of each word laid over its lower half too: odd weights alone add the same, 2^63, for every top
+    bit, so that two changed signs would make up for each other.
+    """
+    return np.asarray(words ^ (words >> _HALF))
 
 
 def contents(value: object) -> Contents:
@@ -96,7 +108,7 @@ def _below(path: str, node: object) -> Iterator[tuple[str, object]]:
             yield from ((f"{path}.{name}", tensor) for name, tensor in node.named_buffers())
         case Mapping():
             yield from ((f"{path}[{key!r}]", item) for key, item in list(node.items()))
-        case list() | tuple():
+        case list() | tuple() | deque():
             if not _all_scalar(node):
                 yield from ((f"{path}[{place}]", item) for place, item in enumerate(node))
         case FunctionType():
@@ -107,6 +119,10 @@ def _below(path: str, node: object) -> Iterator[tuple[str, object]]:
             yield path, node.__func__
         case BuiltinMethodType():
             yield f"{path}.__self__", node.__self__
+        case memoryview():
+            yield f"{path}.obj", node.obj
+        case _ if hasattr(type(node), "__array__") and not isinstance(node, np.generic):  # frames keep theirs in C
+            yield f"{path}.__array__()", np.asarray(node)
         case partial():
             yield f"{path}()", [node.func, list(node.args), node.keywords]
         case _ if isinstance(node, _PLAIN) or not _is_machinery(type(node).__module__):
@@ -140,7 +156,7 @@ def _content(node: object) -> object:
     match node:
         case torch.Tensor():
             kind = (str(node.dtype), tuple(node.shape), str(node.device), node.requires_grad)
-            return (*kind, _of_tensor(node) if node.layout == torch.strided and not node.is_meta else None)
+            return (*kind, None if node.is_meta else _of_tensor(node))
         case np.ndarray():
             shape = (node.dtype.str, node.shape)
             return shape if node.dtype == object else (*shape, checksum(node))
@@ -152,7 +168,9 @@ def _content(node: object) -> object:
             return (type(node).__name__, repr(node))
         case set() | frozenset():
             return sorted(map(repr, node))
-        case list() | tuple():
+        case bytearray():
+            return (type(node).__name__, bytes(node))
+        case list() | tuple() | deque():
             return (type(node).__name__, len(node), repr(node) if _all_scalar(node) else None)
         case FunctionType():
             return id(node.__code__)
@@ -160,8 +178,22 @@ def _content(node: object) -> object:
 
 
 def _of_tensor(tensor: torch.Tensor) -> int:
-    flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.layout in (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc):
+        return hash(tuple(map(_of_tensor, _parts(tensor))))
+    if tensor.layout != torch.strided:
+        return 0
+    flat = tensor.contiguous().view(-1).view(torch.uint8)
     return _summed_there(flat) if tensor.is_cuda else checksum(flat.numpy())
+
+
+def _parts(sparse: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The dense tensors that a sparse one is made of."""
+    if sparse.layout == torch.sparse_coo:
+        return sparse._indices(), sparse._values()
+    if sparse.layout == torch.sparse_csr:
+        return sparse.crow_indices(), sparse.col_indices(), sparse.values()
+    return sparse.ccol_indices(), sparse.row_indices(), sparse.values()
 
 
 def _summed_there(flat: torch.Tensor) -> int:
@@ -169,11 +201,12 @@ def _summed_there(flat: torch.Tensor) -> int:
     rows = len(flat) // (8 * WORDS)
     words, rest = flat[: rows * 8 * WORDS].view(torch.int64).view(rows, WORDS), flat[rows * 8 * WORDS :]
     factors = torch.from_numpy(_FACTORS.view(np.int64)).to(flat.device)
-    sums = [(part * factors).sum(1).cpu().numpy() for part in torch.split(words, 1_024)]
+    parts = (part ^ ((part >> 32) & 0xFFFFFFFF) for part in torch.split(words, 1_024))  # as ``_mixed``
+    sums = [(part * factors).sum(1).cpu().numpy() for part in parts]
     return hash((checksum(np.concatenate(sums)), checksum(rest.cpu().numpy())))
 
 
-def _all_scalar(items: list[Any] | tuple[Any, ...]) -> bool:
+def _all_scalar(items: list[Any] | tuple[Any, ...] | deque[Any]) -> bool:
     return all(isinstance(item, _SCALARS) for item in items)
 
 

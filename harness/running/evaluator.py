@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.coalitions import to_text
-from harness.errors import UserError
+from harness.errors import UserError, plain
 from harness.metering.meter import (
     Meter,
     MeteredLearner,
@@ -20,7 +20,7 @@ from harness.metering.meter import (
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
-from harness.running.contents import Contents
+from harness.running.contents import Contents, contents, difference
 from harness.running.isolation import Given, GivenShared, Isolation
 from harness.seeds import seed_of, stream
 from harness.truth import questions
@@ -72,6 +72,7 @@ class Evaluator:
     shared: SharedWork = field(default_factory=SharedWork)
     _fits: SharedWork = field(init=False, default_factory=SharedWork)
     _built: dict[str, Contents] = field(init=False, default_factory=dict)
+    _fitted: dict[str, Contents] = field(init=False, default_factory=dict)
     _isolation: Isolation | None = field(init=False, default=None)
 
     def evaluate(
@@ -93,8 +94,13 @@ class Evaluator:
         scope = method.seed_scope if isinstance(method, Retraining) else ""
         with self._isolation.evaluation() as given:
             problem = self._problem(name, question, meter, precedents, advance, given, scope)
-            if reason := method.unsuitable(problem):
-                return reason
+            reason = method.unsuitable(problem)
+            if reason is not None and not isinstance(reason, str):
+                raise UserError(
+                    f"its unsuitable() gave {type(reason).__name__}; a text that says why, or None, was expected."
+                )
+            if reason:
+                return plain(" ".join(reason.split())) or "it gives no reason"
             with meter.measuring():
                 values_SC = self._values(method, problem)
         where = f"{name} on {self.task}, pool {self.pool}"
@@ -122,9 +128,9 @@ class Evaluator:
                 rng = stream(self.root, "answers", self.task, self.pool, problem.question)
                 return questions.answer(problem.question, score, contributors, rng, PAIRS)
 
-            return np.array([answer(score) for score in method.scorers(problem)])
+            return np.array([answer(_checked(score)) for score in method.scorers(problem)])
         if isinstance(method, Additive):
-            values_SN = np.asarray(method.example_values(problem), dtype=np.float64)
+            values_SN = _numbers(method.example_values(problem))
             if values_SN.ndim != 2 or values_SN.shape[1] != len(self.train):
                 raise UserError(
                     f"expected values of shape repeats x {len(self.train)} examples, got {values_SN.shape}."
@@ -132,7 +138,7 @@ class Evaluator:
             owners_N = self.train.owners_N
             return np.array([np.bincount(owners_N, weights=row, minlength=contributors) for row in values_SN])
         if isinstance(method, Retraining):
-            return np.asarray(method.contributor_values(problem), dtype=np.float64)
+            return _numbers(method.contributor_values(problem))
         raise TypeError(f"{method} is none of SetFunction, Additive, Retraining.")
 
     def _coalition(self, coalition_C: Bools) -> str:
@@ -183,8 +189,13 @@ class Evaluator:
                 meter.charge(outcome.cost)
                 return found
 
-            original = fits(f"fit/{k}/{coalition}", train)
+            key = f"fit/{k}/{coalition}"
             with meter.paused():
+                if key in self._fits.done and difference(self._fitted[key], contents(self._fits.done[key][0])):
+                    del self._fits.done[key]  # somebody got at it and has changed it since; it is trained anew
+            original = fits(key, train)
+            with meter.paused():
+                self._fitted.setdefault(key, contents(original))
                 return given.fit(f"problem.fit({k}{'' if coalition_C is None else f', {coalition}'})", original)
 
         def own_stream(*path: str | int) -> np.random.Generator:
@@ -210,6 +221,35 @@ class Evaluator:
             device=self.engine.device,
             precedents=tuple(precedents),
         )
+
+
+def _numbers(values: object) -> Floats:
+    """What a method gives as numbers; what would lose a part on the way, such as an imaginary one, is refused.
+
+    Raises:
+        UserError: it holds other things than real numbers.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():  # type: ignore[no-untyped-call]
+        raise UserError("expected real numbers, got an array of which some are masked.")
+    found = np.asarray(values)
+    if found.dtype.kind not in "biufO":
+        raise UserError(f"expected real numbers, got {found.dtype}.")
+    return np.asarray(found, dtype=np.float64)
+
+
+def _checked(score: Scorer) -> Scorer:
+    """The scorer on a copy of the coalitions, held to one number for each.
+
+    Whole numbers of few bits become floats, for differences of them overflow without a word.
+    """
+
+    def one_each(coalitions_KC: Bools) -> Floats:
+        scores_K = _numbers(score(coalitions_KC.copy()))
+        if scores_K.shape != (len(coalitions_KC),):
+            raise UserError(f"expected one score for each of {len(coalitions_KC)} coalitions, got {scores_K.shape}.")
+        return scores_K
+
+    return one_each
 
 
 class MeteredRetrain:

@@ -88,11 +88,15 @@ def _read(name: str) -> Code:
     """A module's code; nothing for a name that is no module."""
     try:
         spec = find_spec(name)
-    except (ModuleNotFoundError, ValueError):
+    except Exception:  # its package is imported for this, and does what it likes
         return Code("", ())
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return Code("", ())
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    content = Path(spec.origin).read_bytes()
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # of another Python, and so never run by this one
+        return Code(hashlib.sha256(content).hexdigest(), ())
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
     imports = tuple(_imports(tree, package))
     return Code(ast.unparse(_bare(tree)), imports)

@@ -8,12 +8,14 @@ kept. Then all is put back.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
-from harness.errors import UserError
+from harness.errors import UserError, said
 from harness.metering.meter import Meter, MeteredShared, SharedWork
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import LedgerError
@@ -80,6 +82,7 @@ class GivenShared:
         self._noted: set[str] = set()
 
     def __call__(self, key: str, build: Callable[[], T]) -> T:
+        name, key = key, f"{_package_of(build)}: {key}"  # packages do not know of each other's keys
         if key in self._noted:
             return self._metered(key, build)
         with self._meter.paused():
@@ -90,7 +93,7 @@ class GivenShared:
         with self._meter.paused():
             if is_new:
                 self._built[key] = contents(value)
-            self._given.note(f"the shared value {key!r}", value, self._built[key])
+            self._given.note(f"the shared value {name!r}", value, self._built[key])
         self._noted.add(key)
         return value
 
@@ -120,12 +123,17 @@ class Isolation:
         given = Given(self._train, self._validation, self._check)
         state, namespaces, generators = ProcessState(), Namespaces(self._code_of_learner), RandomState()
         self._now = (state, namespaces)
-        failure: Exception | SystemExit | None = None
+        failure: BaseException | None = None
+        process = os.getpid()
         try:
             yield given
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:  # a person's
+            raise
+        except BaseException as error:  # of a library, too: panics of Rust code are no Exception
             failure = error
         finally:
+            if os.getpid() != process:  # a copy of this process that a method made must not go on with the run
+                os._exit(1)
             self._now = None
             if changed := namespaces.changes():  # first, for settings are read and written by functions
                 namespaces.restore()
@@ -181,11 +189,17 @@ def _clones(params: Params) -> Params:
     return {name: tensor.detach().clone() for name, tensor in params.items()}
 
 
+def _package_of(build: Callable[[], object]) -> str:
+    """The package that a function was written in."""
+    inner = build.func if isinstance(build, partial) else build
+    return (getattr(inner, "__module__", None) or type(inner).__module__).partition(".")[0]
+
+
 def _interference(changed: list[str], advice: str, failure: BaseException | None = None) -> Interference:
     *others, last = changed
     text = f"changed {', '.join(others)}{' and ' if others else ''}{last}; {advice}"
     if failure is not None and not isinstance(failure, Interference):
-        text += f" (it failed, too: {type(failure).__name__}: {failure})"
+        text += f" (it failed, too: {type(failure).__name__}: {said(failure)})"
     return Interference(text)
 
 

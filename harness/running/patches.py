@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
+import json
 import math
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from operator import is_
+from operator import attrgetter, is_
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,8 @@ MODULES: tuple[ModuleType, ...] = (
     math,
     random,
     time,
+    json,
+    hashlib,
     builtins,
 )
 """Libraries' modules whose functions training and evaluation rest on; of those of torch the classes too."""
@@ -45,6 +49,8 @@ _FOLLOWING = ("Storage",)
 """Of torch: what its own setting of the default dtype replaces."""
 
 _MISSING = object()
+_Code = tuple[CodeType, tuple[Any, ...] | None, dict[str, Any] | None]
+_CODE: Callable[[FunctionType], _Code] = attrgetter("__code__", "__defaults__", "__kwdefaults__")
 _TORCH = str(Path(torch.__file__).parent)
 
 
@@ -58,17 +64,29 @@ class Namespaces:
     def __init__(self, more: Iterable[Namespace] = ()) -> None:
         chosen = dict.fromkeys([*_compared(len(sys.modules)), *more])
         self._before = [(namespace, dict(vars(namespace))) for namespace in chosen]
+        self._functions = [item for _, kept in self._before for item in map(_function, kept.values()) if item]
+        self._code = list(map(_CODE, self._functions))
 
     def changes(self) -> list[str]:
         """Full names of what was replaced, removed, or put before what a class inherits."""
-        return [f"{_name(namespace)}.{name}" for namespace, name, _ in self._changed()]
+        replaced = [f"{_name(namespace)}.{name}" for namespace, name, _ in self._changed()]
+        rewritten = [f"the code of {f.__module__}.{f.__qualname__}" for f, _ in self._rewritten()]
+        return [*replaced, *dict.fromkeys(rewritten)]
 
     def restore(self) -> None:
+        for function, (code, defaults, _) in self._rewritten():
+            function.__code__, function.__defaults__ = code, defaults
         for namespace, name, before in self._changed():
             if before is _MISSING:
                 delattr(namespace, name)
             else:
                 setattr(namespace, name, before)
+
+    def _rewritten(self) -> list[tuple[FunctionType, _Code]]:
+        """Functions that are the same objects with other code, defaults or dictionary of keyword defaults."""
+        now = list(map(_CODE, self._functions))
+        found = zip(self._functions, self._code, now, strict=True)
+        return [(function, before) for function, before, after in found if not all(map(is_, before, after))]
 
     def _changed(self) -> list[tuple[Namespace, str, Any]]:
         return [
@@ -77,6 +95,12 @@ class Namespaces:
             if not _same(namespace, kept)
             for name in _different(namespace, kept)
         ]
+
+
+def _function(item: object) -> FunctionType | None:
+    """The function that a namespace's entry is or wraps."""
+    inner = item.__func__ if isinstance(item, staticmethod | classmethod) else item
+    return inner if isinstance(inner, FunctionType) else None
 
 
 def _same(namespace: Namespace, kept: dict[str, Any]) -> bool:

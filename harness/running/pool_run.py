@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.config import Suite
-from harness.errors import UserError
+from harness.errors import UserError, said
 from harness.metering.meter import ProfilingOverhead
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
 from harness.records.validation import KeptAnswer, kept_answer
@@ -231,14 +231,14 @@ class PoolRun:
             run=self.run,
             truth_key=self.truth_keys[question],
         )
-        key = self._answer_key(name, method, question, precedents)
-        if (kept := self._kept(key, name)) is not None:
-            return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
         try:
+            key = self._answer_key(name, method, question, precedents)
+            if (kept := self._kept(key, name)) is not None:
+                return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
             found = self._current_evaluator().evaluate(name, method, question, precedents, advance)
-        except LedgerError:
+        except (LedgerError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # one method that fails is a row, not the end of the run
+        except BaseException as error:  # one method that fails is a row, not the end of the run
             if isinstance(error, Interference):
                 self._drop_evaluator()  # and with it all that the method may have changed
             return replace(answer, status="failed", reason=_reason(error))
@@ -311,11 +311,12 @@ def _rows(values: Floats | Sequence[Sequence[float]]) -> tuple[tuple[float, ...]
     return tuple(tuple(float(value) for value in row) for row in values)
 
 
-def _reason(error: Exception | SystemExit) -> str:
+def _reason(error: BaseException) -> str:
     """An error as a row says it: our own by their text, others by their kind too."""
     if isinstance(error, SystemExit):
-        return f"asked to end the whole process (SystemExit: {error}); raise an error that says what is wrong instead"
-    text = " ".join(str(error).split()) or "no message"
+        told = f"SystemExit: {said(error)}"
+        return f"asked to end the whole process ({told}); raise an error that says what is wrong instead"
+    text = said(error) or "no message"
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 

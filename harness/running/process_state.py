@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -173,6 +174,41 @@ def _set_streams(before: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = before
 
 
+def _timer() -> bool:
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _umask() -> int:
+    """It can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _set_tracers(before: tuple[Any, Any]) -> None:
+    sys.setprofile(before[0])
+    sys.settrace(before[1])
+
+
+def _raising_warnings() -> list[Any]:
+    """Filters that libraries add when they are imported ignore; one that raises fails whoever warns next."""
+    return [found for found in warnings.filters if found[0] == "error"]
+
+
+def _stop_raising(before: list[Any]) -> None:
+    warnings.filters[:] = [found for found in warnings.filters if found[0] != "error" or found in before]  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _saved_hooks() -> bool:
+    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+
+
+def _pop_saved_hooks(before: bool) -> None:
+    while not before and _saved_hooks():
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
 def _set_path(before: list[str]) -> None:
     sys.path[:] = before
 
@@ -212,6 +248,12 @@ SETTINGS = (
     Setting("sys.path", lambda: list(sys.path), _set_path, _nothing),
     Setting("sys.stdout or sys.stderr", _streams, _set_streams, _nothing),
     Setting("the signal handlers", _handlers, _restore_handlers, _names),
+    Setting("the timer that ends the process", _timer, lambda _: signal.setitimer(signal.ITIMER_REAL, 0), _nothing),
+    Setting("the file mode mask", _umask, os.umask),
+    Setting("the profiler or tracer", lambda: (sys.getprofile(), sys.gettrace()), _set_tracers, _nothing),
+    Setting("the warnings that are errors", _raising_warnings, _stop_raising, _nothing),
+    Setting("the hooks of saved tensors", _saved_hooks, _pop_saved_hooks, _nothing),
+    Setting("the use of oneDNN", lambda: torch._C._get_mkldnn_enabled(), torch._C._set_mkldnn_enabled, numeric=True),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
 )

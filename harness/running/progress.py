@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.types import Advance
@@ -47,7 +48,7 @@ class ProgressDisplay:
     @contextmanager
     def stage(self, text: str, retrainings: int = 0) -> Iterator[Advance]:
         """One stage; the function given notes finished retrainings, of which so many are known to come."""
-        done = 0
+        text, done = escape(text), 0  # it holds names, which may look like markup
         started = time.monotonic()
         bar = None
         if self._console.is_terminal:

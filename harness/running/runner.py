@@ -72,7 +72,7 @@ class Runner:
             calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
             pools = len(self.chosen.tasks) * self.suite.pools
             answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
-            with self.progress.run(f"{self.suite.name} on {self.device}", answers) as answered:
+            with self.progress.run(escape(f"{self.suite.name} on {self.device}"), answers) as answered:
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
                 if calibrating:  # these read what the others said about the other tasks

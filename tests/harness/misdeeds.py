@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import math
 import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +56,17 @@ def trains_further(problem: Problem) -> None:
     optimiser.step()
 
 
+def _as_ntk_mmd() -> Any:
+    pytest.fail("it is there")
+
+
+_as_ntk_mmd.__module__ = "methods.ntk_mmd.method"
+
+
 def into_a_shared_value(problem: Problem) -> None:
     """The terms of ntk-mmd, which it builds by asking as ntk-mmd does."""
     method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
-    terms = problem.shared("ntk-mmd/0", lambda: pytest.fail("it is there"))
+    terms = problem.shared("ntk-mmd/0", _as_ntk_mmd)
     terms._mmds[0]._within_CC[0] += 1.0
 
 
@@ -190,6 +199,46 @@ def patched_method(problem: Problem) -> None:
     TracIn.example_values = lambda self, problem: np.ones((1, len(problem.train)))  # type: ignore[method-assign]
 
 
+def rewritten_code(problem: Problem) -> None:
+    torch.nn.functional.cross_entropy.__code__ = (lambda *_, **__: torch.zeros(())).__code__
+
+
+def rewritten_defaults(problem: Problem) -> None:
+    function = torch.nn.functional.cross_entropy
+    function.__defaults__ = (*function.__defaults__[:-1], 0.5)
+
+
+def patched_hash(problem: Problem) -> None:
+    hashlib.sha256 = hashlib.md5
+
+
+def a_timer(problem: Problem) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 600)
+
+
+def raising_warnings(problem: Problem) -> None:
+    warnings.simplefilter("error", ImportWarning)
+
+
+def saved_tensor_hooks(problem: Problem) -> None:
+    torch._C._autograd._push_saved_tensors_default_hooks(lambda x: x, lambda x: x)
+
+
+class Panic(BaseException):
+    """Such as the panics of libraries written in Rust."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+def panics(problem: Problem) -> None:
+    raise Panic
+
+
+def narrow_coalitions(problem: Problem) -> None:
+    problem.retrain(np.ones((1, len(problem.contributors) + 1), dtype=bool), 0)
+
+
 def ends_the_process(problem: Problem) -> None:
     sys.exit(0)
 
@@ -235,6 +284,14 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     patched_learner: "changed harness.types.Learner.losses; restore",
     patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",
     patched_method: "changed methods.tracin.TracIn.example_values; restore",
+    rewritten_code: "changed the code of torch.nn.functional.cross_entropy; restore",
+    rewritten_defaults: "changed the code of torch.nn.functional.cross_entropy; restore",
+    patched_hash: "changed hashlib.sha256; restore",
+    a_timer: "changed the timer that ends the process; restore",
+    raising_warnings: "changed the warnings that are errors; restore",
+    saved_tensor_hooks: "changed the hooks of saved tensors; restore",
+    panics: "Panic: it cannot say what (RuntimeError)",
+    narrow_coalitions: "Coalitions to retrain have the shape K x 4 contributors, got (1, 5)",
     ends_the_process: "asked to end the whole process (SystemExit: 0)",
     raises: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning "
     "(it failed, too: RuntimeError: out of luck)",

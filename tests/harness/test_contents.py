@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -164,3 +166,35 @@ def test_circles_end() -> None:
     value: list[Any] = [np.ones(2)]
     value.append(value)
     assert difference(contents(value), contents(value)) is None
+
+
+@pytest.mark.parametrize("of", [in_numpy, on_the_device])
+@pytest.mark.parametrize("words", [2, 100, 3 * WORDS])
+def test_signs_that_change_together_are_found(of: Callable[[np.ndarray], int], words: int) -> None:
+    numbers = np.random.default_rng(0).standard_normal(words)
+    before = of(numbers.view(np.uint8))
+    numbers *= -1
+    assert of(numbers.view(np.uint8)) != before
+
+
+@pytest.mark.parametrize(
+    ("value", "change"),
+    [
+        (torch.eye(3).to_sparse(), lambda v: v._values().mul_(2)),
+        (deque([np.ones(2)]), lambda v: v[0].fill(2)),
+        (deque([1, 2]), lambda v: v.append(3)),
+        (bytearray(b"ab"), lambda v: v.append(1)),
+        (memoryview(np.ones(2)), lambda v: v.obj.fill(2)),
+        (pd.DataFrame({"a": [1.0, 2.0]}), lambda v: v.iloc.__setitem__((0, 0), 9.0)),
+    ],
+)
+def test_what_keeps_its_items_in_other_ways_is_compared_too(value: object, change: Callable[[Any], object]) -> None:
+    before = contents([value])
+    assert difference(before, contents([value])) is None
+    change(value)
+    assert difference(before, contents([value])) is not None
+
+
+def test_a_conjugate_view_is_compared() -> None:
+    value = torch.ones(2, dtype=torch.complex64).conj()
+    assert difference(contents([value]), contents([value])) is None

@@ -19,7 +19,7 @@ from harness.coalitions import all_but_one, to_text
 from harness.retraining import training
 from harness.retraining.chunks import Diverged, Job
 from harness.retraining.engine import Engine
-from harness.retraining.ledger import Ledger
+from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import STACKED_OUTPUTS, Stacking, stacks_of
 from harness.types import Examples, Learner, Plain, Pool
 from tests.tiny import engine_of, held_out, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
@@ -351,3 +351,22 @@ def test_leave_one_out_coalitions_fit_the_engines_texts(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, tiny_pool())
     engine.outcomes([Job(to_text(row), 3) for row in all_but_one(4)])
     assert {text for text, _ in engine.ledger.outcomes(engine.context)} == {"0111", "1011", "1101", "1110"}
+
+
+@pytest.mark.parametrize(
+    "blob", [b"", b"abc", np.zeros(3, np.float32).tobytes(), np.full(30, np.nan, np.float32).tobytes()]
+)
+def test_damaged_log_likelihoods_are_trained_again_once(tmp_path: Path, blob: bytes) -> None:
+    engine, jobs = engine_of(tmp_path, tiny_pool()), [Job("1100", 0)]
+    _, before = engine.log_likelihoods(jobs)
+    engine.ledger._db.execute("update log_likelihoods set examples = ?", (blob,))
+    _, again = engine.log_likelihoods(jobs)
+    np.testing.assert_array_equal(again, before)
+    np.testing.assert_array_equal(engine.ledger.log_likelihoods(engine.context, jobs)[jobs[0]], before[0])
+
+
+def test_a_ledger_that_can_no_longer_be_read_is_told(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, tiny_pool())
+    engine.ledger.close()
+    with pytest.raises(LedgerError):
+        engine.ledger.answer("any")

@@ -99,3 +99,15 @@ def test_pydvls_version_is_in_the_keys_of_the_methods_that_use_it() -> None:
 def test_the_label_of_a_build_is_no_version() -> None:
     """The processor build and the GPU build of one torch are told apart by the device in the engine's key."""
     assert library_versions({"torch"})["torch"] == importlib.metadata.version("torch").split("+")[0]
+
+
+@pytest.mark.parametrize("text", ["print 'old'\n", "raise RuntimeError('no GPU')\n", "\0"])
+def test_a_part_that_cannot_be_read_or_imported_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    name = f"plugged_{abs(hash(text))}"
+    (tmp_path / name / "old").mkdir(parents=True)
+    (tmp_path / name / "__init__.py").write_text(f"try:\n    from {name}.old import x\nexcept Exception:\n    x = 0\n")
+    (tmp_path / name / "old" / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert source_digest(name)

@@ -255,3 +255,27 @@ def test_a_folder_that_cannot_be_changed_is_told(run: Path, monkeypatch: pytest.
 def test_what_is_drawn_bears_the_mark_that_it_may_be_drawn_again(run: Path) -> None:
     assert (run / "README.md").read_text().startswith(OURS)
     write_report(run, load_suite(run / "suite.toml"), load(run / "results"))
+
+
+def test_a_suite_that_was_written_by_hand_is_kept_when_another_takes_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "suite.toml"
+    file.write_text(mine := "# my own words\n" + to_toml(tiny_suite(summary="Mine.")))
+    Place(tiny_suite(), tmp_path).prepare(fresh=False)
+    assert load_suite(file).summary == ""
+    (kept,) = tmp_path.glob("suite-until-*.toml")
+    assert kept.read_text() == mine
+    Place(tiny_suite(summary="Third."), tmp_path).prepare(fresh=False)  # ours, and so not kept
+    assert len(list(tmp_path.glob("suite-until-*.toml"))) == 1
+
+
+def test_paths_that_lead_nowhere_are_told(tmp_path: Path) -> None:
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    for folder in (tmp_path / "round", tmp_path / ("a" * 300)):
+        with pytest.raises(UserError, match="Cannot use"):
+            Place(tiny_suite(), folder).prepare(fresh=False)
+
+
+@pytest.mark.parametrize("option", ["pools", "seeds"])
+def test_numbers_that_no_machine_would_end_are_refused(option: str) -> None:
+    with pytest.raises(UserError, match="must be at most 1,000,000"):
+        Place.of_run("embedded-quick", **{"pools": None, "seeds": None, option: 10**20}, out=None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from harness.records.results import Results, load
 from harness.registry import method
 from harness.running import isolation
 from harness.running.pool_run import PoolRun
-from harness.types import Problem
+from harness.types import Additive, Fit, Floats, Problem
 from tests.harness.misdeeds import (
     MISDEEDS,
     Misbehaves,
@@ -27,7 +28,7 @@ from tests.harness.misdeeds import (
     through_numpy,
     trains_further,
 )
-from tests.harness.small_runs import runner
+from tests.harness.small_runs import finished, runner
 from tests.tiny import tiny_mlp, tiny_task
 
 VICTIMS = ("mmd", "tracin", "ntk-mmd")
@@ -202,3 +203,85 @@ def test_a_stop_while_truths_are_found_leaves_the_features_of_an_earlier_run(tmp
     stored = load(tmp_path / "results")
     assert {"initial-loss", "mmd"} <= set(stored.pools["tiny", 0].features)
     assert answers_of(stored) == answers_of(first)
+
+
+# --- answers that are none -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers(Additive):
+    """Gives what it is told to."""
+
+    reason: object = None
+    values: Callable[[Problem], object] = lambda problem: np.ones((1, len(problem.train)))
+    broken: bool = False
+
+    def __repr__(self) -> str:
+        if self.broken:
+            raise RuntimeError("no name")
+        return "Answers"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return self.reason  # type: ignore[return-value]
+
+    def example_values(self, problem: Problem) -> Floats:
+        return self.values(problem)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("bad", "status", "reason"),
+    [
+        (Answers(reason=True), "failed", "its unsuitable() gave bool"),
+        (Answers(reason="no \x1b[2J\n[/red] \ud800"), "unsuitable", "no \\x1b[2J [/red] \\ud800"),
+        (Answers(broken=True), "failed", "RuntimeError: no name"),
+        (Answers(values=lambda p: np.full((1, len(p.train)), 1j)), "failed", "expected real numbers, got complex128"),
+        (Answers(values=lambda p: [["1"] * len(p.train)]), "failed", "expected real numbers, got <U1"),
+        (
+            Answers(values=lambda p: np.ma.masked_all((1, len(p.train)))),
+            "failed",
+            "expected real numbers, got an array of which",
+        ),
+    ],
+)
+def test_an_answer_that_is_none_is_a_row(tmp_path: Path, bad: Answers, status: str, reason: str) -> None:
+    run = finished(tmp_path, methods={"bad[/b]": bad, "size": method("size")}, questions=["standalone"])
+    record = run.results.valuations["tiny", 0, "standalone", "bad[/b]"]
+    assert (record.status, record.reason[: len(reason)]) == (status, reason)
+    assert load(tmp_path / "results").valuations["tiny", 0, "standalone", "size"].status == "ok"
+
+
+def test_another_packages_shared_value_of_the_same_name_is_another(tmp_path: Path, calm: Results) -> None:
+    def occupies(problem: Problem) -> None:
+        problem.shared("ntk-mmd/0", lambda: "mine")
+
+    results = run_with(tmp_path, occupies)
+    assert results.valuations["tiny", 0, "standalone", "occupies"].status == "ok"
+    assert answers_of(results) == answers_of(calm)
+
+
+def test_a_fit_that_was_changed_behind_the_scenes_is_trained_anew(tmp_path: Path, calm: Results) -> None:
+    def originals(problem: Problem) -> None:
+        own = problem.fit(0)
+        for found in gc.get_objects():
+            if type(found) is Fit and found is not own:
+                for tensor in found.params.values():
+                    tensor.zero_()
+
+    results = run_with(tmp_path, originals)
+    assert answers_of(results) == answers_of(calm)
+
+
+def test_a_copy_of_the_process_does_not_go_on_with_the_run(tmp_path: Path, calm: Results) -> None:
+    here, children = os.getpid(), list[int]()
+
+    def forks(problem: Problem) -> None:
+        child = os.fork()
+        if child == 0:
+            raise RuntimeError("the copy")
+        children.append(child)
+        os.waitpid(child, 0)
+
+    results = run_with(tmp_path, forks)
+    assert os.getpid() == here
+    assert children
+    assert answers_of(results) == answers_of(calm)

@@ -165,6 +165,8 @@ BROKEN = {
     "no-method": ("A = dict", "broken:A", "it gives a dict; a SetFunction, Additive or Retraining was expected"),
     "not-callable": ("A = 3", "broken:A", "TypeError: 'int' object is not callable"),
     "abstract": ("from dataworth import Additive as A", "broken:A", "TypeError: Can't instantiate abstract class"),
+    "family": (GOOD.replace("source =", "family = 'mine'; source ="), "broken:Doubled", "its family is 'mine'; one of"),
+    "panic": ("class Panic(BaseException): ...\nraise Panic('rust')", "broken:A", "Panic: rust"),
     "budget": (GOOD.replace("Budget(", "dict("), "broken:Doubled", "its budget is no Budget"),
 }
 

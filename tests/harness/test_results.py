@@ -28,6 +28,7 @@ from harness.records.results import (
     save,
 )
 from harness.types import LARGEST_VALUE, Cost
+from tests.harness.small_runs import finished
 
 
 def run_record(name: str = "abc") -> RunRecord:
@@ -288,3 +289,27 @@ def test_answers_that_belong_to_another_truth_than_the_suites_are_left_out(tmp_p
 
 def test_a_folder_without_results_holds_none(tmp_path: Path) -> None:
     assert load(tmp_path / "nothing") == Results()
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "OTHER", "HUGE"])
+def test_lines_that_python_itself_stumbles_over_are_told(tmp_path: Path, line: str) -> None:
+    run = finished(tmp_path, questions=["standalone"])
+    file = tmp_path / "results" / "tiny.jsonl"
+    text = file.read_text()
+    truth = next(row for row in text.splitlines() if '"kind": "truth"' in row)
+    lines = {
+        "OTHER": truth.replace('"task": "tiny"', '"task": "../../tiny"'),
+        "HUGE": json.dumps({**json.loads(truth), "accuracy": 10**400}),
+    }
+    file.write_text(text + lines.get(line, line) + "\n")
+    with pytest.raises(UserError, match="not a result that this dataworth"):
+        load(tmp_path / "results")
+    assert run.results
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    results = finished(tmp_path / "run", questions=["standalone"]).results
+    (tmp_path / "results").write_text("mine")
+    with pytest.raises(UserError, match="Cannot write"):
+        save(tmp_path / "results", results)
+    assert (tmp_path / "results").read_text() == "mine"
