@@ -6,6 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
+# Where Python may keep nothing, each process that tests translates all of them anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: leaderboard test slow lint environment clean
 
 leaderboard: $(READY)
