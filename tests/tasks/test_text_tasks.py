@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from harness.types import Pool
-from tasks.embedded import image_classification, instruction_following, reasoning, sentiment, text_generator
+from tasks.embedded import instruction_following, reasoning, sentiment
 from tasks.embedded.grammar import Grammar, Item
 from tasks.learners.encoding import IGNORED
-from tests.processes import printed_by
-from tests.tasks.published_pools import check_published, digest_and_size, digests, parameters_of
+from tests.tasks.published_pools import check_published, digests
 
 GRAMMARS: dict[ModuleType, Grammar] = {
     sentiment: sentiment.Reviews(),
@@ -253,34 +251,6 @@ def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:
 
 
 # --- determinism and the learner ------------------------------------------------------------------------------
-
-
-def fitted_from_nothing(folder: Path) -> list[str]:
-    """Digests of every generator and learner, fitted for a few steps into an empty cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATAWORTH_CACHE", str(folder))
-        patch.setattr(text_generator, "STEPS", 20)
-        found = []
-        for task in GRAMMARS:
-            patch.setattr(task, "BASE_STEPS", 10)
-            task.prepared.cache_clear()
-            generator = digest_and_size(parameters_of(task.prepared().generator)).digest
-            found += [generator, str(dict(task.learner().identity))]
-            task.prepared.cache_clear()
-    assert len(list(folder.rglob("*.safetensors"))) == 5  # reasoning's generator is none of torch's
-    return found
-
-
-def print_what_another_process_finds(folder: Path) -> None:
-    pools = [digests(task.deal_pool(1)) for task in (image_classification, *GRAMMARS)]
-    print(*fitted_from_nothing(folder), *(line for pool in pools for line in pool), sep="\n")
-
-
-def test_models_and_pools_are_the_same_in_another_process(tmp_path: Path) -> None:
-    """Models from nothing; and pools, from models that one process has fitted and all others read."""
-    pools = [line for task in (image_classification, *GRAMMARS) for line in digests(dealt(task, 1))]
-    there = printed_by(tmp_path, print_what_another_process_finds, tmp_path / "there").splitlines()
-    assert there == [*fitted_from_nothing(tmp_path / "here"), *pools]
 
 
 def test_published_pools_do_not_change(task: ModuleType, pool: Pool) -> None:
