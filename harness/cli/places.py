@@ -107,8 +107,12 @@ class Place:
             return cls._stored(out, name)
         file = find_suite(name, suite_folders())
         suite = load_suite(file)
-        run = cls(suite, Path(RUNS) / suite.name)
-        return cls._stored(run.folder if run.has_results else file.parent, name)
+        run, published = cls(suite, Path(RUNS) / suite.name), cls.published(suite.name)
+        if run.has_results:
+            return cls._stored(run.folder, name)
+        if published is not None and published.has_results:
+            return published
+        raise UserError(f"There are no results of {suite.name} yet. Run 'dataworth run --suite {name}' first.")
 
     @classmethod
     def _stored(cls, folder: Path, name: str) -> Place:
@@ -145,17 +149,18 @@ class Place:
         file = self.folder / SUITE_FILE
         there = load_suite(file) if file.is_file() else None
         differs = truth_differences(there, self.suite) if there else []
-        if differs and not fresh:
+        anew = fresh or bool(differs and not self.has_results)  # a run that found nothing yet is in nobody's way
+        if differs and not anew:
             raise UserError(
                 f"{self.folder} holds results with {', '.join(differs)}. Choose another folder with --out, or "
                 "start anew with --fresh."
             )
-        if fresh:
+        if anew:
             set_aside(self.folder)
         # A folder may hold tasks that are not asked now; their settings stay known.
-        covers = there is None or fresh or set(there.tasks) <= set(self.suite.tasks)
+        covers = there is None or anew or set(there.tasks) <= set(self.suite.tasks)
         if covers and there != self.suite:
-            if there and not fresh:
+            if there and not anew:
                 keep_foreign(file, to_toml(there))
             write_atomically(file, to_toml(self.suite))
 

@@ -47,7 +47,7 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     console.print(_learning(suite))
     console.print(Text(f"its own: the task's defaults{SHOWN_BY[suite.data]}\n", style="dim italic"))
     console.print(_counts(suite, counts))
-    _caption(console, suite, methods, next(iter(budgets.values())), timed=bool(paces))
+    _caption(console, suite, name, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
         console.print(_times(suite, counts, paces))
         _caption_of_times(console, suite, paces)
@@ -133,7 +133,7 @@ def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
 
 
 def _caption(
-    console: Console, suite: Suite, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
+    console: Console, suite: Suite, name: str, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
 ) -> None:
     retraining = [name for name, budget in budgets.items() if budget.retrainings]
     fitting = [name for name, budget in budgets.items() if budget.fits]
@@ -146,7 +146,9 @@ def _caption(
     if fitting:
         sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
-        sentences.append(f"How long it takes: dataworth show {suite.name} --measure.")
+        sentences.append(
+            f"How long it takes: dataworth show {name}{' --data DIR' if suite.data == 'files' else ''} --measure."
+        )
     console.print(Text(f"{' '.join(sentences)}\n", style="dim italic"))
     for reason in broken:
         console.print(Text(f"Not counted, and failed when it is run: {reason}\n", style="red"))

@@ -47,7 +47,12 @@ def reason(cell: Cell) -> str:
 def notes(cells: Sequence[Cell]) -> list[Note]:
     """Everything that is to be told about cells, once each; a weak truth is told by its own cell alone."""
     found = [
-        (cell.task, f"{cell.method}, {cell.question}" if cell.is_truth else cell.method, cell.status, reason(cell))
+        (
+            cell.task,
+            f"{cell.method}, {cell.question}" if cell.is_truth else cell.method,
+            "weak" if cell.weakness and cell.status == "ok" else cell.status,
+            reason(cell),
+        )
         for cell in cells
         if reason(cell) and (cell.is_truth or cell.weakness is None)
     ]

@@ -171,10 +171,20 @@ def test_changed_settings_are_another_truth(tmp_path: Path, changes: dict[str, o
     Place(asked, tmp_path / "out").prepare(fresh=False)
     Place(asked, tmp_path / "out").prepare(fresh=False)  # the same again is welcome
     changed = Place(Suite.model_validate({**asked.model_dump(), **changes}), tmp_path / "out")
+    (tmp_path / "out" / "results").mkdir()
+    (tmp_path / "out" / "results" / "tiny.jsonl").touch()
     with pytest.raises(UserError, match=re.escape(f"holds results with {told}. Choose another folder with --out")):
         changed.prepare(fresh=False)
     changed.prepare(fresh=True)
     changed.prepare(fresh=False)
+
+
+def test_a_suite_is_mended_before_its_first_result_without_starting_anew(tmp_path: Path) -> None:
+    """Its first run may have failed for what is mended: then there is no other truth in its folder."""
+    Place(tiny_suite(), tmp_path / "out").prepare(fresh=False)
+    mended = tiny_suite(seeds=5)
+    Place(mended, tmp_path / "out").prepare(fresh=False)
+    assert load_suite(tmp_path / "out" / "suite.toml") == mended
 
 
 def test_settings_of_a_task_that_was_not_there_are_no_change(tmp_path: Path) -> None:
@@ -423,7 +433,8 @@ def test_show_tells_what_a_suite_would_run(command: Command, name: str) -> None:
         assert f"{task} {contributors} {each} {counts}" in shown
         standalone = suite.pools * suite.seeds_of(task) * (contributors + 1)
         assert f"{task} {standalone:,} {standalone:,}" in shown  # leave-one-out takes as many
-    assert f"dataworth show {name} --measure" in shown
+    where = " --data DIR" if suite.data == "files" else ""
+    assert f"dataworth show {name}{where} --measure" in shown
 
 
 def test_show_tells_a_suites_settings(command: Command, tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def test_the_folders_suite_follows_the_one_that_is_asked_and_keeps_what_it_knows
     """A method more is the same truth; a task that is not asked now keeps its settings, which its results rest on."""
     own = {"tiny": {"seeds": 7}}
     Place(tiny_suite(["tiny", "twin"], settings=own), tmp_path).prepare(fresh=False)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "tiny.jsonl").touch()
     more = tiny_suite(["tiny", "twin"], ["size", "mmd", "random"], settings=own)
     Place(more, tmp_path).prepare(fresh=False)
     assert load_suite(tmp_path / "suite.toml") == more
