@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,9 +19,8 @@ from harness.retraining.chunks import Chunk, ChunkResult, Job, retrain_chunk
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import Stacking, cores
-from harness.retraining.workspace import OtherPool, PoolReference, Workspace
+from harness.retraining.workspace import OtherPool
 from harness.types import Bools, TaskReference
-from tests.processes import printed_by
 from tests.tiny import engine_of, tiny_mlp, tiny_pool
 
 JOBS = (Job("1000", 3), Job("0110", 3), Job("0000", 5))
@@ -73,31 +71,6 @@ def retrain_elsewhere(folder: Path) -> None:
     except OtherPool as error:
         refused = str(error)
     (folder / "found").write_bytes(pickle.dumps((retrain_chunk(chunk), refused)))
-
-
-def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp_path: Path) -> None:
-    """The digits: their pool is dealt from a description alone, in a process that has never seen it."""
-    task = registry.task("image-classification", "embedded", TaskSettings(steps=3), None)
-    assert task.reference is not None
-    pool = task.deal(1)
-    held = Workspace(task.learner(), pool.train, pool.validation, "cpu")
-    coalition = "1" * 12 + "0" * 12
-    chunk = Chunk(held.context, "cpu", (Job(coalition, 7),), pool=PoolReference(task.reference, 1, "validation"))
-    other = replace(chunk, pool=PoolReference(task.reference, 0, "validation"))
-    (tmp_path / "chunks").write_bytes(pickle.dumps([chunk, other]))
-    printed_by(tmp_path, retrain_elsewhere, tmp_path)
-    found, refused = pickle.loads((tmp_path / "found").read_bytes())
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        expected = retrain_chunk(chunk).outcomes[chunk.jobs[0]]
-    finally:
-        torch.set_num_threads(before)
-    (there,) = found.outcomes.values()
-    assert (there.utility, there.accuracy, there.folds) == (expected.utility, expected.accuracy, expected.folds)
-    assert there.cost.flops == expected.cost.flops > 0
-    assert "image-classification, pool 0, is another one here" in refused
-    assert held.context in refused
 
 
 def test_a_pool_that_nobody_can_deal_again_is_not_retrained_elsewhere() -> None:
