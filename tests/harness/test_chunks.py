@@ -63,16 +63,6 @@ def test_an_executor_elsewhere_gives_the_outcomes_of_threads(tmp_path: Path) -> 
     assert set(engine.ledger.outcomes(engine.context)) == set(JOBS)
 
 
-def retrain_elsewhere(folder: Path) -> None:
-    torch.set_num_threads(1)
-    chunk, other = pickle.loads((folder / "chunks").read_bytes())
-    try:
-        retrain_chunk(other)
-    except OtherPool as error:
-        refused = str(error)
-    (folder / "found").write_bytes(pickle.dumps((retrain_chunk(chunk), refused)))
-
-
 def test_a_pool_that_nobody_can_deal_again_is_not_retrained_elsewhere() -> None:
     chunk = Chunk("0123456789abcdef", "cpu", JOBS)
     with pytest.raises(OtherPool, match="gave no description to deal it again"):

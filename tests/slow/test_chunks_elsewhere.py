@@ -11,7 +11,18 @@ import torch
 from harness import registry
 from harness.config import TaskSettings
 from harness.retraining.chunks import Chunk, Job, retrain_chunk
-from harness.retraining.workspace import PoolReference, Workspace
+from harness.retraining.workspace import OtherPool, PoolReference, Workspace
+from tests.processes import printed_by
+
+
+def retrain_elsewhere(folder: Path) -> None:
+    torch.set_num_threads(1)
+    chunk, other = pickle.loads((folder / "chunks").read_bytes())
+    try:
+        retrain_chunk(other)
+    except OtherPool as error:
+        refused = str(error)
+    (folder / "found").write_bytes(pickle.dumps((retrain_chunk(chunk), refused)))
 
 
 def test_another_process_deals_the_pool_again_and_proves_that_it_is_the_same(tmp_path: Path) -> None:
