@@ -52,6 +52,7 @@ def library_versions(packages: set[str]) -> Mapping[str, str]:
     return {name: version(name).split("+")[0] for name in brought}
 
 
+@cache
 def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
     """Project code by module, and the top-level names of everything else that it imports."""
     reached: dict[str, str] = {}

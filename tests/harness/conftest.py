@@ -8,21 +8,33 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def overhead_measured_once() -> Iterator[None]:
-    """What counting costs is measured once a learner and not in every run: it takes longer than a tiny run itself."""
+def measured_once() -> Iterator[None]:
+    """What counting costs is measured, and transforms are warmed up, once a learner and not once a pool.
+
+    Either takes longer than all else that a tiny pool does.
+    """
     from harness.metering.meter import ProfilingOverhead
+    from harness.retraining import training
     from harness.running import evaluator
-    from harness.types import Batch, Learner, Params
+    from harness.types import Batch, Examples, Learner, Params
 
-    found: dict[tuple[str, str], ProfilingOverhead] = {}
-    measure = evaluator.profiling_overhead
+    overheads: dict[str, ProfilingOverhead] = {}
+    warm: set[str] = set()
+    measure, warm_up = evaluator.profiling_overhead, training.warm_up
 
-    def once(learner: Learner, params: Params, batch: Batch, device: str) -> ProfilingOverhead:
-        key = (learner.name, device)
-        if key not in found:
-            found[key] = measure(learner, params, batch, device)
-        return found[key]
+    def measured(learner: Learner, params: Params, batch: Batch, device: str) -> ProfilingOverhead:
+        key = f"{learner.identity} on {device}"
+        if key not in overheads:
+            overheads[key] = measure(learner, params, batch, device)
+        return overheads[key]
+
+    def warmed_up(learner: Learner, train: Examples, device: str) -> None:
+        key = f"{learner.identity} on {device}"
+        if key not in warm:
+            warm_up(learner, train, device)
+            warm.add(key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluator, "profiling_overhead", once)
+        patch.setattr(evaluator, "profiling_overhead", measured)
+        patch.setattr(training, "warm_up", warmed_up)
         yield

@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from harness.cli.running import FEATURES
 from harness.config import Suite, to_toml
 from harness.files import write_atomically
 from harness.registry import method
 from harness.report.files import write_report
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
-from harness.types import QUESTIONS, Method, Question, Task
+from harness.types import QUESTIONS, Method, Question, SetFunction, Task
 from tests.tiny import tiny_task
 
 _WARNINGS = (
@@ -37,15 +37,16 @@ def runner(
     methods: Mapping[str, Method] | Sequence[str] = ("size", "mmd"),
     tasks: Sequence[Task] | None = None,
     questions: Sequence[Question] = QUESTIONS,
+    features: Sequence[str] = (),
     **changes: object,
 ) -> Runner:
-    """A run of a tiny suite into ``folder``; ``changes`` are the suite's."""
+    """A run of a tiny suite into ``folder``; ``changes`` are the suite's. The command line asks for ``FEATURES``."""
     named = methods if isinstance(methods, Mapping) else {name: method(name) for name in methods}
     own = {task.name: task for task in tasks or [tiny_task()]}
-    features = {name: method(name) for name in FEATURES}
+    compared = {name: cast(SetFunction, method(name)) for name in features}
     suite = tiny_suite(own, named, questions=tuple(questions), **changes)
     return Runner(
-        suite, Chosen(own, named, features, questions), folder, "cpu", ProgressDisplay(Console(file=io.StringIO()))
+        suite, Chosen(own, named, compared, questions), folder, "cpu", ProgressDisplay(Console(file=io.StringIO()))
     )
 
 

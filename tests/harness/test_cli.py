@@ -53,7 +53,8 @@ def mistake(said: Said, *parts: str) -> None:
 
 @pytest.fixture
 def tiny_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line knows tiny tasks instead of the real ones, and a method that breaks."""
+    """The command line knows tiny tasks instead of the real ones, and a method that breaks; no feature is compared."""
+    monkeypatch.setattr("harness.cli.running.FEATURES", ())
     tiny, wild = Entry("tests.tiny:tiny_task", "Noisy patterns."), Entry("tests.harness.test_cli:wild_task", "")
     monkeypatch.setattr("tasks.TASKS", {"tiny": tiny, "wild": wild})
     monkeypatch.setattr("methods.METHODS", {**METHODS, "breaks": Entry("tests.harness.test_flow:Breaks", "")})

@@ -42,11 +42,15 @@ def digest_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def digest(method: str = METHOD, helper: str = HELPER) -> str:
         (tmp_path / "acme" / "own.py").write_text(method)
         (tmp_path / "acme" / "helper.py").write_text(helper)
-        fingerprint._read.cache_clear()
+        forget()
         return source_digest("acme.own")
 
+    def forget() -> None:
+        fingerprint._read.cache_clear()
+        fingerprint._reached.cache_clear()
+
     yield digest
-    fingerprint._read.cache_clear()
+    forget()
     for name in [name for name in sys.modules if name.split(".")[0] == "acme"]:
         del sys.modules[name]
 

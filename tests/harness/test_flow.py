@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness.cli.places import Place
+from harness.cli.running import FEATURES
 from harness.records.results import Results, load
 from harness.registry import method
 from harness.report.files import write_report
@@ -65,7 +66,7 @@ def listened(folder: Path) -> Whole:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NtkMmd, "scorers", listening)
-        run = finished(folder, methods=list(METHODS), tasks=[tiny_task(), other_task()])
+        run = finished(folder, methods=list(METHODS), tasks=[tiny_task(), other_task()], features=FEATURES)
     return Whole(folder, run.results, run.failures, told)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,11 +48,12 @@ def one_thread() -> Iterator[None]:
     os.chdir(folder)
 
 
-def run_with(folder: Path, *misdeeds: Callable[[Problem], None]) -> Results:
+def run_with(folder: Path, *misdeeds: Callable[[Problem], None], features: Sequence[str] = ()) -> Results:
     """A run of two pools in which each misdeed comes before every victim in every pool."""
     bad = {misdeed.__name__: Misbehaves(misdeed) for misdeed in misdeeds}
     methods = {**bad, **{name: method(name) for name in VICTIMS}}
-    return runner(folder, methods=methods, questions=["standalone"], pools=2, tasks=[tiny_task()]).run()
+    tiny = [tiny_task()]
+    return runner(folder, methods=methods, questions=["standalone"], pools=2, tasks=tiny, features=features).run()
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_every_truth_is_found_before_any_method_runs(tmp_path: Path) -> None:
 
 
 def test_a_stop_while_truths_are_found_leaves_the_features_of_an_earlier_run(tmp_path: Path) -> None:
-    first = run_with(tmp_path)
+    first = run_with(tmp_path, features=["initial-loss", "mmd"])
     run = runner(tmp_path, methods=["size"], questions=["standalone"], pools=2)
 
     def stop(*_: object) -> None:
