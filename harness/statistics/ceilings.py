@@ -1,12 +1,19 @@
-"""How well a truth repeats, and how many repeats it would take. S seeds (or antithetic pairs), C contributors."""
+"""How well a truth repeats, and what may agree with it at best. S seeds (or repeats), F held-out folds, C contributors.
+
+The *reliability* over seeds is what another run of the truth, on the same held-out sample, would score against it. The
+*ceiling* is what a method that knew the noiseless truth would score: the noise of seeds and of the held-out sample is
+the truth's alone then.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from harness.statistics.jackknife import PoolScores, from_deletions
 from harness.statistics.scores import spearman
 from harness.types import Floats, Ints
 
@@ -47,3 +54,143 @@ def noise_ceiling(
         order = rng.permutation(repeats)
         found.append(spearman(mean_of(order[:half]), mean_of(order[half : 2 * half])))
     return spearman_brown(float(np.mean(found)), repeats / half)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """Where the variance of a truth's values comes from: a crossed design of contributors, seeds and held-out folds.
+
+    Two-way random effects with contributors as the objects of measurement (Brennan 2001, Generalizability Theory,
+    sec. 3.3). What shifts all contributors alike, a seed's or a fold's own effect, does not touch their order and is
+    taken out.
+
+    Args:
+        contributor, by_seed, by_fold, residual: variance of the noiseless values, of what a seed and a fold add to a
+            contributor's value, and of what only both together do; unbiased, so that a small one can come out negative.
+        seeds, folds: S and F.
+    """
+
+    contributor: float
+    by_seed: float
+    by_fold: float
+    residual: float
+    seeds: int
+    folds: int
+
+    @property
+    def noise(self) -> float:
+        """Variance of a contributor's mean value around its noiseless one."""
+        both = self.residual / (self.seeds * self.folds)
+        return self.by_seed / self.seeds + self.by_fold / self.folds + both
+
+    @property
+    def reliability(self) -> float:
+        """Share of the values' variance that is not noise, in [0, 1]: what a repeat on another held-out sample scores."""
+        total = self.contributor + self.noise
+        return min(1.0, max(0.0, self.contributor / total)) if total > 0 else math.nan
+
+    @property
+    def ceiling(self) -> float:
+        """Correlation of the noiseless values with these, in [0, 1]: the root of the reliability."""
+        return math.sqrt(self.reliability)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Squares:
+    """What each contributor adds to the four sums of squares, C each: all that is needed to leave one out.
+
+    Args:
+        contributor_C, by_seed_C, by_fold_C, residual_C: of the crossed design's effects.
+        seeds, folds: S and F.
+    """
+
+    contributor_C: Floats
+    by_seed_C: Floats
+    by_fold_C: Floats
+    residual_C: Floats
+    seeds: int
+    folds: int
+
+    def components(self, without: int | None = None) -> Components:
+        """The components of all contributors, or of all but one, exactly.
+
+        Leaving one out moves the mean of the others by its share: the sum of squares falls by C / (C - 1) times its own.
+        """
+        left = len(self.contributor_C) - (without is not None)
+
+        def mean_square(own_C: Floats, freedom: int) -> float:
+            total = float(own_C.sum())
+            if without is not None:
+                total = max(0.0, total - float(own_C[without]) * (left + 1) / left)
+            return total / (freedom * (left - 1)) if freedom else math.nan
+
+        seeds, folds = self.seeds, self.folds
+        residual = mean_square(self.residual_C, (seeds - 1) * (folds - 1))
+        by_seed, by_fold = mean_square(self.by_seed_C, seeds - 1), mean_square(self.by_fold_C, folds - 1)
+        contributor = mean_square(self.contributor_C, 1)
+        return Components(
+            contributor=(contributor - by_seed - by_fold + residual) / (seeds * folds),
+            by_seed=(by_seed - residual) / folds,
+            by_fold=(by_fold - residual) / seeds,
+            residual=residual,
+            seeds=seeds,
+            folds=folds,
+        )
+
+    def scores(self) -> PoolScores:
+        """The ceiling as a single column, with what it is without each contributor: for an interval over pools."""
+        without_C = [self.components(c).ceiling for c in range(len(self.contributor_C))]
+        return from_deletions(np.array([self.components().ceiling]), np.array([without_C]))
+
+
+def squares(values_SC: Floats, by_fold_FC: Floats, residual_C: Floats) -> Squares | None:
+    """The sums of squares of one truth; None from a single seed or fold, which tell no noise.
+
+    Args:
+        values_SC: by seed, mean over folds.
+        by_fold_FC: by fold, mean over seeds.
+        residual_C: sum over seeds and folds of the squares of ``residual`` (``residual_squares``).
+    """
+    seeds, folds = len(values_SC), len(by_fold_FC)
+    if min(seeds, folds) < 2 or values_SC.shape[1] < 3:
+        return None
+    seed_SC, fold_FC = _centred(values_SC), _centred(by_fold_FC)
+    return Squares(
+        contributor_C=seeds * folds * seed_SC.mean(axis=0) ** 2,
+        by_seed_C=folds * ((seed_SC - seed_SC.mean(axis=0)) ** 2).sum(axis=0),
+        by_fold_C=seeds * ((fold_FC - fold_FC.mean(axis=0)) ** 2).sum(axis=0),
+        residual_C=residual_C,
+        seeds=seeds,
+        folds=folds,
+    )
+
+
+def residual_squares(values_SFC: Floats) -> Floats:
+    """Each contributor's sum of squares of what neither its seed nor its fold alone explains, C."""
+    values_SFC = _centred(values_SFC)
+    of_seed, of_fold = values_SFC.mean(axis=1, keepdims=True), values_SFC.mean(axis=0, keepdims=True)
+    residual_SFC = values_SFC - of_seed - of_fold + values_SFC.mean(axis=(0, 1))
+    return np.asarray((residual_SFC**2).sum(axis=(0, 1)))
+
+
+def agreement(values_SC: Floats, truth_SC: Floats) -> float:
+    """Spearman of values with a truth found on the same seeds, as it would be on other seeds; nan from a single one.
+
+    The rank correlation of the means, times the share of their covariance that is not of seeds which both share: the
+    covariance between contributors less the mean cross product within seeds over their number.
+    """
+    seeds, contributors = truth_SC.shape
+    if seeds < 2 or values_SC.shape != truth_SC.shape:
+        return math.nan
+    a_SC, b_SC = _centred(values_SC), _centred(truth_SC)
+    a_C, b_C = a_SC.mean(axis=0), b_SC.mean(axis=0)
+    covariance = float(a_C @ b_C) / (contributors - 1)
+    shared = float(((a_SC - a_C) * (b_SC - b_C)).sum()) / ((contributors - 1) * (seeds - 1) * seeds)
+    if covariance == 0:
+        return math.nan
+    return spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * (covariance - shared) / covariance
+
+
+def _centred(values: Floats) -> Floats:
+    """Less the mean over contributors, the last axis."""
+    return np.asarray(values - values.mean(axis=-1, keepdims=True))
