@@ -84,15 +84,18 @@ class Components:
         return self.by_seed / self.seeds + self.by_fold / self.folds + both
 
     @property
-    def reliability(self) -> float:
-        """Share of the values' variance that is not noise, in [0, 1]: what a repeat on another held-out sample scores."""
+    def generalizability(self) -> float:
+        """Share of the values' variance that is not noise, in [0, 1]: what a repeat on another held-out sample scores.
+
+        (Brennan 2001, eq. 1.12.)
+        """
         total = self.contributor + self.noise
         return min(1.0, max(0.0, self.contributor / total)) if total > 0 else math.nan
 
     @property
     def ceiling(self) -> float:
-        """Correlation of the noiseless values with these, in [0, 1]: the root of the reliability."""
-        return math.sqrt(self.reliability)
+        """Correlation of the noiseless values with these, in [0, 1]."""
+        return math.sqrt(self.generalizability)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +117,7 @@ class Squares:
     def components(self, without: int | None = None) -> Components:
         """The components of all contributors, or of all but one, exactly.
 
-        Leaving one out moves the mean of the others by its share: the sum of squares falls by C / (C - 1) times its own.
+        Leaving one out moves the mean of the others by its share: a sum of squares falls by C / (C - 1) times its own.
         """
         left = len(self.contributor_C) - (without is not None)
 

@@ -25,22 +25,17 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Mean scores of M columns with their joint uncertainty.
+    """Mean scores of M columns with their uncertainty.
 
     Args:
         mean_M: mean Spearman.
-        covariance_MM: of these means; a column that is known exactly has none.
-        df_M: degrees of freedom of each variance.
+        error_M: standard error of each mean, 0 where it is known exactly.
+        df_M: degrees of freedom of each error.
     """
 
     mean_M: Floats
-    covariance_MM: Floats
+    error_M: Floats
     df_M: Floats
-
-    @property
-    def error_M(self) -> Floats:
-        """Standard error of each mean."""
-        return np.sqrt(np.maximum(np.diag(self.covariance_MM), 0.0))
 
     def interval(self, m: int, level: float = LEVEL) -> tuple[float, float]:
         """Interval of one mean, Student's t on Fisher's scale atanh(s); the mean itself where nothing is unsure."""
@@ -57,45 +52,28 @@ class Estimate:
             return 0.0 if mean > 0 else 1.0
         return float(stdtr(self.df_M[m], -math.atanh(mean) * (1 - mean**2) / error))
 
-    def with_exact(self, m: int, value: float) -> Estimate:
-        """One column replaced by a number that is known exactly, such as the 0 that random orders score."""
-        mean_M, covariance_MM = self.mean_M.copy(), self.covariance_MM.copy()
-        mean_M[m], covariance_MM[m], covariance_MM[:, m] = value, 0.0, 0.0
-        return Estimate(mean_M, covariance_MM, self.df_M)
 
-    def combined(self, weights_KM: Floats) -> Estimate:
-        """Weighted sums of the columns, such as means over questions, K; the fewest degrees of freedom of each."""
-        df_K = np.array([self.df_M[np.flatnonzero(row)].min() for row in weights_KM])
-        return Estimate(weights_KM @ self.mean_M, weights_KM @ self.covariance_MM @ weights_KM.T, df_K)
+def estimate(tasks: Sequence[Sequence[PoolScores]], prior: Moderation) -> Estimate:
+    """Mean over tasks of the mean over each task's pools.
 
+    The contributors of each pool are drawn anew, and tasks are independent: variances add up, each scaled by its
+    moderated overdispersion; degrees of freedom by Satterthwaite (1946, Biometrics Bulletin 2(6)).
 
-def estimate(pools: Sequence[PoolScores], prior: Moderation) -> Estimate:
-    """Mean over the pools of one task, whose contributors are drawn anew in each.
-
-    Columns of one pool are about the same contributors, so that their joint covariance is the jackknife's, each scaled
-    by its moderated overdispersion.
+    Args:
+        tasks: the pools of each task, all with the same columns.
     """
-    phi_M, df = prior.of(pools)
-    scale_M = np.sqrt(phi_M / len(pools))
-    sampled_MM = np.mean([pool.covariance_MM for pool in pools], axis=0)
+    means, variances, freedom = [], [], []
+    for pools in tasks:
+        phi_M, df = prior.of(pools)
+        means.append(np.mean([pool.scores_M for pool in pools], axis=0))
+        variances.append(phi_M * np.mean([pool.variance_M for pool in pools], axis=0) / len(pools))
+        freedom.append(df)
+    variance_TM, df_T = np.array(variances), np.array(freedom)
+    total_M, weight_M = variance_TM.sum(axis=0), (variance_TM**2 / df_T[:, None]).sum(axis=0)
     return Estimate(
-        np.mean([pool.scores_M for pool in pools], axis=0),
-        scale_M[:, None] * sampled_MM * scale_M[None, :],
-        np.full(len(phi_M), df),
-    )
-
-
-def mean_of(estimates: Sequence[Estimate]) -> Estimate:
-    """Mean over tasks, which are independent, of the same columns; degrees of freedom by Satterthwaite (1946)."""
-    tasks = len(estimates)
-    variance_TM = np.array([np.diag(found.covariance_MM) for found in estimates])
-    total_M = variance_TM.sum(axis=0)
-    weight_M = (variance_TM**2 / np.array([found.df_M for found in estimates])).sum(axis=0)
-    least_M = np.min([found.df_M for found in estimates], axis=0)
-    return Estimate(
-        np.mean([found.mean_M for found in estimates], axis=0),
-        np.sum([found.covariance_MM for found in estimates], axis=0) / tasks**2,
-        np.where(weight_M > 0, total_M**2 / np.where(weight_M > 0, weight_M, 1), least_M),
+        np.mean(means, axis=0),
+        np.sqrt(total_M) / len(tasks),
+        np.where(weight_M > 0, total_M**2 / np.where(weight_M > 0, weight_M, 1), df_T.min()),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.statistics.scores import weighted_spearman
-from harness.types import Floats
+from harness.types import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,14 +27,39 @@ class PoolScores:
     deviations_MC: Floats
 
     @property
+    def variance_M(self) -> Floats:
+        """Sampling variance of each score (Efron & Stein 1981, Annals of Statistics 9(3))."""
+        contributors = self.deviations_MC.shape[1]
+        return np.asarray((self.deviations_MC**2).sum(axis=1) * (contributors - 1) / contributors)
+
+    @property
     def covariance_MM(self) -> Floats:
-        """Sampling covariance of the scores, M x M (Efron & Stein 1981, Annals of Statistics 9(3))."""
+        """Sampling covariance of the scores, M x M; its diagonal is ``variance_M``."""
         contributors = self.deviations_MC.shape[1]
         return np.asarray(self.deviations_MC @ self.deviations_MC.T * (contributors - 1) / contributors)
 
-    def take(self, columns: Sequence[int]) -> PoolScores:
-        """Some of the columns."""
-        return PoolScores(self.scores_M[list(columns)], self.deviations_MC[list(columns)])
+    def combined(self, weights_KM: Floats) -> PoolScores:
+        """Weighted sums of the columns, such as means over questions."""
+        return PoolScores(weights_KM @ self.scores_M, weights_KM @ self.deviations_MC)
+
+    def with_exact(self, m: int, score: float) -> PoolScores:
+        """One column replaced by what is known exactly, such as the 0 that random orders score on average."""
+        scores_M, deviations_MC = self.scores_M.copy(), self.deviations_MC.copy()
+        scores_M[m], deviations_MC[m] = score, 0.0
+        return PoolScores(scores_M, deviations_MC)
+
+    def differences(self) -> PoolScores:
+        """Every pair of columns, the first less the second, in the order of ``pairs``."""
+        first, second = pairs(len(self.scores_M))
+        return PoolScores(
+            self.scores_M[first] - self.scores_M[second], self.deviations_MC[first] - self.deviations_MC[second]
+        )
+
+
+def pairs(columns: int) -> tuple[Ints, Ints]:
+    """The first and the second column of every pair."""
+    first, second = np.triu_indices(columns, 1)
+    return first, second
 
 
 def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:

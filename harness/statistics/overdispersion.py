@@ -40,7 +40,7 @@ AS_SAMPLED = Moderation(MANY, 1.0)
 
 def dispersion(pools: Sequence[PoolScores]) -> Floats:
     """Variance over pools over the jackknife's mean variance, M; nan where that is nothing, or of a single pool."""
-    expected_M = np.mean([np.diag(pool.covariance_MM) for pool in pools], axis=0)
+    expected_M = np.mean([pool.variance_M for pool in pools], axis=0)
     if len(pools) < 2:
         return np.full(len(expected_M), np.nan)
     seen_M = np.var([pool.scores_M for pool in pools], axis=0, ddof=1)

@@ -7,10 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.statistics.intervals import LEVEL, Estimate
-from harness.types import Array, Bools, Floats
+from harness.statistics.intervals import LEVEL, estimate
+from harness.statistics.jackknife import PoolScores, pairs
+from harness.statistics.overdispersion import Moderation
+from harness.statistics.scores import TIED
+from harness.types import Array, Bools, Floats, Ints
 
 DRAWS = 20_000
+BLOCK = 2_000
+"""Draws at a time: pairs are many."""
 FEWEST_POOLS = 3
 """Fewer pools are not ranked: from two, one family of comparisons in eight would tell a pair apart wrongly."""
 
@@ -22,34 +27,59 @@ class RankRange(NamedTuple):
     high: int
 
 
-def told_apart(estimate: Estimate, rng: np.random.Generator, level: float = LEVEL, draws: int = DRAWS) -> Bools:
-    """Which pairs differ, M x M, all compared at once: the chance that any equal pair is told apart is 1 - level.
+def told_apart(
+    tasks: Sequence[Sequence[PoolScores]],
+    prior: Moderation,
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    draws: int = DRAWS,
+) -> Bools:
+    """Which pairs of columns differ, M x M, all compared at once: any equal pair is told apart with chance 1 - level.
 
-    The largest |T| over all pairs is drawn from the joint covariance of the means, Student's t with the fewest degrees
-    of freedom (single-step max-T: Westfall & Young 1993; Hothorn, Bretz & Westfall 2008, Biometrical Journal 50(3)).
-    Pairs whose difference is the same in every pool and contributor have no variance; they differ if their means do.
+    A pair's T is its mean difference over its standard error; the largest |T| of all pairs is drawn from the joint
+    jackknife covariance, Student's t with the fewest degrees of freedom (single-step max-T: Westfall & Young 1993;
+    Hothorn, Bretz & Westfall 2008, Biometrical Journal 50(3)). A difference that is the same in every pool and
+    without any contributor has no error: such columns differ if their means do.
+
+    Args:
+        tasks: the pools of each task, all with the same columns; one task for a single cell.
+        prior: of the overdispersion of differences (``moderate`` on ``PoolScores.differences``), which is not that of
+            scores: what pools have in common cancels.
     """
-    mean_M, covariance_MM = estimate.mean_M, estimate.covariance_MM
+    first, second = pairs(columns := len(tasks[0][0].scores_M))
+    found = estimate([[pool.differences() for pool in pools] for pools in tasks], prior)
+    covariance_MM = np.sum([_mean_covariance(pools) for pools in tasks], axis=0)
     variance_M = np.diag(covariance_MM)
-    spread_MM = np.sqrt(np.maximum(variance_M[:, None] + variance_M[None, :] - 2 * covariance_MM, 0.0))
-    difference_MM = np.abs(mean_M[:, None] - mean_M[None, :])
-    largest = spread_MM.max(initial=0.0)
-    unsure_MM = spread_MM > 1e-9 * largest
-    first, second = np.nonzero(np.triu(unsure_MM))
-    if not len(first):
-        return np.asarray(difference_MM > 0)
+    sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))
+    unsure_K = sampled_K > 1e-9 * sampled_K.max(initial=0.0)
+    apart_K = np.abs(found.mean_M) > TIED
+    if unsure_K.any():
+        unsure = np.flatnonzero(unsure_K)
+        bound = _largest_t(
+            covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws
+        )
+        apart_K[unsure] = np.abs(found.mean_M[unsure]) > np.quantile(bound, level) * found.error_M[unsure]
+    apart_MM = np.zeros((columns, columns), dtype=np.bool_)
+    apart_MM[first, second] = apart_MM[second, first] = apart_K
+    return apart_MM
+
+
+def _mean_covariance(pools: Sequence[PoolScores]) -> Floats:
+    """Sampling covariance of the mean over pools, M x M."""
+    return np.asarray(np.mean([pool.covariance_MM for pool in pools], axis=0) / len(pools))
+
+
+def _largest_t(
+    covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
+) -> Floats:
+    """Draws of the largest |T| over pairs of equal columns, D."""
     roots, axes_MR = np.linalg.eigh(covariance_MM)
     factor_MR = axes_MR * np.sqrt(np.maximum(roots, 0.0))
     largest_D = np.empty(draws)
-    for start in range(0, draws, 2000):  # a block of draws at a time: pairs are many
-        block = min(2000, draws - start)
-        drawn_DM = rng.standard_normal((block, len(mean_M))) @ factor_MR.T
-        t_DK = np.abs(drawn_DM[:, first] - drawn_DM[:, second]) / spread_MM[first, second]
-        largest_D[start : start + block] = t_DK.max(axis=1)
-    df = float(estimate.df_M.min())
-    largest_D /= np.sqrt(rng.chisquare(df, size=draws) / df)
-    bound = np.quantile(largest_D, level)
-    return np.where(unsure_MM, difference_MM > bound * spread_MM, difference_MM > 0)
+    for start in range(0, draws, BLOCK):
+        drawn_DM = rng.standard_normal((min(BLOCK, draws - start), len(covariance_MM))) @ factor_MR.T
+        largest_D[start : start + BLOCK] = np.abs((drawn_DM[:, first] - drawn_DM[:, second]) / spread_K).max(axis=1)
+    return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
 
 
 def rank_ranges(mean_M: Floats, apart_MM: Bools) -> list[RankRange]:

@@ -1,121 +1,119 @@
-"""Coverage of 95 % intervals of the mean Spearman over pools, in a simulation where the mean is known.
+"""Coverage and width of the 95 % intervals, and errors of rank ranges, in worlds where the answer is known.
 
-A pool has 24 contributors with normal worths; the truth is their mean over 12 noisy seeds, a method's values correlate
-with the worths, by more in some pools than in others. What must be covered is the mean score over endless pools. Two
-bootstraps: over pools and, within each, its contributors (``harness.statistics.intervals``); and over pools and
-truth seeds.
+A suite has twelve cells (tasks x questions) of ten methods. A pool has 24 contributors with worths; the truth is worth
+and noise, a method's values correlate with the worths and, among methods, with each other. What must be covered is a
+method's mean score over endless pools. In the worlds of equals all methods have one such mean, and no pair may be told
+apart. Worlds: pools alike, pools that differ (each moves all correlations of a method), values in five levels (ties),
+and worths with a heavy tail.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from multiprocessing import Pool
 
 import numpy as np
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from harness.retraining.stacking import cores
-from harness.statistics.intervals import bootstrap_means, interval, resamples
-from harness.statistics.scores import spearman
-from harness.types import Array, Floats
-from tests.benchmarks.bench import start, table
+from harness.statistics.intervals import estimate
+from harness.statistics.jackknife import PoolScores, pool_scores
+from harness.statistics.overdispersion import moderate
+from harness.statistics.ranks import told_apart
+from harness.types import Floats
+from tests.benchmarks.bench import start, table, verdict
 
-CONTRIBUTORS, SEEDS, DRAWS = 24, 12, 500
-STRENGTHS = (0.3, 0.6, 0.9)
-SPREADS = {"alike": 0.0, "unlike": 0.15}
-"""Standard deviation between pools of the correlation that a method has with the worths."""
+CONTRIBUTORS, CELLS = 24, 12
+STRENGTHS = np.array([0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
+"""Correlation of each method's values with the worths."""
 
-NOISES = {"quiet": 0.5, "noisy": 3.0}
-"""Standard deviation of one seed's truth around the worths: ceilings of about 0.98 and 0.57."""
-
-
-def deal(strength: float, spread: float, noise: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """One pool: a method's values C and the truth's S x C."""
-    worth_C, other_C = rng.standard_normal((2, CONTRIBUTORS))
-    rho = np.clip(strength + spread * rng.standard_normal(), -0.98, 0.98)
-    values_C = rho * worth_C + np.sqrt(1 - rho**2) * other_C
-    return values_C, worth_C + noise * rng.standard_normal((SEEDS, CONTRIBUTORS))
+EQUALS = np.full(10, 0.5)
+NOISE = 0.4
+"""Standard deviation of the truth around the worths, which have 1."""
 
 
-def seeds_bootstrap(dealt: list[tuple[Floats, Floats]], rng: np.random.Generator) -> Floats:
-    """Mean Spearman in each draw of pools and, within them, of truth seeds, D."""
-    scores_DP = np.empty((DRAWS, len(dealt)))
-    for p, (values_C, truth_SC) in enumerate(dealt):
-        counts_DS = rng.multinomial(SEEDS, np.full(SEEDS, 1 / SEEDS), size=DRAWS)
-        ranks_DC = rankdata(counts_DS @ truth_SC, axis=1)
-        ranks_DC -= ranks_DC.mean(axis=1, keepdims=True)
-        own_C = rankdata(values_C) - (CONTRIBUTORS + 1) / 2
-        scores_DP[:, p] = ranks_DC @ own_C / np.sqrt((ranks_DC**2).sum(axis=1) * (own_C**2).sum())
-    counts_DP = rng.multinomial(len(dealt), np.full(len(dealt), 1 / len(dealt)), size=DRAWS)
-    return np.asarray((counts_DP * scores_DP).sum(axis=1) / len(dealt))
+@dataclass(frozen=True, slots=True)
+class World:
+    """How pools and values are made.
+
+    Args:
+        spread: standard deviation between pools of a method's correlation.
+        levels: that values are cut to, None for none.
+        skewed: worths are log-normal.
+    """
+
+    spread: float = 0.0
+    levels: int | None = None
+    skewed: bool = False
 
 
-def one(
-    trial: int, pools: int, setting: tuple[float, float, float], target: float
-) -> tuple[tuple[bool, float], tuple[bool, float]]:
-    """Whether each interval covers the target, and its width."""
-    rng = np.random.default_rng((trial, pools, *(int(100 * x) for x in setting)))
-    dealt = [deal(*setting, rng) for _ in range(pools)]
-    counts_DP, within = resamples([CONTRIBUTORS] * pools, rng, DRAWS)
-    values, truths = [values_C for values_C, _ in dealt], [truth_SC.mean(axis=0) for _, truth_SC in dealt]
-    found = []
-    for means_D in (bootstrap_means(values, truths, counts_DP, within), seeds_bootstrap(dealt, rng)):
-        low, high = interval(means_D)
-        found.append((low <= target <= high, high - low))
-    return found[0], found[1]
+WORLDS: Mapping[str, World] = {
+    "alike": World(),
+    "differ": World(spread=0.15),
+    "ties": World(spread=0.1, levels=5),
+    "skewed": World(spread=0.1, skewed=True),
+}
 
 
-def mean_score(strength: float, spread: float, noise: float, pools: int) -> float:
-    """The known mean: the score over very many pools."""
+def deal(world: World, strengths_M: Floats, rng: np.random.Generator) -> PoolScores:
+    """One pool's scores."""
+    plain_C = rng.standard_normal(CONTRIBUTORS)
+    shared_C = rng.standard_normal(CONTRIBUTORS)  # what methods have in common beside the worths
+    own_MC = np.sqrt(0.5) * (shared_C + rng.standard_normal((len(strengths_M), CONTRIBUTORS)))
+    rho_M1 = np.clip(strengths_M + world.spread * rng.standard_normal(len(strengths_M)), -0.98, 0.98)[:, None]
+    values_MC = rho_M1 * plain_C + np.sqrt(1 - rho_M1**2) * own_MC
+    if world.levels:
+        values_MC = np.floor(values_MC * world.levels / 4)
+    worth_C = np.exp(1.5 * plain_C) / 4 if world.skewed else plain_C
+    truth_C = worth_C + NOISE * rng.standard_normal(CONTRIBUTORS)
+    return pool_scores(list(values_MC), [truth_C] * len(strengths_M))
+
+
+def mean_scores(world: World, strengths_M: Floats, pools: int) -> Floats:
+    """The known means: scores over very many pools."""
     rng = np.random.default_rng(1)
-    drawn = (deal(strength, spread, noise, rng) for _ in range(pools))
-    return float(np.mean([spearman(values_C, truth_SC.mean(axis=0)) for values_C, truth_SC in drawn]))
+    return np.asarray(np.mean([deal(world, strengths_M, rng).scores_M for _ in range(pools)], axis=0))
+
+
+def one(trial: int, world: World, count: int, target_M: Floats) -> tuple[float, float, float]:
+    """One suite: share of its intervals that cover, their mean width, share of its cells of equals told apart."""
+    rng = np.random.default_rng((trial, count))
+    cells = [[deal(world, STRENGTHS, rng) for _ in range(count)] for _ in range(CELLS)]
+    prior = moderate(cells)
+    bounds = np.array([[found.interval(m) for m in range(10)] for found in (estimate([c], prior) for c in cells)])
+    covered = (bounds[..., 0] <= target_M) & (target_M <= bounds[..., 1])
+    equals = [[deal(world, EQUALS, rng) for _ in range(count)] for _ in range(CELLS)]
+    prior = moderate([pool.differences() for pool in pools] for pools in equals)
+    wrong = [bool(told_apart([pools], prior, rng, draws=4_000).any()) for pools in equals]
+    return float(covered.mean()), float((bounds[..., 1] - bounds[..., 0]).mean()), float(np.mean(wrong))
 
 
 def main() -> None:
-    options = start(__doc__ or "", ["scipy"])
-    trials = 20 if options.quick else 200
+    options = start(__doc__ or "")
+    trials = 10 if options.quick else 120
     rows: list[list[object]] = []
-    covered: dict[int, Array] = {}
-    worlds = list(product(STRENGTHS, SPREADS, NOISES))
+    covers: list[float] = []
+    errors: list[float] = []
     with Pool(cores(), initializer=threadpool_limits, initargs=(1,)) as workers:
-        settings = [(strength, SPREADS[similar], NOISES[loud]) for strength, similar, loud in worlds]
-        targets = workers.starmap(mean_score, [(*setting, 500 if options.quick else 10_000) for setting in settings])
-        for pools in (2, 4, 8):
-            of_pools = []
-            for world, setting, target in zip(worlds, settings, targets, strict=True):
-                trial = partial(one, pools=pools, setting=setting, target=target)
-                found = np.array(workers.map(trial, range(trials), chunksize=10))
-                (ours, width), (theirs, narrow) = found.mean(axis=0)
-                of_pools.append((ours, theirs))
-                rows.append([pools, *world, f"{target:.3f}"])
-                rows[-1] += [f"{ours:.1%}", f"{width:.2f}", f"{theirs:.1%}", f"{narrow:.2f}"]
-            covered[pools] = np.array(of_pools)
+        for name, world in WORLDS.items():
+            target_M = mean_scores(world, STRENGTHS, 500 if options.quick else 20_000)
+            for pools in (2, 4, 8, 16, 32):
+                work = partial(one, world=world, count=pools, target_M=target_M)
+                covered, width, wrong = np.mean(workers.map(work, range(trials), chunksize=5), axis=0)
+                rows.append([name, pools, f"{covered:.1%}", f"{width:.2f}", f"{wrong:.1%}"])
+                covers.append(covered)
+                errors += [wrong] if pools > 2 else []
     table(
-        f"{trials} simulated suites a row, {DRAWS:,} draws, 95 % nominal",
-        [
-            "pools",
-            "strength",
-            "pools are",
-            "truth is",
-            "mean score",
-            "pools + contributors",
-            "width",
-            "pools + truth seeds",
-            "width",
-        ],
+        f"{trials} simulated suites a row, {CELLS} cells of {len(STRENGTHS)} methods each, 95 % nominal",
+        ["world", "pools", "covered", "mean width", "cells of equals with a pair told apart"],
         rows,
     )
     print()
-    for pools, both in covered.items():
-        (low, low_seeds), (high, high_seeds) = both.min(axis=0), both.max(axis=0)
-        mean, mean_seeds = both.mean(axis=0)
-        print(
-            f"{pools} pools: pools and contributors {mean:.1%} ({low:.0%} to {high:.0%}), "
-            f"pools and truth seeds {mean_seeds:.1%} ({low_seeds:.0%} to {high_seeds:.0%})"
-        )
+    verdict("least coverage", 100 * min(covers), 93, " %")
+    verdict("most coverage", 100 * max(covers), 97, " %", at_least=False)
+    verdict("most errors of rank ranges from 3 pools on", 100 * max(errors), 7, " %", at_least=False)
 
 
 if __name__ == "__main__":
