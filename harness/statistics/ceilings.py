@@ -8,12 +8,14 @@ the truth's alone then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.statistics.intervals import estimate
 from harness.statistics.jackknife import PoolScores, from_deletions
+from harness.statistics.overdispersion import Moderation
 from harness.statistics.scores import spearman
 from harness.types import Floats, Ints
 
@@ -67,13 +69,14 @@ class Components:
     Args:
         contributor, by_seed, by_fold, residual: variance of the noiseless values, of what a seed and a fold add to a
             contributor's value, and of what only both together do; unbiased, so that a small one can come out negative.
-        seeds, folds: S and F.
+        contributors, seeds, folds: C, S and F.
     """
 
     contributor: float
     by_seed: float
     by_fold: float
     residual: float
+    contributors: int
     seeds: int
     folds: int
 
@@ -85,17 +88,14 @@ class Components:
 
     @property
     def generalizability(self) -> float:
-        """Share of the values' variance that is not noise, in [0, 1]: what a repeat on another held-out sample scores.
+        """Share of the values' variance that is not noise (Brennan 2001, eq. 1.12): its root is the pool's ceiling.
 
-        (Brennan 2001, eq. 1.12.)
+        Dividing by an observed variance of C - 1 degrees of freedom makes the noise's share too large by
+        (C - 1) / (C - 3), which is taken off; so that its mean over pools is right, it may lie outside [0, 1].
         """
         total = self.contributor + self.noise
-        return min(1.0, max(0.0, self.contributor / total)) if total > 0 else math.nan
-
-    @property
-    def ceiling(self) -> float:
-        """Correlation of the noiseless values with these, in [0, 1]."""
-        return math.sqrt(self.generalizability)
+        shrink = max(self.contributors - 3, 1) / (self.contributors - 1)
+        return 1 - shrink * self.noise / total if total > 0 else math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +125,7 @@ class Squares:
             total = float(own_C.sum())
             if without is not None:
                 total = max(0.0, total - float(own_C[without]) * (left + 1) / left)
-            return total / (freedom * (left - 1)) if freedom else math.nan
+            return total / (freedom * (left - 1))
 
         seeds, folds = self.seeds, self.folds
         residual = mean_square(self.residual_C, (seeds - 1) * (folds - 1))
@@ -136,14 +136,32 @@ class Squares:
             by_seed=(by_seed - residual) / folds,
             by_fold=(by_fold - residual) / seeds,
             residual=residual,
+            contributors=left,
             seeds=seeds,
             folds=folds,
         )
 
     def scores(self) -> PoolScores:
-        """The ceiling as a single column, with what it is without each contributor: for an interval over pools."""
-        without_C = [self.components(c).ceiling for c in range(len(self.contributor_C))]
-        return from_deletions(np.array([self.components().ceiling]), np.array([without_C]))
+        """The generalizability as a single column, with what it is without each contributor."""
+        without_C = [self.components(c).generalizability for c in range(len(self.contributor_C))]
+        return from_deletions(np.array([self.components().generalizability]), np.array([without_C]))
+
+
+def ceiling(pools: Sequence[Squares], prior: Moderation) -> tuple[float, float, float]:
+    """The ceiling of a mean over pools, and its 95 % interval: what knowing the noiseless truths would score.
+
+    The root of the mean generalizability, which is unbiased where each pool's own root is not.
+
+    Args:
+        prior: of the overdispersion of generalizabilities (``moderate`` on ``Squares.scores``).
+    """
+    found = estimate([[pool.scores() for pool in pools]], prior)
+    low, high = found.interval(0)
+    return _root(float(found.mean_M[0])), _root(low), _root(high)
+
+
+def _root(share: float) -> float:
+    return math.sqrt(min(1.0, max(0.0, share))) if math.isfinite(share) else math.nan
 
 
 def squares(values_SC: Floats, by_fold_FC: Floats, residual_C: Floats) -> Squares | None:
@@ -155,7 +173,7 @@ def squares(values_SC: Floats, by_fold_FC: Floats, residual_C: Floats) -> Square
         residual_C: sum over seeds and folds of the squares of ``residual`` (``residual_squares``).
     """
     seeds, folds = len(values_SC), len(by_fold_FC)
-    if min(seeds, folds) < 2 or values_SC.shape[1] < 3:
+    if min(seeds, folds) < 2 or values_SC.shape[1] < 4:
         return None
     seed_SC, fold_FC = _centred(values_SC), _centred(by_fold_FC)
     return Squares(

@@ -1,0 +1,289 @@
+"""Jackknife, overdispersion, intervals, rank ranges and ceilings against scipy, brute force and known answers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, special, stats
+
+from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
+from harness.statistics.intervals import Estimate, estimate
+from harness.statistics.jackknife import PoolScores, from_deletions, pairs, pool_scores
+from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
+from harness.statistics.ranks import _largest_t, rank_ranges, resolution, told_apart
+from harness.types import Floats
+
+properties = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+def simulated(pools: int, strengths: list[float], rng: np.random.Generator, contributors: int = 24) -> list[PoolScores]:
+    """Pools of methods whose values correlate with the truth by their strengths."""
+    found = []
+    for _ in range(pools):
+        truth_C = rng.standard_normal(contributors)
+        values = [rho * truth_C + math.sqrt(1 - rho**2) * rng.standard_normal(contributors) for rho in strengths]
+        found.append(pool_scores(values, [truth_C] * len(strengths)))
+    return found
+
+
+# --- jackknife ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_deletions_are_spearman_of_what_is_left(tied: bool) -> None:
+    rng = np.random.default_rng(0)
+    truth_MC, values_MC = rng.standard_normal((2, 3, 12))
+    if tied:
+        values_MC = np.round(values_MC)
+    found = pool_scores(list(values_MC), list(truth_MC))
+    for m in range(3):
+        assert found.scores_M[m] == pytest.approx(stats.spearmanr(values_MC[m], truth_MC[m])[0])
+        left = [stats.spearmanr(np.delete(values_MC[m], c), np.delete(truth_MC[m], c))[0] for c in range(12)]
+        np.testing.assert_allclose(found.deviations_MC[m], np.array(left) - np.mean(left), atol=1e-12)
+        assert found.variance_M[m] == pytest.approx(11 * np.var(left))
+    assert np.diag(found.covariance_MM) == pytest.approx(found.variance_M)
+
+
+def test_the_jackknife_s_variance_is_that_of_new_contributors() -> None:
+    rng = np.random.default_rng(1)
+    pools = simulated(600, [0.2, 0.6], rng)
+    seen = np.cov([pool.scores_M for pool in pools], rowvar=False)
+    np.testing.assert_allclose(np.mean([pool.covariance_MM for pool in pools], axis=0), seen, rtol=0.25, atol=2e-3)
+
+
+def test_a_column_that_one_contributor_alone_orders_is_not_taken_for_certain() -> None:
+    values_C, truth_C = np.zeros(8), np.arange(8.0)
+    values_C[7] = 1
+    found = pool_scores([values_C], [truth_C])
+    assert found.scores_M[0] == pytest.approx(stats.spearmanr(values_C, truth_C)[0])
+    assert found.variance_M[0] > 0.05  # without that contributor the score is 0
+
+
+def test_differences_and_combinations_are_linear() -> None:
+    (pool,) = simulated(1, [0.1, 0.5, 0.9], np.random.default_rng(2))
+    first, second = pairs(3)
+    assert list(zip(first, second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
+    weights = np.zeros((3, 3))
+    weights[np.arange(3), first], weights[np.arange(3), second] = 1, -1
+    for found in (pool.differences(), pool.combined(weights)):
+        np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
+        np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
+
+
+# --- overdispersion -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("y", [1e-4, 0.01, 0.5, 3.0, 100.0])
+def test_inverse_trigamma_is_a_root_of_trigamma(y: float) -> None:
+    root = optimize.brentq(lambda x: special.polygamma(1, x) - y, 1e-3, 1e6)
+    assert _inverse_trigamma(y) == pytest.approx(root, rel=1e-6)
+
+
+@pytest.mark.parametrize(("d0", "phi0", "count"), [(6.0, 2.0, 4), (20.0, 0.7, 9)])
+def test_the_prior_is_found_again(d0: float, phi0: float, count: int) -> None:
+    """Cells whose overdispersion is drawn from a known prior, their pools' scores normal."""
+    rng = np.random.default_rng(3)
+    groups = []
+    for phi in d0 * phi0 / rng.chisquare(d0, size=1500):
+        deviations_MC = np.array([[1.0, -1.0, 0.0, 0.0]])  # a sampling variance of 1.5
+        drawn = math.sqrt(1.5 * phi) * rng.standard_normal(count)
+        groups.append([PoolScores(np.array([score]), deviations_MC) for score in drawn])
+    found = moderate(groups)
+    assert found.d0 == pytest.approx(d0, rel=0.35)
+    assert found.phi0 == pytest.approx(phi0, rel=0.1)
+
+
+def test_pools_that_spread_as_sampled_have_an_overdispersion_of_one() -> None:
+    rng = np.random.default_rng(4)
+    found = moderate([simulated(6, [0.3, 0.6], rng) for _ in range(60)])
+    assert found.phi0 == pytest.approx(1, abs=0.15)
+    assert found.d0 > 10
+
+
+def test_moderation_weighs_the_prior_by_its_degrees_of_freedom() -> None:
+    pools = simulated(5, [0.3], np.random.default_rng(5))
+    ratio = dispersion(pools)[0]
+    phi, df = Moderation(8.0, 1.5).of(pools)
+    assert phi[0] == pytest.approx((8 * 1.5 + 4 * ratio) / 12)
+    assert df == 12
+
+
+def test_too_little_to_tell_a_prior_from_is_no_overdispersion() -> None:
+    (pool,) = simulated(1, [0.3], np.random.default_rng(6))
+    assert moderate([]) == AS_SAMPLED
+    assert moderate([[pool]]) == AS_SAMPLED
+    assert np.isnan(dispersion([pool])).all()
+
+
+# --- intervals ----------------------------------------------------------------------------------------
+
+
+@properties
+@given(st.floats(-0.95, 0.95), st.floats(1e-3, 0.3), st.floats(2, 200))
+def test_an_interval_is_student_s_on_fisher_s_scale(mean: float, error: float, df: float) -> None:
+    found = Estimate(np.array([mean]), np.array([error]), np.array([df]))
+    low, high = found.interval(0)
+    middle, scale = np.arctanh(mean), error / (1 - mean**2)
+    expected = np.tanh(stats.t.interval(0.95, df, loc=middle, scale=scale))
+    assert (low, high) == pytest.approx(tuple(expected))
+    assert found.above_zero(0) == pytest.approx(stats.t.sf(middle / scale, df))
+    one_sided, _ = found.interval(0, level=0.9)
+    assert (one_sided > 0) == (found.above_zero(0) < 0.05)
+
+
+def test_means_over_tasks_add_their_variances() -> None:
+    rng = np.random.default_rng(7)
+    tasks = [simulated(pools, [0.2, 0.7], rng) for pools in (3, 5)]
+    prior = Moderation(10.0, 1.2)
+    one, other = (estimate([pools], prior) for pools in tasks)
+    both = estimate(tasks, prior)
+    np.testing.assert_allclose(both.mean_M, (one.mean_M + other.mean_M) / 2)
+    np.testing.assert_allclose(both.error_M**2, (one.error_M**2 + other.error_M**2) / 4)
+    a, b = one.error_M**2, other.error_M**2
+    np.testing.assert_allclose(both.df_M, (a + b) ** 2 / (a**2 / one.df_M + b**2 / other.df_M))
+
+
+def test_what_is_known_exactly_has_no_interval() -> None:
+    pools = [pool.with_exact(0, 0.0) for pool in simulated(4, [0.3, 0.6], np.random.default_rng(8))]
+    found = estimate([pools], AS_SAMPLED)
+    assert found.interval(0) == (0.0, 0.0)
+    assert found.interval(1)[0] < found.mean_M[1] < found.interval(1)[1]
+
+
+# --- rank ranges --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("columns", "df"), [(3, 8.0), (10, 20.0)])
+def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(columns: int, df: float) -> None:
+    first, second = pairs(columns)
+    drawn_D = _largest_t(
+        np.eye(columns), first, second, np.full(len(first), math.sqrt(2)), df, np.random.default_rng(0), 60_000
+    )
+    assert np.quantile(drawn_D, 0.95) == pytest.approx(
+        stats.studentized_range.ppf(0.95, columns, df) / math.sqrt(2), rel=0.02
+    )
+
+
+def test_far_columns_are_told_apart_and_equal_ones_are_not() -> None:
+    pools = simulated(8, [0.0, 0.0, 0.9], np.random.default_rng(9))
+    apart = told_apart([pools], AS_SAMPLED, np.random.default_rng(0))
+    assert apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    twice = [from_deletions(p.scores_M[[0, 0, 2]], p.deviations_MC[[0, 0, 2]]) for p in pools]
+    assert not told_apart([twice], AS_SAMPLED, np.random.default_rng(0))[0, 1]  # the same column twice
+
+
+def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
+    """Whole families of six methods of one strength, correlated by their truth, in four pools: 5 % within 3 errors."""
+    rng, families = np.random.default_rng(10), 300
+    cells = [simulated(4, [0.5] * 6, rng) for _ in range(families)]
+    prior = moderate([pool.differences() for pool in pools] for pools in cells)
+    wrong = sum(told_apart([pools], prior, rng, draws=2_000).any() for pools in cells)
+    assert 0.05 * families - 3 * math.sqrt(0.05 * 0.95 * families) <= wrong
+    assert wrong <= 0.05 * families + 3 * math.sqrt(0.05 * 0.95 * families)
+
+
+def test_rank_ranges_and_resolution_on_a_worked_example() -> None:
+    """Best to worst a, b, c, d; only a and c, a and d, b and d differ."""
+    mean_M = np.array([0.9, 0.8, 0.6, 0.5])
+    apart = np.zeros((4, 4), dtype=bool)
+    for i, j in ((0, 2), (0, 3), (1, 3)):
+        apart[i, j] = apart[j, i] = True
+    assert [tuple(found) for found in rank_ranges(mean_M, apart)] == [(1, 2), (1, 3), (2, 4), (3, 4)]
+    assert resolution(mean_M, apart) == (0.0, 0.5)
+    assert all(math.isnan(share) for share in resolution(mean_M[:1], apart[:1, :1]))
+
+
+# --- components and ceilings ---------------------------------------------------------------------------
+
+
+def crossed(
+    rng: np.random.Generator, contributors: int, seeds: int, folds: int, sd: tuple[float, float, float, float]
+) -> tuple[Floats, Floats]:
+    """Noiseless values C, and what is seen S x F x C; seeds and folds shift all contributors too."""
+    worth_C = sd[0] * rng.standard_normal(contributors)
+    seen = worth_C + sd[1] * rng.standard_normal((seeds, 1, contributors))
+    seen = seen + sd[2] * rng.standard_normal((1, folds, contributors))
+    seen = seen + sd[3] * rng.standard_normal((seeds, folds, contributors))
+    return worth_C, seen + 3 * rng.standard_normal((seeds, 1, 1)) + rng.standard_normal((1, folds, 1))
+
+
+def of(seen_SFC: Floats) -> Squares:
+    found = squares(seen_SFC.mean(axis=1), seen_SFC.mean(axis=0), residual_squares(seen_SFC))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("sd", [(1.0, 0.8, 1.5, 3.0), (1.0, 0.0, 2.0, 0.0), (0.5, 1.0, 0.0, 1.0)])
+def test_components_are_unbiased_and_the_ceiling_is_what_the_noiseless_values_score(
+    sd: tuple[float, float, float, float],
+) -> None:
+    rng = np.random.default_rng(11)
+    components, agreements = [], []
+    for _ in range(400):
+        worth_C, seen = crossed(rng, 24, 4, 16, sd)
+        components.append(of(seen).components())
+        agreements.append(np.corrcoef(worth_C, seen.mean(axis=(0, 1)))[0, 1])
+    for name, known in zip(("contributor", "by_seed", "by_fold", "residual"), sd, strict=True):
+        drawn = np.array([getattr(found, name) for found in components])
+        assert drawn.mean() == pytest.approx(known**2, abs=4 * drawn.std() / 20 + 1e-9)
+    known = math.sqrt(sd[0] ** 2 / (sd[0] ** 2 + sd[1] ** 2 / 4 + sd[2] ** 2 / 16 + sd[3] ** 2 / 64))
+    assert np.mean(agreements) == pytest.approx(known, abs=0.03)
+    assert np.mean([found.generalizability for found in components]) == pytest.approx(known**2, abs=0.03)
+
+
+def test_leaving_a_contributor_out_is_exact() -> None:
+    rng = np.random.default_rng(12)
+    _, seen = crossed(rng, 10, 3, 16, (1.0, 0.5, 1.0, 2.0))
+    found = of(seen)
+    for c in (0, 4, 9):
+        left, expected = found.components(c), of(np.delete(seen, c, axis=2)).components()
+        for name in ("contributor", "by_seed", "by_fold", "residual", "generalizability"):
+            assert getattr(left, name) == pytest.approx(getattr(expected, name))
+
+
+def test_an_interval_of_the_ceiling_covers_the_known_one() -> None:
+    rng, covered, found = np.random.default_rng(13), 0, []
+    known = math.sqrt(1 / (1 + 0.6**2 / 3 + 2.0**2 / 16))
+    truths = [[of(crossed(rng, 24, 3, 16, (1.0, 0.6, 2.0, 0.0))[1]) for _ in range(6)] for _ in range(200)]
+    prior = moderate([pool.scores() for pool in pools] for pools in truths)
+    for pools in truths:
+        middle, low, high = ceiling(pools, prior)
+        covered += low <= known <= high
+        found.append(middle)
+    assert np.mean(found) == pytest.approx(known, abs=0.01)
+    assert 0.90 <= covered / len(truths) <= 0.99
+
+
+def test_a_single_seed_or_fold_tells_no_noise() -> None:
+    values = np.random.default_rng(14).standard_normal((2, 16, 8))
+    assert squares(values[:1].mean(axis=1), values[0], np.zeros(8)) is None
+    assert squares(values.mean(axis=1)[:, :], values[0, :1], np.zeros(8)) is None
+
+
+def test_values_without_spread_have_no_ceiling() -> None:
+    assert math.isnan(of(np.ones((3, 16, 8))).components().generalizability)
+    assert all(math.isnan(bound) for bound in ceiling([of(np.ones((3, 16, 8)))], AS_SAMPLED))
+
+
+def test_agreement_on_shared_seeds_is_that_on_other_seeds() -> None:
+    """Validation and test values share each seed's noise; what is told is their agreement without it."""
+    rng = np.random.default_rng(15)
+    found, naive, expected = [], [], []
+    for _ in range(300):
+        worth_C, noise_SC = rng.standard_normal(24), 1.5 * rng.standard_normal((3, 24))
+        own = 0.5 * rng.standard_normal((2, 24))  # of each held-out sample
+        test_SC, validation_SC = (worth_C + side + noise_SC for side in own)
+        other_SC = worth_C + own[0] + 1.5 * rng.standard_normal((3, 24))
+        found.append(agreement(validation_SC, test_SC))
+        naive.append(stats.spearmanr(validation_SC.mean(axis=0), test_SC.mean(axis=0))[0])
+        expected.append(stats.spearmanr(validation_SC.mean(axis=0), other_SC.mean(axis=0))[0])
+    assert np.mean(found) == pytest.approx(np.mean(expected), abs=0.04)
+    assert np.mean(naive) > np.mean(expected) + 0.2
+
+
+def test_agreement_needs_two_seeds() -> None:
+    assert math.isnan(agreement(np.ones((1, 5)), np.ones((1, 5))))
