@@ -29,8 +29,8 @@ MOST = 1_000_000
 
 Count = Field(default=None, gt=0, le=MOST)
 Repeats = Mapping[Question, Annotated[int, Field(gt=0, le=MOST)]]
-"""How often each question's truth is found, each time from another initialisation; every repeat of the Shapley truth draws
-coalitions of its own too."""
+"""How often each question's truth is found, each time from another initialisation; every repeat of the Shapley truth
+draws coalitions of its own too."""
 
 
 def _repeats(content: object) -> object:

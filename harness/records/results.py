@@ -20,8 +20,8 @@ from harness.types import Cost, Family, Plain
 
 FORMAT = 3
 READ = (1, 2, 3)
-"""Formats that are read. Format 1 had no truth keys and no version of the task; until 2 a truth's reliability was called
-its ceiling, and neither its residuals nor its values on the validation split were kept."""
+"""Formats that are read. Format 1 had no truth keys and no version of the task; until 2 a truth's reliability was its
+"ceiling", and neither its residuals nor its values on the validation split were kept."""
 
 Status = Literal["ok", "failed", "unsuitable"]
 

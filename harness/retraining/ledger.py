@@ -29,8 +29,8 @@ _cost_columns = attrgetter(*_COSTS)
 
 APPLICATION = 0x44574C47  # "DWLG": tells our files from other people's
 SCHEMA = 3
-"""1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted. 3: with
-what truths score on the validation split, and with passes, bytes, launches and load in costs."""
+"""1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted.
+3: with what truths score on the validation split, and with passes, bytes, launches and load in costs."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 """Losses are single-precision numbers: a utility beyond is none that training gave."""
@@ -139,8 +139,8 @@ class Ledger:
         except sqlite3.Error as error:
             db.execute("rollback")
             raise LedgerError(
-                f"{self.path} says that it is a ledger of version {version}, but its tables are others ({error}). Nothing was "
-                "changed in it. Run with --fresh, which leaves it aside under another name, or choose another folder "
+                f"{self.path} says that it is a ledger of version {version}, but its tables are others ({error}). "
+                "Nothing was changed in it. Run with --fresh, which leaves it aside under another name, or choose another folder "
                 "with --out."
             ) from error
         kept = db.execute("select count(*) from outcomes").fetchone()[0]

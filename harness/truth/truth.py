@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # it brings torch, and a plan is counted without
     from harness.retraining.engine import Engine
 
 
-NONE: Floats = np.empty((1, 0))[:0]
+NONE: Floats = np.empty((0, 0))
 """No rows."""
 
 
@@ -48,7 +48,7 @@ class Truth:
     cost: Cost
     accuracy: float
     by_fold_FC: Floats = NONE
-    residual_C: Floats = NONE[0]
+    residual_C: Floats = np.empty(0)
     validation_SC: Floats = NONE
     everyone_SF: Floats = NONE
     nobody_SF: Floats = NONE

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.ceilings import repeats_needed, spearman_brown, split_half_reliability
+from harness.statistics.ceilings import repeats_needed, spearman_brown
+from harness.statistics.ceilings import split_half_reliability as reliability
 from harness.statistics.intervals import bootstrap_means, interval, resamples
 from harness.statistics.ranks import holm, shared_ranks
 from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
