@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
 from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
+from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
 from harness.statistics.jackknife import PoolScores, from_deletions, pairs, pool_scores
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
@@ -239,10 +240,11 @@ def test_leaving_a_contributor_out_is_exact() -> None:
     rng = np.random.default_rng(12)
     _, seen = crossed(rng, 10, 3, 16, (1.0, 0.5, 1.0, 2.0))
     found = of(seen)
+    left = found.deletions()
     for c in (0, 4, 9):
-        left, expected = found.components(c), of(np.delete(seen, c, axis=2)).components()
+        expected = of(np.delete(seen, c, axis=2)).components()
         for name in ("contributor", "by_seed", "by_fold", "residual", "generalizability"):
-            assert getattr(left, name) == pytest.approx(getattr(expected, name))
+            assert getattr(left, name)[c] == pytest.approx(float(getattr(expected, name)))
 
 
 def test_an_interval_of_the_ceiling_covers_the_known_one() -> None:
@@ -287,3 +289,37 @@ def test_agreement_on_shared_seeds_is_that_on_other_seeds() -> None:
 
 def test_agreement_needs_two_seeds() -> None:
     assert math.isnan(agreement(np.ones((1, 5)), np.ones((1, 5))))
+
+
+def test_agreement_stays_a_correlation_where_seeds_share_almost_everything() -> None:
+    rng = np.random.default_rng(16)
+    for _ in range(200):
+        noise_SC = rng.standard_normal((2, 6))
+        assert -1 <= agreement(noise_SC + 0.01 * rng.standard_normal((2, 6)), noise_SC) <= 1
+
+
+# --- method x task ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.15])
+def test_the_spread_of_method_and_task_is_found_again_whatever_the_noise_of_pools(sd: float) -> None:
+    rng, squared = np.random.default_rng(17), []
+    for _ in range(300):
+        own_M, by_task_T, both_TM = rng.standard_normal(8), rng.standard_normal(4), sd * rng.standard_normal((4, 8))
+        means_TM = own_M + by_task_T[:, None] + both_TM
+        tasks = [
+            [
+                PoolScores(mean_M + rng.standard_normal() + 0.2 * rng.standard_normal(8), np.zeros((8, 2)))
+                for _ in range(4)
+            ]
+            for mean_M in means_TM
+        ]
+        squared.append(interaction(tasks) ** 2)
+    assert np.mean(squared) == pytest.approx(sd**2, abs=0.0015)
+
+
+def test_one_task_or_one_pool_tells_no_spread_over_tasks() -> None:
+    pools = [PoolScores(np.array([0.1, 0.4]), np.zeros((2, 2)))] * 2
+    assert math.isnan(interaction([]))
+    assert math.isnan(interaction([pools]))
+    assert math.isnan(interaction([pools, pools[:1]]))
