@@ -85,7 +85,7 @@ class Components:
     def noise(self) -> Floats:
         """Variance of a contributor's mean value around its noiseless one."""
         both = self.residual / (self.seeds * self.folds)
-        return self.by_seed / self.seeds + self.by_fold / self.folds + both
+        return np.asarray(self.by_seed / self.seeds + self.by_fold / self.folds + both)
 
     @property
     def generalizability(self) -> Floats:

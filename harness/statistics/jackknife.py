@@ -38,9 +38,10 @@ class PoolScores:
         contributors = self.deviations_MC.shape[1]
         return np.asarray(self.deviations_MC @ self.deviations_MC.T * (contributors - 1) / contributors)
 
-    def combined(self, weights_KM: Floats) -> PoolScores:
-        """Weighted sums of the columns, such as means over questions."""
-        return PoolScores(weights_KM @ self.scores_M, weights_KM @ self.deviations_MC)
+    def take(self, columns: Sequence[int]) -> PoolScores:
+        """Some of the columns, in the order given."""
+        chosen = list(columns)
+        return PoolScores(self.scores_M[chosen], self.deviations_MC[chosen])
 
     def with_exact(self, m: int, score: float) -> PoolScores:
         """One column replaced by what is known exactly, such as the 0 that random orders score on average."""
@@ -67,6 +68,14 @@ def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:
     return PoolScores(scores_M, without_MC - without_MC.mean(axis=1, keepdims=True))
 
 
+def mean_of(several: Sequence[PoolScores]) -> PoolScores:
+    """The mean of several scores of the same columns and contributors, such as of a pool's questions."""
+    return PoolScores(
+        np.asarray(np.mean([one.scores_M for one in several], axis=0)),
+        np.asarray(np.mean([one.deviations_MC for one in several], axis=0)),
+    )
+
+
 def pool_scores(values_MC: Sequence[Floats], truth_MC: Sequence[Floats]) -> PoolScores:
     """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0."""
     values_MCC, truth_MCC = below(np.asarray(values_MC)), below(np.asarray(truth_MC))
@@ -80,11 +89,11 @@ def _deleted_ranks(below_MCC: Floats) -> Floats:
     ranks_MCC = below_MCC.sum(axis=1, keepdims=True) - below_MCC
     every = np.arange(ranks_MCC.shape[1])
     ranks_MCC[:, every, every] = (len(every) - 1) / 2  # the mean of what is left, so that it adds nothing
-    return ranks_MCC
+    return np.asarray(ranks_MCC)
 
 
 def _correlation(a: Floats, b: Floats) -> Floats:
     """Pearson's correlation over the last axis; nan where a side is constant."""
     a, b = (side - side.mean(axis=-1, keepdims=True) for side in (a, b))
     spread = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    return np.where(spread > 1e-9, (a * b).sum(axis=-1) / np.where(spread > 1e-9, spread, 1.0), np.nan)
+    return np.asarray(np.where(spread > 1e-9, (a * b).sum(axis=-1) / np.where(spread > 1e-9, spread, 1.0), np.nan))

@@ -127,9 +127,7 @@ def test_an_odd_number_of_repeats_is_corrected_to_the_full_number() -> None:
     """With 3 repeats each half holds 1, so the correction is threefold, not twofold."""
     values = np.random.default_rng(1).standard_normal((3, 30))
     halves = [stats.spearmanr(values[a], values[b])[0] for a, b in ((0, 1), (0, 2), (1, 2))]
-    found = reliability(
-        lambda chosen: values[chosen].mean(axis=0), 3, np.random.default_rng(2), splits=1_000
-    )
+    found = reliability(lambda chosen: values[chosen].mean(axis=0), 3, np.random.default_rng(2), splits=1_000)
     assert found == pytest.approx(spearman_brown(float(np.mean(halves)), 3), abs=0.03)
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
 from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
+from harness.statistics.gains import gain
 from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
-from harness.statistics.jackknife import PoolScores, from_deletions, pairs, pool_scores
+from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
 from harness.statistics.ranks import _largest_t, rank_ranges, resolution, told_apart
 from harness.types import Floats
@@ -64,15 +65,18 @@ def test_a_column_that_one_contributor_alone_orders_is_not_taken_for_certain() -
     assert found.variance_M[0] > 0.05  # without that contributor the score is 0
 
 
-def test_differences_and_combinations_are_linear() -> None:
+def test_differences_and_means_are_linear() -> None:
     (pool,) = simulated(1, [0.1, 0.5, 0.9], np.random.default_rng(2))
     first, second = pairs(3)
     assert list(zip(first, second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
     weights = np.zeros((3, 3))
     weights[np.arange(3), first], weights[np.arange(3), second] = 1, -1
-    for found in (pool.differences(), pool.combined(weights)):
-        np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
-        np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
+    found = pool.differences()
+    np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
+    np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
+    mean, weight_M = mean_of([pool.take([0, 1]), pool.take([2, 0])]), np.array([[0.5, 0, 0.5], [0.5, 0.5, 0]])
+    np.testing.assert_allclose(mean.scores_M, weight_M @ pool.scores_M)
+    np.testing.assert_allclose(mean.covariance_MM, weight_M @ pool.covariance_MM @ weight_M.T)
 
 
 # --- overdispersion -----------------------------------------------------------------------------------
@@ -323,3 +327,24 @@ def test_one_task_or_one_pool_tells_no_spread_over_tasks() -> None:
     assert math.isnan(interaction([]))
     assert math.isnan(interaction([pools]))
     assert math.isnan(interaction([pools, pools[:1]]))
+
+
+# --- gains -----------------------------------------------------------------------------------------------
+
+
+def test_the_error_of_a_gain_is_the_spread_of_gains_on_new_seeds_and_folds() -> None:
+    rng, found = np.random.default_rng(18), []
+    for _ in range(3000):
+        common_F = rng.standard_normal(16)  # hard folds are hard for both
+        everyone_SF = 1.0 + common_F + 0.3 * rng.standard_normal((4, 1)) + 0.5 * rng.standard_normal(16)
+        nobody_SF = common_F + 0.2 * rng.standard_normal((3, 1)) + np.zeros(16)
+        found.append(gain(everyone_SF, nobody_SF))
+    gains, errors = np.array(found).T
+    assert gains.mean() == pytest.approx(1.0, abs=0.02)
+    assert np.mean(errors**2) == pytest.approx(gains.var(), rel=0.1)
+
+
+def test_a_gain_without_folds_has_no_error() -> None:
+    value, error = gain(np.ones((2, 1)), np.zeros((2, 1)))
+    assert value == 1
+    assert math.isnan(error)
