@@ -92,7 +92,7 @@ def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str
     return [
         f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",
         _told(sentences.of_tasks(view, question)),
-        f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}",
+        f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}{sentences.no_ceilings(cells)}",
         _agreement(cells),
         f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
         "row is what its retrainings took.",
@@ -151,7 +151,7 @@ def _discrimination(view: View) -> list[str]:
             numbers.correlation(found.spearman),
             "yes" if found.discriminates else "no",
             sentences.gain(found),
-            f"{len(found.unlearned)} of {found.pools}",
+            sentences.unlearned(found),
         ]
         for found in view.discrimination
     ]

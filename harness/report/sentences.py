@@ -199,6 +199,18 @@ def gain(found: Discrimination) -> str:
     return f"{found.gain:.3f}" + (f" ± {found.gain_error:.3f}" if math.isfinite(found.gain_error) else "")
 
 
+def unlearned(found: Discrimination) -> str:
+    """In how many pools nothing is learned."""
+    return numbers.NONE if math.isnan(found.gain_error) else f"{len(found.unlearned)} of {found.pools}"
+
+
+def no_ceilings(cells: Sequence[Cell]) -> str:
+    """Why ceilings are missing, with a space before it; empty where none is."""
+    if all(math.isfinite(cell.ceiling) for cell in cells if cell.is_truth and cell.status == "ok"):
+        return ""
+    return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
+
+
 def _pools(count: int) -> str:
     return f"{count} pool{'s' if count != 1 else ''}"
 

@@ -143,8 +143,7 @@ def _discrimination(view: View) -> Shown:
     for found in view.discrimination:
         verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
         figures = numbers.correlation(found.ceiling), found.feature, numbers.correlation(found.spearman)
-        unlearned = f"{len(found.unlearned)} of {found.pools}"
-        table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), unlearned)
+        table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
     caption = (
         f"Absolute mean Spearman of the best single feature with the truth; it should stay under {RULE}. To learn: "
         "U(everyone) - U(nobody) ± its standard error; not learned: pools where it is not above twice that."
@@ -184,5 +183,5 @@ def _pools(cells: Sequence[Cell]) -> str:
     truth = next((cell for cell in cells if cell.is_truth), cells[0])
     return (
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
-        f"{sentences.MARKS}"
+        f"{sentences.MARKS}{sentences.no_ceilings(cells)}"
     )

@@ -20,8 +20,7 @@ def interaction(tasks: Sequence[Sequence[PoolScores]]) -> float:
     Args:
         tasks: the pools of each task, all with the same columns, the methods.
     """
-    methods = len(tasks[0][0].scores_M) if tasks else 0
-    if methods < 2 or len(tasks) < 2 or min(len(pools) for pools in tasks) < 2:
+    if len(tasks) < 2 or min(len(pools) for pools in tasks) < 2 or (methods := len(tasks[0][0].scores_M)) < 2:
         return math.nan
     scores = [_centred(np.array([pool.scores_M for pool in pools])) for pools in tasks]
     means_TM = np.array([scores_PM.mean(axis=0) for scores_PM in scores])
