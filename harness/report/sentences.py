@@ -20,7 +20,6 @@ from harness.report.view import (
     View,
     Weakness,
 )
-from harness.statistics.ranks import FEWEST_POOLS
 from harness.types import Question
 
 ASKED: Mapping[Question, str] = {
