@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.config import Projection
 from harness.report import numbers
 from harness.report.view import (
+    FEWEST_POOLS,
     TRUTH,
     WEAK,
     Cell,
