@@ -140,8 +140,8 @@ class Ledger:
             db.execute("rollback")
             raise LedgerError(
                 f"{self.path} says that it is a ledger of version {version}, but its tables are others ({error}). "
-                "Nothing was changed in it. Run with --fresh, which leaves it aside under another name, or choose another folder "
-                "with --out."
+                "Nothing was changed in it. Run with --fresh, which leaves it aside under another name, or choose "
+                "another folder with --out."
             ) from error
         kept = db.execute("select count(*) from outcomes").fetchone()[0]
         self._note(f"{self.path} was brought from version {version} to {SCHEMA}; its {kept} outcomes are kept.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # it brings torch, and a plan is counted without
     from harness.retraining.engine import Engine
 
 
-NONE: Floats = np.empty((0, 0))
-"""No rows."""
+def _no_rows() -> Floats:
+    return np.empty((0, 0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +47,11 @@ class Truth:
     reliability: float
     cost: Cost
     accuracy: float
-    by_fold_FC: Floats = NONE
-    residual_C: Floats = np.empty(0)
-    validation_SC: Floats = NONE
-    everyone_SF: Floats = NONE
-    nobody_SF: Floats = NONE
+    by_fold_FC: Floats = field(default_factory=_no_rows)
+    residual_C: Floats = field(default_factory=lambda: np.empty(0))
+    validation_SC: Floats = field(default_factory=_no_rows)
+    everyone_SF: Floats = field(default_factory=_no_rows)
+    nobody_SF: Floats = field(default_factory=_no_rows)
 
     @property
     def values_C(self) -> Floats:
@@ -168,7 +168,7 @@ def _by_fold(plan: Plan, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> di
 def _on_validation(plan: Plan, outcomes: Sequence[Outcome]) -> Floats:
     """The values on the validation split, S x C; none where an older ledger did not score it."""
     utilities_J = np.array([outcome.validation for outcome in outcomes])
-    return plan.read(utilities_J)[0] if np.isfinite(utilities_J).all() else NONE
+    return plan.read(utilities_J)[0] if np.isfinite(utilities_J).all() else _no_rows()
 
 
 def _of_one_seed(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:

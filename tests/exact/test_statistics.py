@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.ceilings import repeats_needed, spearman_brown
-from harness.statistics.ceilings import split_half_reliability as reliability
+from harness.statistics.ceilings import repeats_needed, spearman_brown, split_half_reliability
 from harness.statistics.intervals import bootstrap_means, interval, resamples
 from harness.statistics.ranks import holm, shared_ranks
 from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
@@ -110,7 +109,9 @@ def test_split_half_reliability_is_the_agreement_with_another_run(noise: float, 
     for _ in range(60):
         signal = rng.standard_normal(40)
         one, other = (signal + noise * rng.standard_normal((repeats, 40)) for _ in range(2))
-        ceilings.append(reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15))
+        ceilings.append(
+            split_half_reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15)
+        )
         agreements.append(stats.spearmanr(one.mean(axis=0), other.mean(axis=0))[0])
     known = 6 / np.pi * np.arcsin(1 / (1 + noise**2 / repeats) / 2)  # Spearman of normals with that reliability
     assert np.mean(agreements) == pytest.approx(known, abs=0.03)
@@ -129,8 +130,8 @@ def test_an_odd_number_of_repeats_is_corrected_to_the_full_number() -> None:
 
 def test_the_ceiling_of_a_single_repeat_is_undefined_and_of_no_noise_is_one() -> None:
     values = np.arange(5.0)
-    assert math.isnan(reliability(lambda chosen: values, 1, np.random.default_rng(0)))
-    assert reliability(lambda chosen: values, 2, np.random.default_rng(0)) == pytest.approx(1)
+    assert math.isnan(split_half_reliability(lambda chosen: values, 1, np.random.default_rng(0)))
+    assert split_half_reliability(lambda chosen: values, 2, np.random.default_rng(0)) == pytest.approx(1)
 
 
 # --- comparisons ------------------------------------------------------------------------------------
