@@ -78,7 +78,9 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         formula, moves = _kind(func)
         if moves:
             counter.launches += self._times
-            counter.bytes_moved += self._times * (_bytes(args) + (_bytes(out) if type(out) is tuple else _bytes((out,))))
+            counter.bytes_moved += self._times * (
+                _bytes(args) + (_bytes(out) if type(out) is tuple else _bytes((out,)))
+            )
         if formula is not None:
             counter.flops += self._times * formula(*args, **(kwargs or {}), out_val=out)
         return out

@@ -65,7 +65,7 @@ def _eigh(matrix: Tensor, uplo: str = "L", compute_v: bool = True, out_val: Any 
 
 
 def _svd(matrix: Tensor, full_matrices: bool = False, compute_uv: bool = True, out_val: Any = None, **_: Any) -> float:
-    """Golub & Reinsch on m >= n: values 4mn^2 - 4/3 n^3, thin vectors 14mn^2 + 8n^3, all 4m^2n + 8mn^2 + 9n^3 (8.6.3)."""
+    """Golub & Reinsch, m >= n (8.6.3): values 4mn^2 - 4/3 n^3, thin vectors 14mn^2 + 8n^3, all 4m^2n + 8mn^2 + 9n^3."""
     matrices, m, n = _shape(matrix)
     if not compute_uv:
         each = 4 * m * n**2 - 4 / 3 * n**3
@@ -77,7 +77,7 @@ def _svd(matrix: Tensor, full_matrices: bool = False, compute_uv: bool = True, o
 
 
 def _pinv(matrix: Tensor, *_: Any, hermitian: bool = False, out_val: Any = None, **__: Any) -> float:
-    """A thin singular value decomposition (an eigendecomposition where it is Hermitian) and the product of its parts."""
+    """A thin singular value decomposition (of a Hermitian matrix its eigenvectors) and the product of its parts."""
     matrices, m, n = _shape(matrix)
     return (_eigh(matrix) if hermitian else _svd(matrix)) + matrices * 2 * m * n**2
 

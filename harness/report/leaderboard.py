@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.config import Suite
 from harness.records.results import Answer, PoolRecord, Results, Status, TruthRecord, ValuationRecord
+from harness.report.costs import UNKNOWN_PRECISION, mean_cost
 from harness.report.overall import overall
 from harness.report.view import (
     RULE,
@@ -157,7 +158,7 @@ def _method_cell(
         weakness=_weakness(matter) if status == "ok" and math.isfinite(score) else None,
         pools=len(points) if means_D is not None else len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, answered),
+        cost=_cost(suite, matter, name, answered),
         points=points,
         secondary=_secondary(matter, name),
     )
@@ -185,7 +186,7 @@ def _truth_cell(suite: Suite, matter: _Matter) -> Cell:
         weakness=_weakness(matter) if status == "ok" else None,
         pools=len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, answered),
+        cost=_cost(suite, matter, TRUTH, answered),
         points=(),
         secondary=None,
     )
@@ -265,24 +266,12 @@ def _why_unscored(matter: _Matter, name: str) -> str:
     return "no truth to score against: it has not been run"
 
 
-def _cost(suite: Suite, records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> MeanCost:
-    """Mean cost of the records, in the leaderboard's units; nan where there is none."""
-    if not records:
-        return MeanCost()
-
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(record.cost, name) for record in records]))
-
-    on_gpu = all(record.device.startswith("cuda") for record in records)
-    return MeanCost(
-        seconds=mean("seconds"),
-        core_hours=mean("core_seconds") / 3600,
-        gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
-        projected_gpu_hours=suite.projection.hours(mean("flops")),
-        flops=mean("flops"),
-        peak_memory_mb=mean("peak_memory_mb"),
-        retrainings=mean("retrainings"),
-        gradient_passes=mean("gradient_passes"),
+def _cost(
+    suite: Suite, matter: _Matter, name: str, records: Sequence[TruthRecord] | Sequence[ValuationRecord]
+) -> MeanCost:
+    learner = matter.dealt[records[0].pool].learner if records else {}
+    return mean_cost(
+        suite, matter.task, matter.question, name, records, str(learner.get("precision", UNKNOWN_PRECISION))
     )
 
 

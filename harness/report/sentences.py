@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.config import Projection
+from harness.projection import Projection
 from harness.report import numbers
-from harness.report.view import TRUTH, WEAK, Cell, Overall, TasksMean, Weakness
-from harness.types import Question
+from harness.report.view import TRUTH, WEAK, Cell, MeanCost, Overall, TasksMean, Weakness
+from harness.types import LOADED, Question
 
 ASKED: Mapping[Question, str] = {
     "standalone": "What is each contributor's data worth alone? U({i}) - U(nobody)",
@@ -18,6 +18,7 @@ ASKED: Mapping[Question, str] = {
 MARKS = "Bold: the interval lies above zero. †: worse than the best of its column (paired bootstrap, Holm)."
 BEHIND = " †"
 CONSTANT = "its values are constant, so no order can be compared"
+LOADED_MARK = " ‡"
 SHORT = 10
 """Lines of the overall table where there is no room for all."""
 
@@ -71,10 +72,33 @@ def ceiling(cell: Cell) -> str:
 
 
 def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> str:
-    """Whether hours were measured, or what they are projected for; ``mark`` stands around the word that warns."""
-    if any(math.isfinite(cell.cost.gpu_hours) for cell in cells):
-        return "measured"
-    return f"{mark}projected{mark} for {projection.gpu} at {projection.utilisation:.0%} use"
+    """For which jobs and GPU hours are worked out; ``mark`` stands around the words that warn."""
+    tasks_of: dict[str, list[str]] = {}
+    for task in dict.fromkeys(cell.task for cell in cells):
+        tasks_of.setdefault(projection.job(task).words, []).append(task)
+    jobs = "; ".join(
+        words if len(tasks_of) == 1 else f"{words} ({', '.join(tasks)})" for words, tasks in tasks_of.items()
+    )
+    return (
+        f"{mark}at reference scale{mark}: the passes and retrainings counted here, on {jobs}; bf16 on "
+        f"{projection.gpu} at {projection.utilisation:.0%} use"
+    )
+
+
+def seconds(cost: MeanCost) -> str:
+    """Wall seconds, marked where the machine was not the run's own."""
+    return f"{numbers.seconds(cost.seconds)}{LOADED_MARK if cost.loaded else ''}"
+
+
+def load(cells: Sequence[Cell]) -> str:
+    """What that mark means, and how many rows bear it; empty where none does."""
+    marked = [cell.cost.load for cell in cells if cell.cost.loaded]
+    if not marked:
+        return ""
+    return (
+        f"{LOADED_MARK.strip()}: measured while others kept more than {LOADED:.0%} of the machine busy (up to "
+        f"{max(marked):.0%}); seconds and core-hours are too high."
+    )
 
 
 def tasks(count: int) -> str:
