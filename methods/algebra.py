@@ -38,38 +38,24 @@ def mmd(size: JobSize, examples: float) -> float:
 
 
 def complexity(size: JobSize) -> float:
-    """NTK complexity of every coalition that the question asks about, and of every contributor alone."""
+    """NTK complexity of every contributor alone, which sets the weights, and of all coalitions that a question asks for."""
     n, contributors = size.examples, size.contributors
-    if n <= NTK_EXACT_UP_TO:
-        most = EXACT_ENTRIES // n
-        width = min(size.parameters, most)
-        kernel = 2 * n**2 * width + _projection(size, most)
-        return kernel + _alone(size) + (0 if size.question == "standalone" else _orders(size) * _solve(n))
-    width = min(size.parameters, PROJECTED_WIDTH)
-    coalitions = (
-        contributors + {"standalone": 1, "leave-one-out": contributors + 1, "shapley": _walked(size)}[size.question]
-    )
-    return _projection(size, PROJECTED_WIDTH) + 2 * n * width**2 + coalitions * _solve(width)
+    if n > NTK_EXACT_UP_TO:
+        width = min(size.parameters, PROJECTED_WIDTH)
+        asked = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        systems = (contributors + 1 + asked[size.question]) * _solve(width)
+        return _projection(size, PROJECTED_WIDTH) + 2 * n * width**2 + systems
+    most = EXACT_ENTRIES // n
+    alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
+    # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
+    walks = WALKS / 2 * (_solve(n) + but_one)
+    asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
+    return _projection(size, most) + 2 * n**2 * min(size.parameters, most) + alone + asked[size.question]
 
 
 def _projection(size: JobSize, width: int) -> float:
     """Gradients onto ``width`` random directions, where parameters are more."""
     return 2.0 * size.examples * size.parameters * width if size.parameters > width else 0.0
-
-
-def _alone(size: JobSize) -> float:
-    """Each contributor's own system, all of one size."""
-    return size.contributors * _solve(size.examples / size.contributors)
-
-
-def _orders(size: JobSize) -> int:
-    """Systems as large as the pool: coalitions that grow one into the next share theirs."""
-    return WALKS if size.question == "shapley" else size.contributors + 1
-
-
-def _walked(size: JobSize) -> int:
-    """Coalitions on all walks, at most: nobody, everyone, and the others of each."""
-    return WALKS * (size.contributors - 1) + 2
 
 
 def _solve(n: float) -> float:
