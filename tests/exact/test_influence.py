@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from scipy.stats import spearmanr
 from torch.func import vmap
 
-from harness.types import Learner, Problem
+from harness.types import Examples, Learner, Problem, Recipe
 from methods.gradients.curvature import GaussNewton, damped_solve
 from methods.gradients.directional import mean_gradient
 from methods.gradients.summed_rates import summed_rates
@@ -19,6 +20,7 @@ from methods.gradients.vectors import zeros
 from methods.influence import PROBES, Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from methods.tracin import TracIn
+from tasks.learners.classifier import Classifier
 from tests.exact.test_gradients import dense_gauss_newton, flat, loss_gradients
 from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -138,56 +140,67 @@ def test_curvature_matters_to_the_order(tmp_path: Path) -> None:
     assert spearmanr(plain, dense.values(dense.gauss_newton_PP, dense.tenth_P))[0] < 0.9
 
 
-SHORT = {
-    "sgd": {"rate": 0.03},
-    "adamw": {"rate": 0.01, "optimiser": "adamw"},
-}
+class Linear(torch.nn.Module):
+    """Softmax regression: its Gauss-Newton matrix is its Hessian."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(16, 3)
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = rows.flatten(1)
+        return self.head(features), features
 
 
-@pytest.mark.parametrize("optimiser", SHORT)
-def test_the_rule_predicts_what_weighing_an_example_does_to_a_short_training(optimiser: str, tmp_path: Path) -> None:
-    """Against retraining with torch's own optimisers: order and size, and the old rule's are far off."""
-    recipe = tiny_recipe(steps=20, **SHORT[optimiser])
-    problem = problem_of(tmp_path, tiny_pool(4, each=20), tiny_mlp(recipe))
-    exact_N = np.mean([derivatives_through_training(problem, seed) for seed in range(8)], axis=0)
-    ours_N = Influence(runs=1).example_values(problem)[0]
-    old_N = Influence(runs=1, damping=0.1, iterations=300).example_values(problem)[0]
-    print(optimiser, spearmanr(ours_N, exact_N)[0], spearmanr(old_N, exact_N)[0], slope(ours_N, exact_N), slope(old_N, exact_N))
-    assert spearmanr(ours_N, exact_N)[0] > 0.9
-    assert spearmanr(ours_N, exact_N)[0] > spearmanr(old_N, exact_N)[0]
-    assert 0.5 < slope(ours_N, exact_N) < 2
-    assert slope(old_N, exact_N) > 3
+def linear(recipe: Recipe) -> Learner:
+    return Classifier("linear", Linear, 3, recipe)
 
 
-def derivatives_through_training(problem: Problem, seed: int) -> np.ndarray:
-    """Minus the derivative of the validation loss in each example's weight, N: central differences of 2N trainings,
-    side by side in double precision, all on the same random batches.
+@pytest.mark.parametrize(("make", "ours", "converged"), [(linear, 0.94, 0.85), (tiny_mlp, 0.85, 0.7)])
+def test_the_rule_predicts_what_weighing_an_example_does_to_a_short_training(
+    make: Callable[[Recipe], Learner], ours: float, converged: float, tmp_path: Path
+) -> None:
+    """Against retraining with torch's own optimiser, the mean over three pools; a converged model's rule is further off.
+
+    Half of the labels are random: where a model soon fits all of them, the last gradients are unlike the earlier ones.
+    """
+    found = []
+    for index in range(3):
+        pool, rng = tiny_pool(4, index, each=20), np.random.default_rng(index)
+        count = len(pool.train)
+        labels = np.where(rng.random(count) < 0.5, rng.integers(0, 3, count), pool.train.targets)
+        train = Examples({**pool.train.columns, "targets": labels}, pool.train.owners_N, pool.train.real_N)
+        recipe = tiny_recipe(steps=20, rate=0.01, batch_size=count)
+        problem = problem_of(tmp_path, replace(pool, train=train), make(recipe))
+        exact_N = derivatives_through_training(problem)
+        rivals = Influence(runs=1), Influence(runs=1, damping=0.1, iterations=300)
+        found.append([spearmanr(method.example_values(problem)[0], exact_N)[0] for method in rivals])
+    by_rule, by_eigenvalue = np.mean(found, axis=0)
+    assert by_rule > ours
+    assert by_eigenvalue < converged
+
+
+def derivatives_through_training(problem: Problem) -> np.ndarray:
+    """Minus the derivative of the validation loss in each example's weight, N: central differences of 2N trainings on
+    whole batches, side by side in double precision.
     """
     learner, recipe = problem.learner, problem.learner.recipe
     train, validation = tensors_of(problem.train), tensors_of(problem.validation)
     train["inputs"], validation["inputs"] = train["inputs"].double(), validation["inputs"].double()
     count, move = len(problem.train), 1e-3
-    weights_JN = torch.ones(2 * count, count).double()
-    weights_JN += move * torch.cat([torch.eye(count), -torch.eye(count)])
+    weights_JN = 1 + move * torch.cat([torch.eye(count), -torch.eye(count)]).double()
     initial = problem.fit(0).initial
     params = {name: p.double().expand(2 * count, *p.shape).clone().requires_grad_() for name, p in initial.items()}
     losses_of = vmap(learner.losses, (0, None))
-    optimiser: torch.optim.Optimizer
-    if recipe.optimiser == "sgd":
-        optimiser = torch.optim.SGD(params.values(), lr=1.0, momentum=recipe.momentum)
-    else:
-        optimiser = torch.optim.AdamW(params.values(), lr=1.0, weight_decay=0.0)
-    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.SGD(params.values(), lr=1.0, momentum=recipe.momentum)
     for rate in recipe.rates():
-        rows = torch.from_numpy(rng.permutation(count)[: recipe.batch_size])
-        batch = {name: column[rows] for name, column in train.items()}
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
-        (losses_of(params, batch) * weights_JN[:, rows]).sum().div(len(rows)).backward()
+        (losses_of(params, train) * weights_JN).sum().div(count).backward()
         optimiser.step()
     with torch.no_grad():
-        up, down = losses_of(params, validation).mean(1).split(count)
-    return ((down - up) / (2 * move)).numpy()
+        up_N, down_N = losses_of(params, validation).mean(1).split(count)
+    return ((down_N - up_N) / (2 * move)).numpy()
 
 
 @pytest.mark.parametrize("method", [Influence(), InfluencePydvl(), InfluenceEkfac()])

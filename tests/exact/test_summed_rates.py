@@ -27,6 +27,23 @@ def test_a_constant_gradient_moves_parameters_by_the_summed_rate_of_sgd(momentum
     torch.testing.assert_close(params["weight"], torch.full((1, 3), -summed_rate_of_sgd(recipe)))
 
 
+@pytest.mark.parametrize(("momentum", "low", "high"), [(0.0, 0.999, 1.32), (0.9, 0.93, 1.62)])
+def test_stopping_early_answers_as_a_ridge_of_one_over_the_summed_rate(
+    momentum: float, low: float, high: float
+) -> None:
+    """On a quadratic of any curvature that training is stable for; at both ends of the scale, exactly."""
+    recipe = Recipe(steps=40, batch_size=4, rate=0.1, momentum=momentum)
+    summed = summed_rate_of_sgd(recipe)
+    curvature_L = torch.logspace(-3, np.log10(summed / recipe.rate), 100)[:, None] / summed
+    params = {"weight": torch.zeros(100, 1)}
+    optimiser = Optimiser(recipe, params)
+    for t in range(recipe.steps):
+        optimiser.step(t, {"weight": curvature_L * params["weight"] + 1})
+    ratio_L = -params["weight"] * (curvature_L + 1 / summed)
+    assert low < ratio_L.min() <= ratio_L.max() < high
+    assert ratio_L[[0, -1]].tolist() == [[pytest.approx(1, abs=0.08)], [pytest.approx(1, abs=0.08)]]
+
+
 def test_the_summed_rate_of_sgd_is_near_the_rates_over_one_minus_momentum() -> None:
     recipe = Recipe(steps=1_000, batch_size=4, rate=0.1, momentum=0.9)
     assert summed_rate_of_sgd(recipe) == pytest.approx(recipe.rates().sum() / 0.1, rel=0.02)
