@@ -160,7 +160,7 @@ def linear(recipe: Recipe) -> Learner:
 def test_the_rule_predicts_what_weighing_an_example_does_to_a_short_training(
     make: Callable[[Recipe], Learner], ours: float, converged: float, tmp_path: Path
 ) -> None:
-    """Against retraining with torch's own optimiser, the mean over three pools; a converged model's rule is further off.
+    """Against retraining with torch's own optimiser, mean of three pools; a converged model's rule is further off.
 
     Half of the labels are random: where a model soon fits all of them, the last gradients are unlike the earlier ones.
     """
