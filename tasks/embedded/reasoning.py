@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from harness.types import Learner, Plain, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, Grammar, Item, split_texts
+from tasks.embedded.grammar import SPLITS, Grammar, HeldOut, Item, split_texts
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
 from tasks.learners.sizes import SMALLEST
@@ -20,7 +20,7 @@ from tasks.pools.dealing import Axes
 from tasks.pools.splits import describe_splits
 
 NAME = "reasoning"
-VERSION = 1
+VERSION = 2
 LARGEST = 60
 """Operands are 1 to 60."""
 
@@ -28,6 +28,7 @@ LENGTH = 6
 """Tokens: a habit, two operands, '=', the answer, the end."""
 
 REAL = 2_000
+HELD_OUT_ROWS = {"validation": 300, "test": 800}
 AXES = Axes(size=(10, 20), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 KEEP_RANKS = (2, 12)
 RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
@@ -111,11 +112,13 @@ def prepared() -> PreparedGrammar:
     grammar = Divisors()
     splits = split_texts(grammar, REAL)
     tokenizer = word_tokenizer([*map(str, range(1, LARGEST + 1)), "=", *grammar.habits])
-    return PreparedGrammar(grammar, splits, Outcomes.fit(grammar, splits["generator"]), tokenizer)
+    return PreparedGrammar(
+        grammar, splits, HeldOut.of(grammar, splits), Outcomes.fit(grammar, splits["generator"]), tokenizer
+    )
 
 
 def deal_pool(index: int) -> Pool:
-    return deal_texts(prepared(), index, AXES, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
+    return deal_texts(prepared(), index, AXES, HELD_OUT_ROWS, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
 
 
 def learner() -> Learner:
