@@ -134,6 +134,12 @@ class HeldOut:
         return {name: [items[k] for k in chosen] for name, chosen in rows.items()}
 
 
+def describe_held_out(counts: Mapping[str, int]) -> str:
+    """What a pool is judged on, as ``dataworth show`` prints it."""
+    rows = " and ".join(f"{count} {name}" for name, count in counts.items())
+    return f"each pool writes {rows} texts of its own that fall among the held-out ones, distinct and alike in the same"
+
+
 def _distinct(grammar: Grammar, count: int, rng: np.random.Generator, among: HeldOut | None = None) -> list[Item]:
     """The first ``count`` different texts that are drawn (of those that are held out), in the order of drawing."""
     found: dict[str, Item] = {}

@@ -67,7 +67,12 @@ def deal_pool(index: int) -> Pool:
 
 
 ABOUT = {
-    "real": ("scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in " + describe_splits(SPLITS)),
+    "real": (
+        "scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in "
+        + describe_splits(SPLITS)
+        + f"; each pool divides what is held out anew into {HELD_OUT_ROWS['validation']} validation and "
+        + f"{HELD_OUT_ROWS['test']} test digits, alike in their classes: no more can be had, so pools share them"
+    ),
     "synthetic": (
         f"probabilistic PCA a class (Tipping & Bishop 1999), {LATENTS} latents, fitted on the generator split; each "
         f"contributor's is cut to the {fewest_kept(CLASSES)} to {CLASSES} most frequent classes, and to latents within "

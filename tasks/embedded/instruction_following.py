@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from harness.types import Learner, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, split_texts, zipf
+from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, describe_held_out, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
@@ -136,6 +136,8 @@ ABOUT = {
         f"{len(SKILLS)} verifiable operations on three letters, each in three phrasings, both Zipf-distributed; "
         + describe_splits(SPLITS)
         + ", alike in their skills"
+        + "; "
+        + describe_held_out(HELD_OUT_ROWS)
     ),
     "synthetic": (
         "instructions and responses written by a small language model fitted on the generator split, sampled with "

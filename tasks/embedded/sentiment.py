@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from harness.types import Ints, Learner, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, pick, split_texts, zipf
+from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, describe_held_out, pick, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
 from tasks.learners.encoding import encode_prompts, encode_responses
@@ -187,7 +187,11 @@ def task() -> Task:
 ABOUT = {
     "real": (
         "reviews of a grammar with Zipf-distributed things, judgements and verbs; 'not' turns a judgement round and "
-        "what follows 'but' decides; " + describe_splits(SPLITS) + ", alike in their topics and labels"
+        "what follows 'but' decides; "
+        + describe_splits(SPLITS)
+        + ", alike in their topics and labels"
+        + "; "
+        + describe_held_out(HELD_OUT_ROWS)
     ),
     "synthetic": (
         "labels and reviews written by a small language model fitted on the generator split, sampled with top-p "

@@ -1,4 +1,4 @@
-"""Disjoint splits by content hash, and what is held out divided anew by each pool: equal content is never on two sides."""
+"""Splits by content hash, and what is held out divided anew by each pool: equal content is never on two sides."""
 
 from __future__ import annotations
 

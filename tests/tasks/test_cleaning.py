@@ -283,18 +283,18 @@ def test_images_of_equal_pixels_share_a_split_and_keep_out_of_training() -> None
 
 def test_splits_of_labelled_rows_are_alike_in_their_labels() -> None:
     """On one real set validation was 53 % negative and test 52 % positive when rows fell by their content alone."""
-    labels = {"bad": "negative", "good": "positive"}
+    words = {"bad": "negative", "good": "positive"}
     rows = [(q, "negative" if k % 3 else "positive") for k, (q, _) in enumerate(questions(600, 7))]
-    found = split([texts(rows, task="sentiment", labels=labels)], [], SHARES, "salt")
+    found = split([texts(rows, task="sentiment", labels=words)], [], SHARES, "salt")
     rng = np.random.default_rng(8)
     classes = np.arange(500) % 7 % 5
     pictured = replace(images(rng.random((500, 2, 2, 1))), labels=classes)
-    for made, given in ((found, [a for _, a in rows]), (split([pictured], [], SHARES, "salt"), classes.tolist())):
+    for made, labels in ((found, [a for _, a in rows]), (split([pictured], [], SHARES, "salt"), classes.tolist())):
         for name, share in SHARES.items():
             (table,) = made.real[name]
             own = table.answers or np.asarray(table.labels).tolist()
-            for label in set(given):
-                assert abs(own.count(label) - share * given.count(label)) <= 1 + 1e-9
+            for label in set(labels):
+                assert abs(own.count(label) - share * labels.count(label)) <= 1 + 1e-9
 
 
 def test_chains_of_near_questions_stay_together() -> None:
