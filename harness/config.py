@@ -7,10 +7,10 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.errors import UserError, unknown
 from harness.types import QUESTIONS, Question, Recipe
@@ -28,6 +28,22 @@ MOST = 1_000_000
 """Pools, seeds, steps, contributors: what is more is a slip of the hand, and no machine would end."""
 
 Count = Field(default=None, gt=0, le=MOST)
+Repeats = Mapping[Question, Annotated[int, Field(gt=0, le=MOST)]]
+"""How often each question's truth is found, each time from another initialisation; every repeat of the Shapley truth
+draws coalitions of its own too."""
+
+
+def _repeats(content: object) -> object:
+    """One number means that many for every question; ``pairs`` is how suites used to say those of Shapley."""
+    if not isinstance(content, dict):
+        return content
+    found, pairs = dict(content), content.get("pairs")
+    if isinstance(found.get("seeds"), int) and not isinstance(found["seeds"], bool):
+        found["seeds"] = dict.fromkeys(QUESTIONS, found["seeds"])
+    if pairs is not None and isinstance(found.setdefault("seeds", {}), dict):
+        found["seeds"] = {**found["seeds"], "shapley": pairs}
+        del found["pairs"]
+    return found
 
 
 class Projection(BaseModel):
@@ -47,7 +63,7 @@ class TaskSettings(BaseModel):
     """What a suite changes about one task; None leaves what the task does by itself.
 
     Args:
-        seeds, pairs: of this task's truth, instead of the suite's.
+        seeds: of this task's truths, instead of the suite's, for the questions that it names.
         real, synthetic: data sets of each side, by the names of ``tasks/sources/catalogue`` or as paths to files like
             those there.
         model: folder or hub name of a pretrained model; ``revision`` pins the one of a hub.
@@ -60,8 +76,7 @@ class TaskSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seeds: int | None = Count
-    pairs: int | None = Count
+    seeds: Repeats | None = None
     real: tuple[str, ...] | None = Field(default=None, min_length=1)
     synthetic: tuple[str, ...] | None = Field(default=None, min_length=1)
     model: str | None = Field(default=None, min_length=1)
@@ -75,6 +90,8 @@ class TaskSettings(BaseModel):
     precision: Literal["float32", "bf16"] | None = None
     contributors: int | None = Field(default=None, ge=2)
     size: tuple[int, int] | None = None
+
+    _reads_numbers = model_validator(mode="before")(_repeats)
 
     @field_validator("size")
     @classmethod
@@ -96,7 +113,7 @@ class TaskSettings(BaseModel):
 
 
 RECIPE_KEYS = ("steps", "batch_size", "micro_batch", "rate", "precision")
-EMBEDDED_KEYS = ("seeds", "pairs", *RECIPE_KEYS)
+EMBEDDED_KEYS = ("seeds", *RECIPE_KEYS)
 """Settings that embedded tasks have too: they make their own data and models."""
 
 
@@ -108,8 +125,8 @@ class Suite(BaseModel):
         data: where the tasks' data come from: made by the program, a folder that ``--data`` names, or a hub.
         tasks, methods, questions: names.
         pools: draws of contributors a task, numbered from 0.
-        seeds: initialisations of the standalone and leave-one-out truths (and of exact Shapley values).
-        pairs: antithetic pairs of permutations of the Shapley truth, each on a seed of its own.
+        seeds: how often each question's truth is found, each time from another initialisation; a number means that many
+            for every question.
         seed: root of every random stream.
         settings: what is different for one task, by its name.
     """
@@ -123,11 +140,12 @@ class Suite(BaseModel):
     methods: tuple[str, ...] = Field(min_length=1)
     questions: tuple[Question, ...] = Field(default=QUESTIONS, min_length=1)
     pools: int = Field(gt=0, le=MOST)
-    seeds: int = Field(gt=0, le=MOST)
-    pairs: int = Field(gt=0, le=MOST)
+    seeds: Repeats
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
+
+    _reads_numbers = model_validator(mode="before")(_repeats)
 
     @field_validator("name")
     @classmethod
@@ -146,6 +164,14 @@ class Suite(BaseModel):
             raise ValueError(f"a name appears twice in {list(names)}")
         return names
 
+    @field_validator("seeds")
+    @classmethod
+    def _for_every_question(cls, seeds: Repeats, info: ValidationInfo) -> Repeats:
+        missing = [question for question in info.data.get("questions", QUESTIONS) if question not in seeds]
+        if missing:
+            raise ValueError(f"expected a number for every question that the suite asks, none for {', '.join(missing)}")
+        return {question: seeds[question] for question in QUESTIONS if question in seeds}
+
     @field_validator("settings")
     @classmethod
     def _fit_the_suite(cls, settings: Mapping[str, TaskSettings], info: ValidationInfo) -> Mapping[str, TaskSettings]:
@@ -163,11 +189,9 @@ class Suite(BaseModel):
     def settings_of(self, task: str) -> TaskSettings:
         return self.settings.get(task, TaskSettings())
 
-    def seeds_of(self, task: str) -> int:
-        return self.settings_of(task).seeds or self.seeds
-
-    def pairs_of(self, task: str) -> int:
-        return self.settings_of(task).pairs or self.pairs
+    def seeds_of(self, task: str, question: Question) -> int:
+        """How often the task's truth is found for a question."""
+        return {**self.seeds, **(self.settings_of(task).seeds or {})}[question]
 
 
 def load_suite(path: Path) -> Suite:

@@ -359,7 +359,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What work cost. Costs add up; only the peak of memory is a maximum.
+    """What work cost. Costs add up; the peak of memory and the load are maxima.
 
     Args:
         seconds: wall clock (device work included: clocks are read after synchronising).
@@ -369,6 +369,10 @@ class Cost:
         peak_memory_mb: most memory held above the start, in MB (device memory on a GPU).
         retrainings: models trained, ledger hits included at their first price.
         gradient_passes: examples differentiated, forward or backward mode, over training examples.
+        forward_passes: examples that went through the model without being differentiated, over training examples.
+        bytes_moved: bytes that torch's operations read and wrote.
+        launches: torch's operations, each of which would be a kernel on a GPU.
+        load: most cores that others kept busy meanwhile, as a share of all.
     """
 
     seconds: float = 0.0
@@ -378,17 +382,23 @@ class Cost:
     peak_memory_mb: float = 0.0
     retrainings: int = 0
     gradient_passes: float = 0.0
+    forward_passes: float = 0.0
+    bytes_moved: float = 0.0
+    launches: float = 0.0
+    load: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
         added = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        added["peak_memory_mb"] = max(self.peak_memory_mb, other.peak_memory_mb)
-        return Cost(**added)
+        return Cost(**added | {name: max(getattr(self, name), getattr(other, name)) for name in MAXIMA})
 
     def since(self, earlier: Cost) -> Cost:
-        """What came on top of an earlier state of the same account; the peak stays this one's."""
+        """What came on top of an earlier state of the same account; maxima stay this one's."""
         less = {f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)}
-        less["peak_memory_mb"] = self.peak_memory_mb
-        return Cost(**less)
+        return Cost(**less | {name: getattr(self, name) for name in MAXIMA})
+
+
+MAXIMA = ("peak_memory_mb", "load")
+"""What of a cost does not add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,12 +410,14 @@ class Outcome:
         accuracy: share answered right there.
         cost: its share of the batch of retrainings that it was trained in.
         folds: ``by_fold`` as the bytes of its float32 numbers; empty where an older ledger kept none.
+        validation: mean log-likelihood on the validation split too, for truths alone; nan where it was not asked for.
     """
 
     utility: float
     accuracy: float
     cost: Cost
     folds: bytes = b""
+    validation: float = math.nan
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.utility):

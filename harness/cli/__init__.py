@@ -69,7 +69,7 @@ def dataworth() -> None:
 @click.option("--methods", callback=_names, help="Only these methods; others than the suite's may be named too.")
 @click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
-@click.option("--seeds", type=int, help="Another number of truth seeds; Shapley pairs follow in proportion.")
+@click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
 @DEVICE
 @OUT
 @click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")

@@ -20,9 +20,10 @@ from harness.config import (
 )
 from harness.errors import UserError, said
 from harness.files import write_atomically
+from harness.types import QUESTIONS
 
 RUNS = "runs"
-TRUTH_KEYS = ("data", "pools", "seeds", "pairs", "seed")
+TRUTH_KEYS = ("data", "pools", "seed")
 """What two runs into one folder must have in common, beside the settings of the tasks that both have."""
 
 
@@ -166,25 +167,15 @@ class Place:
 
 
 def _with_seeds(suite: Suite, seeds: int) -> Suite:
-    """The suite with so many seeds for every task, and each one's pairs in proportion."""
-
-    def in_proportion(pairs: int, had: int) -> int:
-        return max(1, round(pairs * seeds / had))
-
-    common = in_proportion(suite.pairs, suite.seeds)
-
-    def changed(task: str, own: TaskSettings) -> TaskSettings:
-        pairs = in_proportion(suite.pairs_of(task), suite.seeds_of(task))
-        keeps = own.pairs is None and pairs == common
-        return own.model_copy(update={"seeds": own.seeds and seeds, "pairs": None if keeps else pairs})
-
-    settings = {task: changed(task, own) for task, own in suite.settings.items()}
-    return suite.model_copy(update={"seeds": seeds, "pairs": common, "settings": settings})
+    """The suite with so many seeds for every task and question."""
+    settings = {task: own.model_copy(update={"seeds": None}) for task, own in suite.settings.items()}
+    return suite.model_copy(update={"seeds": dict.fromkeys(suite.seeds, seeds), "settings": settings})
 
 
 def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[str]:
     """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
     found = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
+    found |= {f"seeds of {question}": (there.seeds.get(question), other.seeds.get(question)) for question in QUESTIONS}
     for task in sorted(set(there.tasks) & set(other.tasks)):
         was, now = there.settings_of(task), other.settings_of(task)
         found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in TaskSettings.model_fields}

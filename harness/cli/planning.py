@@ -86,10 +86,10 @@ def _head(suite: Suite) -> Table:
 
 
 def _tasks(suite: Suite, contributors: Mapping[str, int]) -> Table:
-    table = _table("task", "contributors", "examples each", "pools", "seeds", "pairs")
+    table = _table("task", "contributors", "examples each", "pools", *(f"seeds, {q}" for q in suite.questions))
     for task in suite.tasks:
         size = suite.settings_of(task).size
-        counts = (suite.pools, suite.seeds_of(task), suite.pairs_of(task))
+        counts = (suite.pools, *(suite.seeds_of(task, question) for question in suite.questions))
         each = f"{size[0]}-{size[1]}" if size else OWN
         table.add_row(Text(task), str(contributors[task]), each, *map(numbers.count, counts))
     return table

@@ -18,9 +18,10 @@ from harness.files import write_atomically
 from harness.records import validation
 from harness.types import Cost, Family, Plain
 
-FORMAT = 2
-READ = (1, 2)
-"""Formats that are read. Format 1 had no truth keys and no version of the task."""
+FORMAT = 3
+READ = (1, 2, 3)
+"""Formats that are read. Format 1 had no truth keys and no version of the task; until 2 a truth's reliability was its
+"ceiling", and neither its residuals nor its values on the validation split were kept."""
 
 Status = Literal["ok", "failed", "unsuitable"]
 
@@ -68,8 +69,12 @@ class TruthRecord:
         values: repeats x contributors; empty where it failed.
         truth_key: hash of all that the truth depends on: the pool, the question, coalitions and seeds. Empty where it
             was not recorded.
+        reliability: what another run with new seeds would score against it, on the same held-out split.
         by_fold: the values that each held-out fold alone gives, folds x contributors; weighed by the folds' rows they
-            add up to ``values``. Empty where it was not recorded.
+            add up to ``values``. Empty where it was not recorded, as all below.
+        residual: each contributor's sum of squares of what neither seed nor fold alone explains.
+        validation: as ``values``, on the validation split.
+        everyone, nobody: utility of everyone together and of nobody, repeats x folds; empty where it trains none.
     """
 
     task: str
@@ -79,13 +84,17 @@ class TruthRecord:
     status: Status
     reason: str
     values: tuple[tuple[float, ...], ...]
-    ceiling: float
+    reliability: float
     accuracy: float
     cost: Cost
     device: str
     run: str
     truth_key: str = ""
     by_fold: tuple[tuple[float, ...], ...] = ()
+    residual: tuple[float, ...] = ()
+    validation: tuple[tuple[float, ...], ...] = ()
+    everyone: tuple[tuple[float, ...], ...] = ()
+    nobody: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +199,8 @@ def load(folder: Path) -> Results:
                 try:
                     validation.check_width(answer.values, len(pool.contributors))
                     if isinstance(answer, TruthRecord):
-                        validation.check_width(answer.by_fold, len(pool.contributors))
+                        for rows in (answer.by_fold, answer.validation, (answer.residual,) if answer.residual else ()):
+                            validation.check_width(rows, len(pool.contributors))
                 except ValueError as error:
                     raise _unreadable(file, number, error) from error
     return results
@@ -238,8 +248,10 @@ def _from_json(line: object) -> Record:
         raise ValueError(f"expected format {' or '.join(map(str, READ))}, got {written!r}")
     if kind is None:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}")
+    if written < 3 and kind is TruthRecord and "ceiling" in content:
+        content["reliability"] = content.pop("ceiling")
     names = {field.name for field in fields(kind)}
-    missing = names - set(content) - (_SINCE_2 if written == 1 else set())
+    missing = names - set(content) - (_SINCE_2 if written == 1 else set()) - (_SINCE_3 if written < 3 else set())
     if missing or set(content) - names:
         raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(set(content) - names)}")
     read = {RunRecord: _run, PoolRecord: _pool}.get(kind, _answer)
@@ -247,6 +259,7 @@ def _from_json(line: object) -> Record:
 
 
 _SINCE_2 = {"truth_key", "truth_keys", "task_version", "test_rows", "by_fold"}
+_SINCE_3 = {"residual", "validation", "everyone", "nobody"}
 
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,10 +288,10 @@ def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
-    numbers = {"ceiling", "accuracy"} & set(content)
+    numbers = {"reliability", "accuracy"} & set(content)
     status, values = content["status"], validation.values_of(content["values"])
     validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
-    is_truth = "ceiling" in content
+    is_truth = "reliability" in content
     if not is_truth:
         validation.one_of(content["family"], "family", get_args(Family))
     return {
@@ -289,5 +302,13 @@ def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
         "values": values,
         "cost": validation.cost_of(content["cost"]),
         "truth_key": validation.text_of(content.get("truth_key", ""), "truth_key"),
-        **({"by_fold": validation.values_of(content.get("by_fold", ()))} if is_truth else {}),
+        **(_of_truth(content) if is_truth else {}),
     }
+
+
+def _of_truth(content: Mapping[str, Any]) -> dict[str, Any]:
+    tables = {
+        name: validation.values_of(content.get(name, ())) for name in ("by_fold", "validation", "everyone", "nobody")
+    }
+    residual = content.get("residual", ())
+    return {**tables, "residual": validation.values_of([residual])[0] if residual else ()}

@@ -66,7 +66,7 @@ class _Matter:
 
     @property
     def ceiling(self) -> float:
-        return finite_mean(self.truths[pool].ceiling for pool in self.pools)
+        return finite_mean(self.truths[pool].reliability for pool in self.pools)
 
 
 def _matters(suite: Suite, results: Results) -> list[_Matter]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from harness.metering.memory import PeakMemory
 from harness.retraining import training
 from harness.retraining.evaluation import Scores, evaluate
 from harness.retraining.workspace import PoolReference, Workspace, workspace
-from harness.types import Array, Bools, Cost, Fit, Ints, Outcome
+from harness.types import Array, Bools, Cost, Fit, Floats, Ints, Outcome
 
 
 class Job(NamedTuple):
@@ -108,9 +110,9 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
             for name, stack in trained.params.items():
                 params[name][torch.from_numpy(chosen).to(stack.device)] = stack
             broke_J[chosen] = trained.broke_J
-        scores = evaluate(
-            here.learner, params, here.held_out, stacked=chunk.stacked, flops=flops, outputs=chunk.outputs
-        )
+        scored = partial(evaluate, here.learner, params, stacked=chunk.stacked, flops=flops, outputs=chunk.outputs)
+        scores = scored(here.held_out)
+        beside = None if here.validation is None else scored(here.validation).utility_J
     share = Cost(
         seconds=clock.seconds / len(chunk.jobs),
         core_seconds=clock.core_seconds / len(chunk.jobs),
@@ -119,7 +121,7 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
         peak_memory_mb=memory.so_far_mb(),
         retrainings=1,
     )
-    return _result(chunk, here, scores, broke_J, share)
+    return _result(chunk, here, scores, broke_J, share, beside)
 
 
 def fit_traced(here: Workspace, job: Job) -> tuple[Fit, ChunkResult]:
@@ -150,14 +152,17 @@ def members(coalition: str) -> Bools:
     return np.array([mark == "1" for mark in coalition])
 
 
-def _result(chunk: Chunk, here: Workspace, scores: Scores, broke_J: Ints, share: Cost) -> ChunkResult:
+def _result(
+    chunk: Chunk, here: Workspace, scores: Scores, broke_J: Ints, share: Cost, validation_J: Floats | None = None
+) -> ChunkResult:
     outcomes, broken, by_example = dict[Job, Outcome](), dict[Job, str](), dict[Job, Array]()
     utility_J, accuracy_J, folds_J2F = scores.utility_J, scores.accuracy_J, scores.by_fold_J2F
     for j, job in enumerate(chunk.jobs):
         if broke_J[j] >= 0 or not np.isfinite(utility_J[j]):
             broken[job] = _divergence(here, job, int(broke_J[j]))
             continue
-        outcomes[job] = Outcome(float(utility_J[j]), float(accuracy_J[j]), share, folds_J2F[j].tobytes())
+        beside = math.nan if validation_J is None else float(validation_J[j])
+        outcomes[job] = Outcome(float(utility_J[j]), float(accuracy_J[j]), share, folds_J2F[j].tobytes(), beside)
         if chunk.by_example:
             by_example[job] = scores.log_likelihood_JN[j].astype(np.float32)
     return ChunkResult(outcomes, broken, by_example)

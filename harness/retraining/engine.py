@@ -30,6 +30,7 @@ class Engine:
         stacking: None for the rule of ``stacking_for``.
         executor: where chunks of retrainings run.
         pool: how another process deals the pool again; None where only this one can.
+        validation: a second split that outcomes are scored on, for truths alone; None for none.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Engine:
         stacking: Stacking | None = None,
         executor: MakeExecutor = Threads,
         pool: PoolReference | None = None,
+        validation: Examples | None = None,
     ) -> None:
         self.learner, self.device, self.ledger = learner, device, ledger
-        self.workspace = Workspace(learner, train, held_out, device)
+        self.workspace = Workspace(learner, train, held_out, device, validation)
         self.context, self.contributors = self.workspace.context, self.workspace.contributors
         self.stacking = stacking or stacking_for(learner, train, device)
         self._executor, self._pool = executor, pool

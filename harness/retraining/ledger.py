@@ -23,15 +23,20 @@ import numpy as np
 from harness.errors import UserError
 from harness.types import FOLDS, Array, Cost, Outcome
 
-_cost_columns = attrgetter(*(f.name for f in fields(Cost)))
+_COSTS = tuple(f.name for f in fields(Cost))
+_cost_columns = attrgetter(*_COSTS)
 """A cost as the columns hold it."""
 
 APPLICATION = 0x44574C47  # "DWLG": tells our files from other people's
-SCHEMA = 2
-"""1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted."""
+SCHEMA = 3
+"""1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted.
+3: with what truths score on the validation split, and with passes, bytes, launches and load in costs."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 """Losses are single-precision numbers: a utility beyond is none that training gave."""
+
+_COLUMNS = ("context", "coalition", "seed", "utility", "accuracy", *_COSTS)
+_COLUMNS += ("finished_at", "folds", "validation")
 
 _TABLES = """
 create table contexts (context text primary key, identity text not null) without rowid;
@@ -40,7 +45,9 @@ create table outcomes (
     utility real not null, accuracy real not null,
     seconds real not null, core_seconds real not null, gpu_seconds real not null, flops real not null,
     peak_memory_mb real not null, retrainings integer not null, gradient_passes real not null,
-    finished_at real not null, folds blob not null default x'',
+    finished_at real not null, folds blob not null default x'', validation real,
+    forward_passes real not null default 0, bytes_moved real not null default 0, launches real not null default 0,
+    load real not null default 0,
     primary key (context, coalition, seed)
 ) without rowid;
 create table log_likelihoods (
@@ -101,8 +108,8 @@ class Ledger:
                 db.executescript(
                     f"begin; {_TABLES} pragma application_id = {APPLICATION}; pragma user_version = {SCHEMA}; commit;"
                 )
-            if version == 1 and not new:
-                self._migrate(db)
+            if version < SCHEMA and not new:
+                self._migrate(db, version)
             db.execute("begin immediate")  # takes the lock of the one writer at once, not at the first result
             db.execute("commit")
         except BaseException:
@@ -110,27 +117,34 @@ class Ledger:
             raise
         return db
 
-    def _migrate(self, db: sqlite3.Connection) -> None:
-        """From schema 1 to 2 in one transaction: what was remembered stays as it is, without folds.
+    def _migrate(self, db: sqlite3.Connection, version: int) -> None:
+        """To this schema in one transaction: what was remembered stays as it is, without what it did not know.
 
         Raises:
-            LedgerError: its tables are not those of version 1; the file is left as it was.
+            LedgerError: its tables are not those of its version; the file is left as it was.
         """
         db.execute("begin immediate")
         try:
-            db.execute("alter table outcomes add column folds blob not null default x''")
-            db.execute(_TABLES[_TABLES.index("create table log_likelihoods") : _TABLES.index("create table answers")])
+            if version == 1:
+                db.execute("alter table outcomes add column folds blob not null default x''")
+                likelihoods = slice(
+                    _TABLES.index("create table log_likelihoods"), _TABLES.index("create table answers")
+                )
+                db.execute(_TABLES[likelihoods])
+            db.execute("alter table outcomes add column validation real")
+            for name in ("forward_passes", "bytes_moved", "launches", "load"):
+                db.execute(f"alter table outcomes add column {name} real not null default 0")
             db.execute(f"pragma user_version = {SCHEMA}")
             db.execute("commit")
         except sqlite3.Error as error:
             db.execute("rollback")
             raise LedgerError(
-                f"{self.path} says that it is a ledger of version 1, but its tables are others ({error}). Nothing was "
-                "changed in it. Run with --fresh, which leaves it aside under another name, or choose another folder "
-                "with --out."
+                f"{self.path} says that it is a ledger of version {version}, but its tables are others ({error}). "
+                "Nothing was changed in it. Run with --fresh, which leaves it aside under another name, or choose "
+                "another folder with --out."
             ) from error
         kept = db.execute("select count(*) from outcomes").fetchone()[0]
-        self._note(f"{self.path} was brought from version 1 to {SCHEMA}; its {kept} outcomes are kept.")
+        self._note(f"{self.path} was brought from version {version} to {SCHEMA}; its {kept} outcomes are kept.")
 
     def _explained(self, error: Exception) -> LedgerError:
         reason = str(error)
@@ -159,14 +173,17 @@ class Ledger:
         Rows that no training can have written are left out, so that their jobs are trained again and take their place.
         """
         rows = self._rows(
-            "select coalition, seed, utility, accuracy, seconds, core_seconds, gpu_seconds, flops, peak_memory_mb, "
-            "retrainings, gradient_passes, folds from outcomes where context = ?",
+            f"select coalition, seed, utility, accuracy, folds, validation, {', '.join(_COSTS)} from outcomes "
+            "where context = ?",
             (context,),
         )
         with _no_collection():  # hundreds of thousands of objects that all stay: looking for garbage takes a third
             found = {(row[0], row[1]): row[2:] for row in rows}
             sound = {key: row for key, row in found.items() if _is_sound(row)}
-            kept = {key: Outcome(row[0], row[1], Cost(*row[2:9]), row[9]) for key, row in sound.items()}
+            kept = {
+                key: Outcome(row[0], row[1], Cost(*row[4:]), row[2], math.nan if row[3] is None else row[3])
+                for key, row in sound.items()
+            }
         if len(kept) < len(found):
             unfit = [(context, *key) for key in found.keys() - kept.keys()]
             self._write("delete from outcomes where context = ? and coalition = ? and seed = ?", unfit)
@@ -207,7 +224,7 @@ class Ledger:
         """
         now = time.time()
         rows = [
-            (context, coalition, seed, o.utility, o.accuracy, *_cost_columns(o.cost), now, o.folds)
+            (context, coalition, seed, o.utility, o.accuracy, *_cost_columns(o.cost), now, o.folds, o.validation)
             for coalition, seed, o in found
         ]
         examples = [
@@ -215,7 +232,8 @@ class Ledger:
             for job, row_N in (log_likelihoods or {}).items()
         ]
         with self._transaction():
-            self._db.executemany(f"insert or ignore into outcomes values ({', '.join('?' * 14)})", rows)
+            marks = ", ".join("?" * len(_COLUMNS))
+            self._db.executemany(f"insert or ignore into outcomes ({', '.join(_COLUMNS)}) values ({marks})", rows)
             self._db.executemany("insert or replace into log_likelihoods values (?, ?, ?, ?)", examples)
 
     def answer(self, key: str) -> dict[str, Any] | None:
@@ -250,13 +268,14 @@ class Ledger:
 
 
 def _is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether a row's numbers can have come from training: utility, accuracy, seven costs, folds."""
-    utility, accuracy, folds = row[0], row[1], row[9]
+    """Whether a row's numbers can have come from training: utility, accuracy, folds, validation, costs."""
+    utility, accuracy, folds, validation, *costs = row
+    numbers = (utility, accuracy, 0.0 if validation is None else validation)
     return (
-        all(type(number) in (float, int) for number in row[:9])
-        and abs(utility) <= _LARGEST
+        all(type(number) in (float, int) for number in (*numbers, *costs))
+        and max(abs(utility), abs(numbers[2])) <= _LARGEST
         and 0 <= accuracy <= 1
-        and all(0 <= number < math.inf for number in row[2:9])
+        and all(0 <= number < math.inf for number in costs)
         and type(folds) is bytes
         and len(folds) in (0, 2 * FOLDS * 4)
     )

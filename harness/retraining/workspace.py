@@ -48,15 +48,19 @@ class Workspace:
         train: the pool's examples; their owners make coalitions.
         held_out: the split that utility is measured on.
         device: torch device.
+        validation: a second split that is scored too, None for none.
     """
 
-    def __init__(self, learner: Learner, train: Examples, held_out: Examples, device: str) -> None:
+    def __init__(
+        self, learner: Learner, train: Examples, held_out: Examples, device: str, validation: Examples | None = None
+    ) -> None:
         self.learner, self.device = learner, device
         self.owners_N = train.owners_N
         self.contributors = int(train.owners_N.max()) + 1
         self.train = training.on_device(train, device)
         self.held_out = training.on_device(held_out, device)
-        self.identity = _identity(learner, train, held_out, device)
+        self.validation = None if validation is None else training.on_device(validation, device)
+        self.identity = _identity(learner, train, held_out, device, validation)
         self.context = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
         self._initial: dict[int, Params] = {}
         _HELD[self.context, device] = self
@@ -104,10 +108,13 @@ _INITIALISING = threading.Lock()
 def _rebuilt(pool: PoolReference, device: str) -> Workspace:
     task = registry.task_again(pool.task)
     dealt = task.deal(pool.index)
-    return Workspace(task.learner(), dealt.train, getattr(dealt, pool.split), device)
+    beside = dealt.validation if pool.split == "test" else None
+    return Workspace(task.learner(), dealt.train, getattr(dealt, pool.split), device, beside)
 
 
-def _identity(learner: Learner, train: Examples, held_out: Examples, device: str) -> dict[str, Any]:
+def _identity(
+    learner: Learner, train: Examples, held_out: Examples, device: str, validation: Examples | None
+) -> dict[str, Any]:
     """Everything that can change a retraining, and nothing else. tests/harness/test_engine.py changes each."""
     return {
         "engine": training.VERSION,
@@ -115,6 +122,7 @@ def _identity(learner: Learner, train: Examples, held_out: Examples, device: str
         "recipe": asdict(learner.recipe),
         "train": train.digest(),
         "held_out": held_out.digest(),
+        **({} if validation is None else {"validation": validation.digest()}),
         "device": device.split(":")[0],
         "torch": torch.__version__.split("+")[0],
     }

@@ -110,8 +110,7 @@ def _of_truth(
     suite: Suite, task: str, pool: int, contributors: int, questions: Iterable[Question]
 ) -> list[tuple[str, int]]:
     """Coalition and seed of every retraining of one pool's truths, each once, in the order of a run."""
-    seeds, pairs = suite.seeds_of(task), suite.pairs_of(task)
-    plans = [plan(question, contributors, suite.seed, (task, pool), seeds, pairs) for question in questions]
+    plans = [plan(q, contributors, suite.seed, (task, pool), suite.seeds_of(task, q)) for q in questions]
     return list(dict.fromkeys(job for found in plans for job in found.retrainings))
 
 

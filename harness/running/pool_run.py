@@ -25,7 +25,6 @@ from harness.running.isolation import Interference
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
 from harness.types import (
-    QUESTIONS,
     Advance,
     Cost,
     Floats,
@@ -149,7 +148,8 @@ class PoolRun:
         """An engine that scores on one split, and can have its chunks trained by other processes."""
         task, held_out = self.task.reference, getattr(self.pool, split)
         pool = None if task is None else PoolReference(task, self.index, split)
-        return Engine(self._learner.get(), self.pool.train, held_out, ledger, self.device, pool=pool)
+        beside = self.pool.validation if split == "test" else None
+        return Engine(self._learner.get(), self.pool.train, held_out, ledger, self.device, pool=pool, validation=beside)
 
     def _current_evaluator(self) -> Evaluator:
         """The pool's evaluator; its engine scores on the validation split."""
@@ -193,7 +193,7 @@ class PoolRun:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
-            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "ceiling"), advance)
+            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -201,10 +201,14 @@ class PoolRun:
         return replace(
             answer,
             values=_rows(found.values_SC),
-            ceiling=found.ceiling,
+            reliability=found.reliability,
             accuracy=found.accuracy,
             cost=found.cost,
-            by_fold=() if found.by_fold_FC is None else _rows(found.by_fold_FC),
+            by_fold=_rows(found.by_fold_FC),
+            residual=tuple(map(float, found.residual_C)),
+            validation=_rows(found.validation_SC),
+            everyone=_rows(found.everyone_SF),
+            nobody=_rows(found.nobody_SF),
         )
 
     def valuation(
@@ -229,7 +233,7 @@ class PoolRun:
             cost=Cost(),
             device=self.device,
             run=self.run,
-            truth_key=self.truth_keys[question],
+            truth_key=self.truth_keys.get(question, ""),
         )
         try:
             key = self._answer_key(name, method, question, precedents)
@@ -275,7 +279,7 @@ class PoolRun:
             status="ok",
             reason="",
             values=(),
-            ceiling=float("nan"),
+            reliability=float("nan"),
             accuracy=float("nan"),
             cost=Cost(),
             device=self.device,
@@ -294,12 +298,12 @@ class PoolRun:
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
     """For every question a hash of all that the truth which the suite asks for depends on, but for the code."""
-    plans = {question: _plan(suite, task, index, contributors, question) for question in QUESTIONS}
+    plans = {question: _plan(suite, task, index, contributors, question) for question in suite.questions}
     return {question: _hash(pool_key, question, suite.seed, found.retrainings) for question, found in plans.items()}
 
 
 def _plan(suite: Suite, task: str, index: int, contributors: int, question: Question) -> Plan:
-    return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task), suite.pairs_of(task))
+    return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task, question))
 
 
 def mean(values: Sequence[Sequence[float]]) -> Floats:

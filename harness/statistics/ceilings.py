@@ -35,7 +35,7 @@ def repeats_needed(reliability: float, repeats: int, target: float) -> int | Non
     return math.ceil(needed * (1 - 1e-12))  # a whole number stays itself under rounding
 
 
-def noise_ceiling(
+def split_half_reliability(
     mean_of: Callable[[Ints], Floats], repeats: int, rng: np.random.Generator, splits: int = 100
 ) -> float:
     """What another run of the truth, with as many new seeds, would score against this one.
@@ -46,7 +46,7 @@ def noise_ceiling(
 
     Args:
         mean_of: values of the truth computed from the chosen repeats alone, C.
-        repeats: S; below 2 the ceiling is nan.
+        repeats: S; below 2 it is nan.
     """
     if repeats < 2:
         return math.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from harness.coalitions import powerset
 from harness.errors import UserError
 from harness.seeds import seed_of, stream
-from harness.statistics.ceilings import noise_ceiling
+from harness.statistics.ceilings import residual_squares, split_half_reliability
 from harness.truth import questions, shapley
 from harness.types import Advance, Bools, Cost, Floats, Ints, Outcome, Question
 
@@ -20,26 +20,38 @@ if TYPE_CHECKING:  # it brings torch, and a plan is counted without
     from harness.retraining.engine import Engine
 
 
+def _no_rows() -> Floats:
+    return np.empty((0, 0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
     """A question's answer by retraining.
 
     Args:
         values_SC: one estimate a seed (for sampled Shapley values: an antithetic pair, each on a seed of its own).
-        ceiling: what another run of the same truth with new seeds would score against it.
+        reliability: what another run of the same truth with new seeds would score against it.
         cost: what all its retrainings cost when first run.
         accuracy: of the model trained on everyone, mean over seeds; nan where the question trains none.
         by_fold_FC: the values that each fold of the held-out split alone gives (their mean over seeds): how much they
-            differ tells the noise of the held-out sample. Folds without rows are left out; None where outcomes of an
-            older ledger have no folds.
+            differ tells the noise of the held-out sample. Folds without rows are left out; no folds where outcomes of
+            an older ledger have none.
+        residual_C: what neither a seed nor a fold alone explains (``ceilings.residual_squares``); empty without folds.
+        validation_SC: the same values on the validation split; empty where outcomes of an older ledger lack it.
+        everyone_SF, nobody_SF: utility of everyone together, and of nobody, by seed and fold; empty where the question
+            trains none.
     """
 
     question: Question
     values_SC: Floats
-    ceiling: float
+    reliability: float
     cost: Cost
     accuracy: float
-    by_fold_FC: Floats | None = None
+    by_fold_FC: Floats = field(default_factory=_no_rows)
+    residual_C: Floats = field(default_factory=lambda: np.empty(0))
+    validation_SC: Floats = field(default_factory=_no_rows)
+    everyone_SF: Floats = field(default_factory=_no_rows)
+    nobody_SF: Floats = field(default_factory=_no_rows)
 
     @property
     def values_C(self) -> Floats:
@@ -81,34 +93,34 @@ class Plan:
         return [Job(coalition, seed) for coalition, seed in self.retrainings]
 
 
-def plan(question: Question, contributors: int, root: int, pool: tuple[str, int], seeds: int, pairs: int) -> Plan:
+def plan(question: Question, contributors: int, root: int, pool: tuple[str, int], repeats: int) -> Plan:
     """Decide what to retrain.
 
     Args:
         root: the suite's seed; truth draws from streams of its own below it.
         pool: task and index.
-        seeds: initialisations for standalone, leave-one-out and exact Shapley values.
-        pairs: antithetic pairs for sampled Shapley values (more than ten contributors).
+        repeats: how often the truth is found, each time on a seed of its own; sampled Shapley values (of more than ten
+            contributors) draw coalitions of their own each time.
     """
-    if min(seeds, pairs) < 1:
-        raise UserError(f"A truth needs at least 1 seed and 1 pair, got {seeds} and {pairs}.")
+    if repeats < 1:
+        raise UserError(f"A truth needs at least 1 seed, got {repeats}.")
 
     def seed(k: int) -> int:
         return seed_of(root, "truth", *pool, k)
 
     if question == "shapley" and contributors > shapley.EXACT_UP_TO:
         rng = stream(root, "truth", *pool, "permutations")
-        orders = np.array([rng.permutation(contributors) for _ in range(pairs)])
+        orders = np.array([rng.permutation(contributors) for _ in range(repeats)])
         rows = [shapley.pair_coalitions(order) for order in orders]
         return Plan(
-            question, rows, [seed(k) for k in range(pairs)], lambda utilities_J: _read_walks(orders, utilities_J)
+            question, rows, [seed(k) for k in range(repeats)], lambda utilities_J: _read_walks(orders, utilities_J)
         )
     rows_KC, value = _of_one_seed(question, contributors)
     return Plan(
         question,
-        [rows_KC] * seeds,
-        [seed(k) for k in range(seeds)],
-        lambda utilities_J: _read_seeds(utilities_J.reshape(seeds, -1), value),
+        [rows_KC] * repeats,
+        [seed(k) for k in range(repeats)],
+        lambda utilities_J: _read_seeds(utilities_J.reshape(repeats, -1), value),
     )
 
 
@@ -122,21 +134,41 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
     return Truth(
         question=plan.question,
         values_SC=values_SC,
-        ceiling=noise_ceiling(mean_of, len(values_SC), rng),
+        reliability=split_half_reliability(mean_of, len(values_SC), rng),
         cost=cost,
         accuracy=float(np.mean(everyone)) if everyone else float("nan"),
-        by_fold_FC=_by_fold(plan, outcomes),
+        validation_SC=_on_validation(plan, outcomes),
+        **_by_fold(plan, jobs, outcomes),
     )
 
 
-def _by_fold(plan: Plan, outcomes: Sequence[Outcome]) -> Floats | None:
-    """The values that each held-out fold alone gives, F x C; None where an older ledger kept no folds."""
+def _by_fold(plan: Plan, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> dict[str, Floats]:
+    """What each held-out fold alone gives; nothing where an older ledger kept no folds."""
     found = [outcome.by_fold for outcome in outcomes]
     if not all(fold is not None for fold in found):
-        return None
+        return {}
     utilities_FJ = np.array([fold[0] for fold in found if fold is not None], dtype=np.float64).T
-    with_rows = utilities_FJ[np.isfinite(utilities_FJ).all(axis=1)]
-    return np.array([plan.read(utilities_J)[0].mean(axis=0) for utilities_J in with_rows])
+    with_rows_FJ = utilities_FJ[np.isfinite(utilities_FJ).all(axis=1)]
+    values_SFC = np.stack([plan.read(utilities_J)[0] for utilities_J in with_rows_FJ], axis=1)
+
+    def of(coalition: str) -> Floats:
+        """By seed, each once."""
+        places = {job.seed: j for j, job in enumerate(jobs) if job.coalition == coalition}
+        return np.asarray(with_rows_FJ[:, list(places.values())].T)
+
+    contributors = values_SFC.shape[2]
+    return {
+        "by_fold_FC": values_SFC.mean(axis=0),
+        "residual_C": residual_squares(values_SFC),
+        "everyone_SF": of("1" * contributors),
+        "nobody_SF": of("0" * contributors),
+    }
+
+
+def _on_validation(plan: Plan, outcomes: Sequence[Outcome]) -> Floats:
+    """The values on the validation split, S x C; none where an older ledger did not score it."""
+    utilities_J = np.array([outcome.validation for outcome in outcomes])
+    return plan.read(utilities_J)[0] if np.isfinite(utilities_J).all() else _no_rows()
 
 
 def _of_one_seed(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:

@@ -19,7 +19,7 @@ from harness.coalitions import to_text
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
-from harness.statistics.ceilings import noise_ceiling
+from harness.statistics.ceilings import split_half_reliability
 from harness.statistics.scores import spearman
 from harness.truth.questions import leave_one_out_coalitions
 from harness.types import Floats
@@ -86,7 +86,7 @@ def main() -> None:
                 rows.append(
                     [f"pool {index}", name, *(figure(np.sqrt(n)) for n in noises)]
                     + [figure(halves(differences, size, rng)) for size in (1, FEW, seeds // 2)]
-                    + [figure(noise_ceiling(mean_of, seeds, rng))]
+                    + [figure(split_half_reliability(mean_of, seeds, rng))]
                 )
             rows.append([f"pool {index}", "retrainings saved", f"{of_values[-1]:.1f}x", f"{of_order[-1]:.1f}x"])
             ledger.close()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.ceilings import noise_ceiling
+from harness.statistics.ceilings import split_half_reliability
 from harness.statistics.scores import TIED, kendall, levels, spearman, top_recall, weighted_spearman
 from harness.types import Floats
 
@@ -69,5 +69,5 @@ def test_values_that_differ_by_rounding_alone_are_constant() -> None:
 
 def test_a_truth_that_repeats_up_to_rounding_has_no_less_a_ceiling() -> None:
     repeats = np.array([[0.1 + 0.2, 0.3, 0.7, -0.4], [0.3, 0.1 + 0.2, 0.7, -0.4]])
-    found = noise_ceiling(lambda chosen: repeats[chosen].mean(axis=0), 2, np.random.default_rng(0))
+    found = split_half_reliability(lambda chosen: repeats[chosen].mean(axis=0), 2, np.random.default_rng(0))
     assert found == pytest.approx(1)
