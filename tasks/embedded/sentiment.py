@@ -27,8 +27,8 @@ REAL = 3_000
 HELD_OUT_ROWS = {"validation": 300, "test": 800}
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 RECIPE = Recipe(steps=8, batch_size=128, rate=3.2e-3, optimiser="adamw")
-"""Few steps of large batches, as in reasoning. Leave-one-out, pools 103 and 105, 3 seeds: a ceiling of 0.77 against 0.72
-in twice the steps of half the rows at a quarter of the rate."""
+"""Few steps of large batches, as in reasoning. Leave-one-out, pools 103 and 105, 3 seeds: a ceiling of 0.77,
+against 0.72 in twice the steps of half the rows at a quarter of the rate."""
 
 BASE_STEPS = 200
 
