@@ -83,7 +83,7 @@ def describe_splits(shares: Mapping[str, float]) -> str:
 def _apportioned(total: int, sizes: Ints) -> Ints:
     """``total`` seats in proportion to sizes, the odd ones by largest remainders, earlier places first."""
     shares = total * sizes / max(1, sizes.sum())
-    seats = np.floor(shares).astype(np.int64)
+    seats: Ints = np.floor(shares).astype(np.int64)
     seats[np.argsort(seats - shares, kind="stable")[: total - int(seats.sum())]] += 1
     return seats
 

@@ -141,7 +141,7 @@ def _strata(tables: Sequence[Table], contents: Sequence[bytes]) -> list[str] | N
 
 def _labels(table: Table) -> Sequence[object]:
     if not table.is_text:
-        return np.asarray(table.labels).tolist()
+        return [*np.asarray(table.labels)]
     return table.answers if table.source.labels else []
 
 
