@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.config import Suite
 from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord
+from harness.report.costs import UNKNOWN_PRECISION, mean_cost
 from harness.report.matters import Matter, matters, mean_values
 from harness.report.overall import overall
 from harness.report.standings import NOWHERE, Priors, Standing, compare, scored, verdict
@@ -97,7 +98,7 @@ def _method_cell(
         doubt=truth.discrimination.doubt if has_score and truth.discrimination else None,
         pools=len(points) or len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, answered),
+        cost=_cost(suite, matter, name, answered),
         points=points,
         secondary=_secondary(matter, name),
     )
@@ -132,7 +133,7 @@ def _truth_cell(suite: Suite, matter: Matter, truth: Truth) -> Cell:
         doubt=truth.discrimination.doubt if status == "ok" and truth.discrimination else None,
         pools=len(matter.pools),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, answered),
+        cost=_cost(suite, matter, TRUTH, answered),
         points=(),
         secondary=None,
     )
@@ -182,24 +183,12 @@ def _why_unscored(matter: Matter, name: str) -> str:
     return "no truth to score against: it has not been run"
 
 
-def _cost(suite: Suite, records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> MeanCost:
-    """Mean cost of the records, in the leaderboard's units; nan where there is none."""
-    if not records:
-        return MeanCost()
-
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(record.cost, name) for record in records]))
-
-    on_gpu = all(record.device.startswith("cuda") for record in records)
-    return MeanCost(
-        seconds=mean("seconds"),
-        core_hours=mean("core_seconds") / 3600,
-        gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
-        projected_gpu_hours=suite.projection.hours(mean("flops")),
-        flops=mean("flops"),
-        peak_memory_mb=mean("peak_memory_mb"),
-        retrainings=mean("retrainings"),
-        gradient_passes=mean("gradient_passes"),
+def _cost(
+    suite: Suite, matter: Matter, name: str, records: Sequence[TruthRecord] | Sequence[ValuationRecord]
+) -> MeanCost:
+    learner = matter.dealt[records[0].pool].learner if records else {}
+    return mean_cost(
+        suite, matter.task, matter.question, name, records, str(learner.get("precision", UNKNOWN_PRECISION))
     )
 
 

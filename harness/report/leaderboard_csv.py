@@ -40,10 +40,15 @@ COSTS = (
     "core_hours",
     "gpu_hours",
     "projected_gpu_hours",
+    "reference_gpu_hours",
     "flops",
+    "bytes_moved",
+    "launches",
     "peak_memory_mb",
     "retrainings",
     "gradient_passes",
+    "forward_passes",
+    "load",
 )
 HEADER = ",".join((*COLUMNS, *COSTS))
 MEANS = ("spearman", "low", "high", "rank_low", "rank_high", "tasks", "pools")

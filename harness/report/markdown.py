@@ -65,7 +65,7 @@ def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
 
     def costs(line: Overall) -> list[str]:
         cost = line.cost
-        return [numbers.seconds(cost.seconds), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
+        return [sentences.seconds(cost), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
 
     drawn = [[line.method, *cells(line), *costs(line)] for line in lines]
     return _table(drawn, ["method", *view.questions, "mean", "seconds", "reference GPU-hours", "retrainings"])
@@ -83,8 +83,8 @@ def _overall_caption(view: View) -> str:
     return (
         f"Mean Spearman over {sentences.tasks(len(view.tasks))} [95 % interval] #rank range, for each question and "
         "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
-        f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation; reference "
-        "GPU-hours are those of the job that the suite's projection states."
+        f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
+        f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
     )
 
 
@@ -96,8 +96,8 @@ def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str
         _agreement(cells),
         f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
         "row is what its retrainings took.",
-        _by_task(cells, lambda cell: numbers.hours(cell.cost.shown_gpu_hours)),
-        "Wall seconds, retrainings and gradient passes of one valuation.",
+        _by_task(cells, lambda cell: numbers.hours(cell.cost.reference_gpu_hours)),
+        f"Wall seconds, retrainings and gradient passes of one valuation. {sentences.load(cells)}".rstrip(),
         _by_task(cells, _work),
     ]
 
@@ -137,7 +137,7 @@ def _work(cell: Cell) -> str:
     cost = cell.cost
     if math.isnan(cost.seconds):
         return numbers.NONE
-    return f"{numbers.seconds(cost.seconds)} s, {numbers.count(cost.retrainings)}, {cost.gradient_passes:.0f}"
+    return f"{sentences.seconds(cost)} s, {numbers.count(cost.retrainings)}, {cost.gradient_passes:.0f}"
 
 
 def _discrimination(view: View) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.config import Projection
+from harness.projection import Projection
 from harness.report import numbers
 from harness.report.view import (
     FEWEST_POOLS,
@@ -21,7 +21,7 @@ from harness.report.view import (
     View,
     Weakness,
 )
-from harness.types import Question
+from harness.types import LOADED, Question
 
 ASKED: Mapping[Question, str] = {
     "standalone": "What is each contributor's data worth alone? U({i}) - U(nobody)",
@@ -32,7 +32,7 @@ MARKS = (
     "Bold: better than random orders (one-sided, 5 %). #: rank range, all pairs compared at once. †: told apart from "
     "the best of its column, and worse. ‡: agreement tells little here; the notes on rows say why."
 )
-BEHIND, DOUBTED = " †", " ‡"
+BEHIND, DOUBTED, LOADED_MARK = " †", " ‡", " §"
 PRACTICAL = "retraining (validation)"
 """The row that says what retraining itself scores from the validation split."""
 NAMED = 6
@@ -218,10 +218,33 @@ def _pools(count: int) -> str:
 
 
 def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> str:
-    """Whether hours were measured, or what they are projected for; ``mark`` stands around the word that warns."""
-    if any(math.isfinite(cell.cost.gpu_hours) for cell in cells):
-        return "measured"
-    return f"{mark}projected{mark} for {projection.gpu} at {projection.utilisation:.0%} use"
+    """For which jobs and GPU hours are worked out; ``mark`` stands around the words that warn."""
+    tasks_of: dict[str, list[str]] = {}
+    for task in dict.fromkeys(cell.task for cell in cells):
+        tasks_of.setdefault(projection.job(task).words, []).append(task)
+    jobs = "; ".join(
+        words if len(tasks_of) == 1 else f"{words} ({', '.join(tasks)})" for words, tasks in tasks_of.items()
+    )
+    return (
+        f"{mark}at reference scale{mark}: the passes and retrainings counted here, on {jobs}; bf16 on "
+        f"{projection.gpu} at {projection.utilisation:.0%} use"
+    )
+
+
+def seconds(cost: MeanCost) -> str:
+    """Wall seconds, marked where the machine was not the run's own."""
+    return f"{numbers.seconds(cost.seconds)}{LOADED_MARK if cost.loaded else ''}"
+
+
+def load(cells: Sequence[Cell]) -> str:
+    """What that mark means, and how many rows bear it; empty where none does."""
+    marked = [cell.cost.load for cell in cells if cell.cost.loaded]
+    if not marked:
+        return ""
+    return (
+        f"{LOADED_MARK.strip()}: measured while others kept more than {LOADED:.0%} of the machine busy (up to "
+        f"{max(marked):.0%}); seconds and core-hours are too high."
+    )
 
 
 def tasks(count: int) -> str:

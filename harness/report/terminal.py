@@ -69,7 +69,7 @@ def _overall(console: Console, view: View) -> Shown:
             cells = dict(zip(view.questions, line.by_question, strict=True))
             texts: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
             texts["mean"] = _mean(line, line.mean, tasks)
-            texts["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.reference_gpu_hours)}"
+            texts["cost"] = f"{sentences.seconds(line.cost)} / {numbers.hours(line.cost.reference_gpu_hours)}"
             texts["retrainings"] = numbers.count(line.cost.retrainings)
             table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
@@ -132,7 +132,10 @@ def _costs(console: Console, view: View) -> Shown:
         return table
 
     label = sentences.gpu_hours(view.cells, view.suite.projection)
-    caption = f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}."
+    caption = (
+        f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}. "
+        f"{sentences.load(view.cells)}"
+    )
     return "The bill: seconds / GPU-hours of one valuation", (), _fitting(console, view.tasks, draw), caption
 
 
@@ -175,8 +178,10 @@ def _ceiling(cell: Cell | None) -> str:
 def _cost(cells: Sequence[Cell]) -> str:
     if not cells:
         return numbers.NONE
-    hours = finite_mean(cell.cost.shown_gpu_hours for cell in cells)
-    return f"{numbers.seconds(finite_mean(cell.cost.seconds for cell in cells))} / {numbers.hours(hours)}"
+    hours = finite_mean(cell.cost.reference_gpu_hours for cell in cells)
+    seconds = finite_mean(cell.cost.seconds for cell in cells)
+    mark = sentences.LOADED_MARK if any(cell.cost.loaded for cell in cells) else ""
+    return f"{numbers.seconds(seconds)}{mark} / {numbers.hours(hours)}"
 
 
 def _pools(cells: Sequence[Cell]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.config import Suite
 from harness.records.results import Status
-from harness.types import Question
+from harness.types import LOADED, Question
 
 TRUTH = "retraining (truth)"
 RANDOM = "random"
@@ -31,7 +31,10 @@ class MeanCost:
     """What one valuation cost, means over those answered (the truth's: of one pool's truth); nan where none was.
 
     Args:
-        gpu_hours: measured; projected_gpu_hours: from operations, for the GPU that the suite names.
+        gpu_hours: measured.
+        projected_gpu_hours: of this very run, for the GPU that the suite names.
+        reference_gpu_hours: of the same valuation on the task's reference job (``harness.projection``).
+        load: share of the machine that others kept busy meanwhile.
     """
 
     seconds: float = math.nan
@@ -43,11 +46,15 @@ class MeanCost:
     retrainings: float = math.nan
     gradient_passes: float = math.nan
     reference_gpu_hours: float = math.nan
+    forward_passes: float = math.nan
+    bytes_moved: float = math.nan
+    launches: float = math.nan
+    load: float = math.nan
 
     @property
-    def shown_gpu_hours(self) -> float:
-        """Measured where a GPU ran, else projected."""
-        return self.projected_gpu_hours if math.isnan(self.gpu_hours) else self.gpu_hours
+    def loaded(self) -> bool:
+        """Whether its times say more of the machine's other work than they should."""
+        return self.load > LOADED
 
 
 @dataclass(frozen=True, slots=True)
