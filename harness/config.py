@@ -47,6 +47,20 @@ def _repeats(content: object) -> object:
     return found
 
 
+def _repeats_of_tasks(content: object) -> object:
+    """Where a suite says ``pairs``, the number of seeds of one task is not for Shapley, whose pairs it leaves."""
+    if not isinstance(content, dict) or "pairs" not in content or not isinstance(content.get("settings"), dict):
+        return content
+    return {**content, "settings": {task: _without_shapley(own) for task, own in content["settings"].items()}}
+
+
+def _without_shapley(own: object) -> object:
+    seeds = own.get("seeds") if isinstance(own, dict) else None
+    if not isinstance(own, dict) or not isinstance(seeds, int) or isinstance(seeds, bool):
+        return own
+    return {**own, "seeds": {question: seeds for question in QUESTIONS if question != "shapley"}}
+
+
 class TaskSettings(BaseModel):
     """What a suite changes about one task; None leaves what the task does by itself.
 
@@ -133,7 +147,7 @@ class Suite(BaseModel):
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
 
-    _reads_numbers = model_validator(mode="before")(_repeats)
+    _reads_numbers = model_validator(mode="before")(lambda content: _repeats(_repeats_of_tasks(content)))
 
     @field_validator("name")
     @classmethod
