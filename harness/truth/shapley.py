@@ -17,7 +17,7 @@ import numpy as np
 
 from harness import coalitions
 from harness.truth import surrogate
-from harness.types import Array, Bools, Floats, Ints, Scorer
+from harness.types import Bools, Floats, Ints, Scorer
 
 EXACT_UP_TO = 10
 """Contributors up to which values are exact: 2^10 = 1,024 coalitions."""
