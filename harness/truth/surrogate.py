@@ -107,9 +107,7 @@ def fit(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Scales:
     return Scales(np.asarray(found.x), centre)
 
 
-def negative_log_density(
-    rows_KC: Bools, seed_K: Ints, values_K: Floats
-) -> Callable[[Floats], tuple[float, Floats]]:
+def negative_log_density(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Callable[[Floats], tuple[float, Floats]]:
     """Minus the log posterior density of a scale's logs, up to a constant, and its gradient.
 
     The marginal likelihood's gradient is of Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, eq. 5.9.

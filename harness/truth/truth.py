@@ -144,7 +144,9 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
     )
 
 
-def _by_fold(values_of: Callable[[Floats], Floats], jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> dict[str, Floats]:
+def _by_fold(
+    values_of: Callable[[Floats], Floats], jobs: Sequence[Job], outcomes: Sequence[Outcome]
+) -> dict[str, Floats]:
     """What each held-out fold alone gives; nothing where an older ledger kept no folds."""
     found = [outcome.by_fold for outcome in outcomes]
     if not all(fold is not None for fold in found):
