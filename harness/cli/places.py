@@ -173,12 +173,14 @@ def _with_seeds(suite: Suite, seeds: int) -> Suite:
 
 
 def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[str]:
-    """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
+    """What would change a truth between two suites, as 'seeds of shapley 2 (asked: 3)'."""
     found = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
     found |= {f"seeds of {question}": (there.seeds.get(question), other.seeds.get(question)) for question in QUESTIONS}
     for task in sorted(set(there.tasks) & set(other.tasks)):
         was, now = there.settings_of(task), other.settings_of(task)
-        found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in TaskSettings.model_fields}
+        found |= {f"{task}.seeds of {q}": ((was.seeds or {}).get(q), (now.seeds or {}).get(q)) for q in QUESTIONS}
+        keys = [key for key in TaskSettings.model_fields if key != "seeds"]
+        found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in keys}
     return [
         f"{key} {'unset' if was is None else was} ({label}: {'unset' if now is None else now})"
         for key, (was, now) in found.items()

@@ -297,8 +297,8 @@ class PoolRun:
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
-    """For every question a hash of all that the truth which the suite asks for depends on, but for the code."""
-    plans = {question: _plan(suite, task, index, contributors, question) for question in suite.questions}
+    """For every question that the suite has seeds for, a hash of all that its truth depends on, but for the code."""
+    plans = {question: _plan(suite, task, index, contributors, question) for question in suite.seeds}
     return {question: _hash(pool_key, question, suite.seed, found.retrainings) for question, found in plans.items()}
 
 

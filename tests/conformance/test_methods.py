@@ -301,7 +301,9 @@ def holds(found: list[object], column: np.ndarray) -> bool:
 def pool_run(tmp_path_factory: pytest.TempPathFactory) -> PoolRun:
     """A pool with its truth found, as when methods are asked in a run."""
     out = tmp_path_factory.mktemp("run")
-    suite = Suite(name="tiny", tasks=("tiny",), methods=("probe",), pools=1, seeds=2, pairs=1)
+    suite = Suite(
+        name="tiny", tasks=("tiny",), methods=("probe",), pools=1, seeds={**dict.fromkeys(QUESTIONS, 2), "shapley": 1}
+    )
     ledgers = Ledgers(Ledger(out / "truth.sqlite"), Ledger(out / "methods.sqlite"))
     run = PoolRun(suite, tiny_task(), 0, ledgers, "cpu", "run")
     assert all(run.truth(question).status == "ok" for question in QUESTIONS)

@@ -29,7 +29,7 @@ THIRD_PARTY = [pytest.mark.filterwarnings(text) for text in _WARNINGS]
 
 def tiny_suite(tasks: Iterable[str] = ("tiny",), methods: Iterable[str] = ("size", "mmd"), **changes: object) -> Suite:
     content: dict[str, object] = {"name": "tiny", "tasks": tuple(tasks), "methods": tuple(methods)}
-    return Suite.model_validate({**content, "pools": 1, "seeds": 2, "pairs": 2, **changes})
+    return Suite.model_validate({**content, "pools": 1, "seeds": 2, **changes})
 
 
 def runner(

@@ -21,7 +21,7 @@ from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.records.provenance import provenance
 from harness.records.results import load
-from harness.types import Entry, Task
+from harness.types import QUESTIONS, Entry, Task
 from methods import METHODS
 from tasks import TASKS
 from tests.command import Command, Said
@@ -120,9 +120,9 @@ def test_unknown_commands_and_names_are_answered_with_the_near_ones(command: Com
     ("content", "parts"),
     [
         ("tasks = tiny\n", ["Cannot read the suite", "line 1"]),
-        ('tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseed = 1\nseeds = -4\npairs = 1\n', ["seeds", "got -4"]),
-        ('tasks = ["a", "a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npairs = 1\n', ["tasks", "twice"]),
-        ('tasks = ["a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npairs = 1\npoools = 2\n', ["Did you mean pools"]),
+        ('tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseed = 1\nseeds = -4\n', ["seeds", "got -4"]),
+        ('tasks = ["a", "a"]\nmethods = ["size"]\npools = 1\nseeds = 4\n', ["tasks", "twice"]),
+        ('tasks = ["a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npoools = 2\n', ["Did you mean pools"]),
     ],
 )
 def test_bad_suite_files_are_named(command: Command, tmp_path: Path, content: str, parts: list[str]) -> None:
@@ -146,18 +146,18 @@ def test_a_folder_of_another_truth_is_not_mixed_up(command: Command, tmp_path: P
     assert command("run", "--suite", path, "--out", tmp_path / "out").status == 0
     kept = (tmp_path / "out" / "leaderboard.csv").read_bytes()
     said = command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out")
-    mistake(said, "holds results with seeds 2 (asked: 3)", "--out", "--fresh")
+    mistake(said, "holds results with seeds of standalone 2 (asked: 3)", "--out", "--fresh")
     assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == kept
     assert command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out", "--fresh").status == 0
     assert len(list((tmp_path / "out").glob("ledger-until-*"))) == 1
-    assert "seeds = 3" in (tmp_path / "out" / "suite.toml").read_text()
+    assert load_suite(tmp_path / "out" / "suite.toml").seeds_of("tiny", "shapley") == 3
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"settings": {"tiny": {"seeds": 3}}}, "tiny.seeds unset (asked: 3)"),
-        ({"settings": {"tiny": {"pairs": 5}}}, "tiny.pairs unset (asked: 5)"),
+        ({"settings": {"tiny": {"seeds": {"shapley": 5}}}}, "tiny.seeds of shapley unset (asked: 5)"),
+        ({"seeds": {**dict.fromkeys(QUESTIONS, 2), "standalone": 3}}, "seeds of standalone 2 (asked: 3)"),
         (
             {"settings": {"tiny": {"steps": 4, "rate": 0.2}}},
             "tiny.steps unset (asked: 4), tiny.rate unset (asked: 0.2)",
@@ -194,21 +194,18 @@ def test_settings_of_a_task_that_was_not_there_are_no_change(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("own", "expected"),
+    "own",
     [
-        ({}, (6, 30)),
-        ({"steps": 3}, (6, 30)),
-        ({"seeds": 3}, (6, 20)),
-        ({"pairs": 4}, (6, 12)),
-        ({"seeds": 12, "pairs": 4}, (6, 2)),
+        {},
+        {"steps": 3},
+        {"seeds": 3},
+        {"seeds": {"shapley": 12}},
     ],
 )
-def test_another_number_of_seeds_is_every_tasks_with_pairs_in_proportion(
-    tmp_path: Path, own: dict[str, int], expected: tuple[int, int]
-) -> None:
-    path = suite_file(tmp_path, tiny_suite(seeds=2, pairs=10, settings={"tiny": own}))
+def test_another_number_of_seeds_is_every_tasks_and_every_questions(tmp_path: Path, own: dict[str, object]) -> None:
+    path = suite_file(tmp_path, tiny_suite(seeds=2, settings={"tiny": own}))
     place = Place.of_run(str(path), None, 6, None)
-    assert (place.suite.seeds_of("tiny"), place.suite.pairs_of("tiny")) == expected
+    assert [place.suite.seeds_of("tiny", question) for question in QUESTIONS] == [6, 6, 6]
     assert place.suite.settings_of("tiny").steps == own.get("steps")
     assert place.folder.name == "tiny-6-seeds"
     both = Place.of_run(str(path), 3, 6, None)
@@ -303,7 +300,7 @@ def test_a_changed_truth_gets_a_folder_of_its_own(command: Command, tmp_path: Pa
     assert command("run", "--suite", path, "--seeds", 4).status == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == "tiny-4-seeds"
-    assert "pairs = 4" in (folder / "suite.toml").read_text()  # in proportion: 2 of 2
+    assert load_suite(folder / "suite.toml").seeds == dict.fromkeys(QUESTIONS, 4)
 
 
 # --- files of the user's ----------------------------------------------------------------------------------
@@ -334,7 +331,7 @@ def test_a_data_folder_alone_means_files_quick_and_is_published_nowhere(
     assert command("run", *[part.format(data) for part in given], *ONE).status == 0
     ((name, kind, settings, folder),) = made
     assert (name, kind, folder) == ("sentiment", "files", data)
-    assert settings.seeds == 2
+    assert settings.seeds is None  # one number, for every task
     (out,) = (tmp_path / "runs").iterdir()
     assert out.name == "files-quick-1-pools-2-seeds"
     written = [file for file in out.rglob("*") if file.is_file()]
@@ -430,10 +427,11 @@ def test_show_tells_what_a_suite_would_run(command: Command, name: str) -> None:
         contributors = suite.settings_of(task).contributors or 24
         size = suite.settings_of(task).size
         each = f"{size[0]}-{size[1]}" if size else "its own"
-        counts = f"{suite.pools} {suite.seeds_of(task)} {suite.pairs_of(task)}"
+        seeds = [suite.seeds_of(task, question) for question in suite.questions]
+        counts = " ".join(map(str, (suite.pools, *seeds)))
         assert f"{task} {contributors} {each} {counts}" in shown
-        standalone = suite.pools * suite.seeds_of(task) * (contributors + 1)
-        assert f"{task} {standalone:,} {standalone:,}" in shown  # leave-one-out takes as many
+        standalone, without_one = (suite.pools * repeats * (contributors + 1) for repeats in seeds[:2])
+        assert f"{task} {standalone:,} {without_one:,}" in shown
     where = " --data DIR" if suite.data == "files" else ""
     assert f"dataworth show {name}{where} --measure" in shown
 

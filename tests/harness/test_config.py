@@ -17,7 +17,7 @@ from methods import METHODS
 from tasks.sources.description import load_source
 from tests.tiny import tiny_recipe
 
-GOOD = 'tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseeds = 2\npairs = 3\n'
+GOOD = 'tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseeds = 2\n'
 
 
 def suite_file(folder: Path, content: str, name: str = "mine") -> Path:
@@ -39,22 +39,31 @@ def complaint(path: Path) -> str:
 def test_a_good_file_is_read_with_its_folders_name_and_all_questions(tmp_path: Path) -> None:
     suite = load_suite(suite_file(tmp_path, GOOD))
     assert (suite.name, suite.tasks, suite.methods) == ("mine", ("tiny",), ("size",))
-    assert (suite.pools, suite.seeds, suite.pairs, suite.seed) == (1, 2, 3, 0)
+    assert (suite.pools, suite.seeds, suite.seed) == (1, dict.fromkeys(QUESTIONS, 2), 0)
     assert suite.questions == QUESTIONS
 
 
-@pytest.mark.parametrize("key", ["pools", "seeds", "pairs"])
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("pools = {}", "pools"),
+        ("seeds = {}", "seeds.standalone"),
+        ("seeds = 2\npairs = {}", "seeds.shapley"),
+        ("seeds = {{standalone = 1, leave-one-out = {}, shapley = 1}}", "seeds.leave-one-out"),
+    ],
+)
 @pytest.mark.parametrize("count", ["0", "-3"])
-def test_counts_below_one_are_refused(tmp_path: Path, key: str, count: str) -> None:
-    lines = [f"{key} = {count}" if line.startswith(key) else line for line in GOOD.splitlines()]
+def test_counts_below_one_are_refused(tmp_path: Path, line: str, place: str, count: str) -> None:
+    lines = [line.format(count) if one.startswith(line[:5]) else one for one in GOOD.splitlines()]
     message = complaint(suite_file(tmp_path, "\n".join(lines)))
-    assert f"{key}:" in message
+    assert f" {place}:" in message
     assert "greater than 0" in message
     assert f"got {count}" in message
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("pools", '"many"'), ("seeds", "2.5"), ("tasks", '"tiny"'), ("pairs", "[]")]
+    ("key", "value"),
+    [("pools", '"many"'), ("seeds", "2.5"), ("seeds", "true"), ("seeds", "{shapley = []}"), ("tasks", '"tiny"')],
 )
 def test_a_value_of_another_kind_is_refused(tmp_path: Path, key: str, value: str) -> None:
     lines = [f"{key} = {value}" if line.startswith(key) else line for line in GOOD.splitlines()]
@@ -86,6 +95,21 @@ def test_an_unknown_question_is_refused_with_those_there_are(tmp_path: Path) -> 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     message = complaint(suite_file(tmp_path, GOOD.replace("seeds = 2\n", "")))
     assert "seeds: Field required" in message
+
+
+def test_a_question_without_seeds_is_named(tmp_path: Path) -> None:
+    """A suite of one question says that one's only; one of three may not forget two."""
+    some = GOOD.replace("seeds = 2", "seeds = {shapley = 2}")
+    message = complaint(suite_file(tmp_path, some, "all"))
+    assert "seeds: " in message
+    assert "none for standalone, leave-one-out" in message
+    assert load_suite(suite_file(tmp_path, some + 'questions = ["shapley"]\n', "one")).seeds == {"shapley": 2}
+
+
+def test_seeds_of_an_unknown_question_are_refused_with_those_there_are(tmp_path: Path) -> None:
+    message = complaint(suite_file(tmp_path, GOOD.replace("seeds = 2", "seeds = {shaply = 2}")))
+    assert "seeds.shaply" in message
+    assert all(question in message for question in QUESTIONS)
 
 
 def test_an_unknown_key_of_the_projection_is_answered_with_those_there_are(tmp_path: Path) -> None:
@@ -135,11 +159,24 @@ def test_an_unknown_suite_is_answered_with_the_near_ones_and_all(tmp_path: Path)
 FILES = 'data = "files"\n' + GOOD
 
 
-def test_settings_change_one_tasks_seeds_and_pairs(tmp_path: Path) -> None:
-    settings = "[settings.tiny]\nseeds = 7\n[settings.other]\npairs = 9\n"
-    suite = load_suite(suite_file(tmp_path, GOOD.replace('["tiny"]', '["tiny", "other"]') + settings))
-    assert [(suite.seeds_of(task), suite.pairs_of(task)) for task in suite.tasks] == [(7, 3), (2, 9)]
-    assert suite.settings_of("tiny") == TaskSettings(seeds=7)
+def seeds_by_task(suite: Suite) -> list[tuple[int, ...]]:
+    return [tuple(suite.seeds_of(task, question) for question in QUESTIONS) for task in suite.tasks]
+
+
+def test_settings_change_one_tasks_seeds(tmp_path: Path) -> None:
+    settings = "[settings.tiny]\nseeds = 7\n[settings.other]\nseeds = {leave-one-out = 4}\n"
+    suite = load_suite(suite_file(tmp_path, GOOD.replace('["tiny"]', '["tiny", "other", "third"]') + settings))
+    assert seeds_by_task(suite) == [(7, 7, 7), (2, 4, 2), (2, 2, 2)]
+    assert suite.settings_of("tiny") == TaskSettings(seeds=dict.fromkeys(QUESTIONS, 7))
+
+
+def test_a_suite_of_before_keeps_what_its_pairs_meant(tmp_path: Path) -> None:
+    """Seeds were of the other questions then, of one task too; a number may not become Shapley's by being read now."""
+    settings = "[settings.tiny]\nseeds = 7\n[settings.other]\npairs = 9\n[settings.both]\nseeds = 5\npairs = 6\n"
+    content = GOOD.replace('["tiny"]', '["tiny", "other", "both", "none"]') + "pairs = 3\n" + settings
+    suite = load_suite(suite_file(tmp_path, content))
+    assert suite.seeds == {"standalone": 2, "leave-one-out": 2, "shapley": 3}
+    assert seeds_by_task(suite) == [(7, 7, 3), (2, 2, 9), (5, 5, 6), (2, 2, 3)]
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
@@ -158,7 +195,6 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         contributors = 12
         size = [10, 20]
         seeds = 3
-        pairs = 4
     """
     own = load_suite(suite_file(tmp_path, FILES + "[settings.tiny]\n" + settings)).settings_of("tiny")
     assert set(own.given) == set(TaskSettings.model_fields)
@@ -213,7 +249,7 @@ def test_embedded_data_takes_no_sources_and_no_models(tmp_path: Path, setting: s
 
 
 def test_embedded_data_takes_another_recipe(tmp_path: Path) -> None:
-    own = 'steps = 3\nbatch_size = 8\nmicro_batch = 4\nrate = 0.1\nprecision = "bf16"\nseeds = 1\npairs = 1\n'
+    own = 'steps = 3\nbatch_size = 8\nmicro_batch = 4\nrate = 0.1\nprecision = "bf16"\nseeds = 1\n'
     suite = load_suite(suite_file(tmp_path, GOOD + f"[settings.tiny]\n{own}"))
     assert suite.settings_of("tiny").steps == 3
 
@@ -270,7 +306,7 @@ named = st.lists(text.filter(bool), min_size=1, max_size=3, unique=True).map(tup
 counts = st.integers(1, 10**6)
 task_settings = st.builds(
     TaskSettings,
-    seeds=st.none() | counts,
+    seeds=st.none() | counts | st.dictionaries(st.sampled_from(QUESTIONS), counts),
     real=st.none() | named,
     model=st.none() | text.filter(bool),
     lora=st.none() | counts,
@@ -292,8 +328,7 @@ task_settings = st.builds(
         methods=named,
         questions=st.sampled_from([QUESTIONS, ("shapley",)]),
         pools=st.integers(1, 99),
-        seeds=st.integers(1, 99),
-        pairs=st.integers(1, 99),
+        seeds=st.integers(1, 99) | st.fixed_dictionaries(dict.fromkeys(QUESTIONS, st.integers(1, 99))),
         seed=st.integers(0, 2**40),
         projection=st.builds(Projection, gpu=text, peak_tflops=st.floats(0.1, 1e6), utilisation=st.floats(0.01, 1)),
     )

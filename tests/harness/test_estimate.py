@@ -46,7 +46,7 @@ def trained(folder: Path, ledger: str) -> int:
 @pytest.mark.parametrize("contributors", [4, 11])  # Shapley values of all coalitions, and of walks
 @pytest.mark.parametrize("questions", [("standalone",), ("leave-one-out", "shapley"), QUESTIONS])
 def test_truths_train_what_was_counted(tmp_path: Path, contributors: int, questions: tuple[Question, ...]) -> None:
-    asked = {"pools": 2, "settings": {"many": {"seeds": 3, "pairs": 2}}}
+    asked = {"pools": 2, "settings": {"many": {"seeds": {"standalone": 3, "leave-one-out": 3, "shapley": 2}}}}
     run = finished(tmp_path, methods=["size"], tasks=[many(contributors)], questions=questions, **asked)
     counts = count(run.suite, "many", contributors, [])
     assert counts.truth == trained(tmp_path, "truth")
@@ -70,12 +70,18 @@ def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
 
 def test_a_plans_retrainings_are_its_jobs() -> None:
     for question in QUESTIONS:
-        found = plan(question, 11, 0, ("many", 0), 3, 2)
+        found = plan(question, 11, 0, ("many", 0), 3)
         assert found.retrainings == [tuple(job) for job in found.jobs]
 
 
 def test_walks_take_nobody_and_everyone_once() -> None:
     assert DataShapley(seeds=4, pairs=2).budget(24, 600) == Budget(retrainings=4 * (2 * 46 + 2))
+
+
+def test_data_shapley_s_default_takes_four_retrainings_a_contributor() -> None:
+    """Its written rule: about what two seeds of the standalone and leave-one-out truths take, 2 x (2C + 2)."""
+    assert DataShapley().budget(24, 600).retrainings == 4 * 24
+    assert DataShapley().budget(10, 600).retrainings == 4 * 10
 
 
 # --- timing ---------------------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
     engine = Engine(task.learner(), pool.train, pool.test, Ledger(tmp_path / "own.sqlite"))
     jobs = [
         Job(f"{k:04b}"[::-1], seed)
-        for seed in {s for _, s in plan("shapley", 4, 0, ("tiny", 0), 2, 2).jobs}
+        for seed in {s for _, s in plan("shapley", 4, 0, ("tiny", 0), 2).jobs}
         for k in range(16)
     ]
     flops = np.mean([outcome.cost.flops for outcome in engine.outcomes(jobs)])
@@ -102,18 +108,18 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
 
 def test_timing_covers_a_large_truth_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.retraining.engine.stacking_for", lambda learner, train, device: Stacking(3, 2))
-    pace = measure(tiny_suite(pairs=4), many(11), "cpu")
+    pace = measure(tiny_suite(seeds=4), many(11), "cpu")
     assert len(pace.rounds) == estimate.ROUNDS
     assert pace.retrainings == 4 * 6
     monkeypatch.setattr(estimate, "ENOUGH_SECONDS", 0.0)
-    assert len(measure(tiny_suite(pairs=4), many(11), "cpu").rounds) == 1
+    assert len(measure(tiny_suite(seeds=4), many(11), "cpu").rounds) == 1
 
 
 def test_timing_takes_no_more_side_by_side_than_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where outputs are many, a stack of everyone's is small, however many models might stand in one."""
     many_outputs = Stacking(48, 2, outputs=STACKED_OUTPUTS // (3 * 8))  # three of a batch of 8
     monkeypatch.setattr("harness.retraining.engine.stacking_for", lambda learner, train, device: many_outputs)
-    pace = measure(tiny_suite(pairs=4), many(11), "cpu")
+    pace = measure(tiny_suite(seeds=4), many(11), "cpu")
     assert pace.retrainings == estimate.ROUNDS * 3 * 2
 
 

@@ -124,7 +124,7 @@ def test_the_truth_and_the_methods_keep_separate_ledgers(whole: Whole) -> None:
 
 
 def test_one_tasks_settings_are_its_own_truths(tmp_path: Path) -> None:
-    """Standalone takes seeds; Shapley values of 11 contributors take pairs."""
+    """Each question takes its own number of seeds."""
     eleven = Task(
         "many", 1, "", "image-label", deal=lambda index: tiny_pool(11, index, each=2, task="many"), learner=tiny_mlp
     )
@@ -133,7 +133,7 @@ def test_one_tasks_settings_are_its_own_truths(tmp_path: Path) -> None:
         methods=["size"],
         tasks=[tiny_task(), eleven],
         questions=["standalone", "shapley"],
-        settings={"many": {"seeds": 3, "pairs": 5}},
+        settings={"many": {"seeds": {"standalone": 3, "shapley": 5}}},
     )
     repeats = {(task, question): len(record.values) for (task, _, question), record in run.results.truths.items()}
     assert repeats == {

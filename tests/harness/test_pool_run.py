@@ -56,7 +56,7 @@ def test_a_learner_is_made_once_a_run_and_engines_go_with_their_pools_turn(
 
 
 def pool_run(folder: Path, notes: list[str] | None = None, task: Task | None = None, **changes: object) -> PoolRun:
-    content = {"name": "tiny", "tasks": ("tiny",), "methods": ("size",), "pools": 1, "seeds": 2, "pairs": 2, **changes}
+    content = {"name": "tiny", "tasks": ("tiny",), "methods": ("size",), "pools": 1, "seeds": 2, **changes}
     ledgers = Ledgers(Ledger(folder / "truth.sqlite"), Ledger(folder / "methods.sqlite"))
     note = (lambda text: None) if notes is None else notes.append
     return PoolRun(Suite.model_validate(content), task or tiny_task(), 0, ledgers, "cpu", "run", note=note)

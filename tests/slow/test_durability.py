@@ -26,7 +26,6 @@ methods = ["size", "mmd", "tracin", "data-shapley"]
 questions = ["standalone", "shapley"]
 pools = 1
 seeds = 2
-pairs = 2
 """
 MEASURED = {"seconds", "core_hours", "gpu_hours", "peak_memory_mb"}
 """Columns that another run measures anew; all others, operations included, must be the same."""
