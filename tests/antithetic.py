@@ -1,4 +1,4 @@
-"""Shapley values from antithetic pairs of permutations, plain and adjusted by a linear surrogate: rivals of the truth's."""
+"""Shapley values from antithetic pairs of permutations, plain or adjusted by a linear surrogate: what truth is held to."""
 
 from __future__ import annotations
 

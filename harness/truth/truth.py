@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,9 +77,8 @@ class Plan:
     Args:
         rows: the coalitions of each repeat, K x C.
         seeds: the initialisation of each repeat.
-        reader: utilities in the jobs' order -> how values are read off utilities: of some choice of the S repeats, and of
-            one kind of utility or several, ... x J -> ... x chosen x C. What a reader learns from the utilities that it is
-            made with, it keeps, so that folds and halves of one truth are read alike.
+        reader: utilities in the jobs' order -> how values are read off them, and off folds of them, for any choice of
+            the repeats. What it learns from the utilities it is made with (a kernel's scales) it keeps for all.
     """
 
     question: Question
@@ -136,12 +135,22 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
     return Truth(
         question=plan.question,
         values_SC=values_SC,
-        reliability=split_half_reliability(lambda chosen: read(chosen, utilities_J).mean(axis=0), len(values_SC), rng),
+        reliability=split_half_reliability(_mean_of(read, utilities_J), len(values_SC), rng),
         cost=cost,
         accuracy=float(np.mean(everyone)) if everyone else float("nan"),
         validation_SC=_on_validation(partial(read, everything), outcomes),
         **_by_fold(partial(read, everything), jobs, outcomes),
     )
+
+
+def _mean_of(read: Read, utilities_J: Floats) -> Callable[[Ints], Floats]:
+    """The mean over a choice of repeats; choices come again among many splits, and are read once."""
+
+    @cache
+    def mean_of(chosen: tuple[int, ...]) -> Floats:
+        return np.asarray(read(np.array(chosen), utilities_J).mean(axis=0))
+
+    return lambda chosen: mean_of(tuple(sorted(chosen.tolist())))
 
 
 def _by_fold(
@@ -193,7 +202,7 @@ def _texts(rows_KC: Bools) -> list[str]:
 def _read_seeds(value: Callable[[Floats], Floats], seeds: int, chosen: Ints, utilities_J: Floats) -> Floats:
     """One seed after another, by what a question makes of a seed's utilities."""
     by_seed = utilities_J.reshape(*utilities_J.shape[:-1], seeds, -1)[..., chosen, :]
-    return np.apply_along_axis(value, -1, by_seed)
+    return np.asarray(np.apply_along_axis(value, -1, by_seed))
 
 
 def _sampled_reader(rows_SKC: Bools, utilities_J: Floats) -> Read:
