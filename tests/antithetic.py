@@ -1,4 +1,4 @@
-"""Shapley values from antithetic pairs of permutations, plain or adjusted by a linear surrogate: what truth is held to."""
+"""Shapley values from antithetic pairs of permutations, plain or with a linear surrogate: rivals of the truth."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def leave_one_out(scores_K: Floats) -> Floats:
 
 
 def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, repeats: int) -> Floats:
-    """One set function's values for one question, C; Shapley exact if affordable, else from ``repeats`` of 2C coalitions."""
+    """One set function's values for one question, C; Shapley exact if affordable, else from ``repeats``."""
     if question == "standalone":
         return standalone(score(standalone_coalitions(contributors)))
     if question == "leave-one-out":

@@ -1,9 +1,10 @@
 """Shapley values of any set function: exact where affordable, else unbiased with a standard error.
 
-Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement. What a
-surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
+Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement.
+What a surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
 leaves is valued without bias from the pairs that it has not seen, so that a wrong surrogate costs precision and nothing
-else. At equal retrainings the variance is a fraction of antithetic permutations' (tests/benchmarks/shapley_precision.py).
+else. At equal retrainings the variance is a fraction of antithetic permutations'
+(tests/benchmarks/shapley_precision.py).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def size_chances(contributors: int) -> Floats:
     """Chance that a pair's smaller coalition has s = 1 .. C/2 members, proportional to 1 / sqrt(s (C - s)).
 
     A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is the best where
-    residuals of all sizes are alike (Li & Yu 2024, One Sample Fits All, sec. 4). Half of C is one size, not two.
+    residuals of all sizes are alike (as the one-for-all estimators of Li & Yu 2024). Half of C is one size, not two.
     """
     size = np.arange(1, contributors // 2 + 1)
     chance = np.where(2 * size == contributors, 0.5, 1.0) / np.sqrt(size * (contributors - size))
@@ -113,9 +114,9 @@ def estimator(rows_RKC: Bools, scores_RK: Floats) -> Callable[[Ints, Floats], Fl
 
     The kernel's scales are found once, from ``scores_RK``: those that a half is predicted with come from the other
     halves of all repeats. The surrogate that predicts a half is fitted on what else the chosen repeats hold. Neither
-    has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever
-    the surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole covariance
-    (Rasmussen & Williams 2006, sec. 5.4.2).
+    has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever the
+    surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole
+    covariance (Rasmussen & Williams 2006, sec. 5.4.2).
     """
     seeds, _, contributors = rows_RKC.shape
     half_K = _half_of_each(contributors)

@@ -110,7 +110,7 @@ def fit(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Scales:
 def negative_log_density(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Callable[[Floats], tuple[float, Floats]]:
     """Minus the log posterior density of a scale's logs, up to a constant, and its gradient.
 
-    The marginal likelihood's gradient is of Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, eq. 5.9.
+    The marginal likelihood's gradient is Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, eq. 5.9.
     """
     overlaps = _overlaps(rows_KC)
     distance_KK = _distance(*overlaps)
