@@ -18,7 +18,7 @@ from harness.truth import questions, shapley, surrogate
 from harness.truth.truth import Truth, find, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
 from tests import antithetic
-from tests.games import GAMES, Game, additive, airport, glove
+from tests.games import GAMES, Game, additive, glove
 from tests.tiny import engine_of, tiny_pool
 
 ALL_GAMES = pytest.mark.parametrize("game", [make() for make in GAMES.values()], ids=list(GAMES))
@@ -202,16 +202,9 @@ def test_leaving_a_half_out_is_fitting_without_it() -> None:
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_sampled_values_are_unbiased_from_few_repeats(game: Game, repeats: int) -> None:
     """A surrogate fitted on so little is poor; what it has not seen must correct it without leaning on it."""
-    rng, draws = RNG(6), 60
+    rng, draws = RNG(6), 24
     means = np.array([shapley.sampled(game.score, game.players, repeats, rng).mean(axis=0) for _ in range(draws)])
     z_C = (means.mean(axis=0) - game.shapley_C) / (means.std(axis=0, ddof=1) / np.sqrt(draws) + 1e-6)
-    assert np.abs(z_C).max() < 4.5
-
-
-def test_sampled_values_of_twelve_are_unbiased() -> None:
-    game, rng, draws = airport([1.0, 2.0, 2.0, 3.0, 5.0, 7.0, 7.5, 8.0, 11.0, 12.0, 12.0, 15.0]), RNG(7), 80
-    means = np.array([shapley.sampled(game.score, 12, 2, rng).mean(axis=0) for _ in range(draws)])
-    z_C = (means.mean(axis=0) - game.shapley_C) / (means.std(axis=0, ddof=1) / np.sqrt(draws))
     assert np.abs(z_C).max() < 4.5
 
 
@@ -418,10 +411,10 @@ def test_sampled_truth_comes_to_the_closed_form() -> None:
     assert found.standard_error_C.max() < 0.06
 
 
-def test_sampled_truth_comes_close_to_an_additive_game_from_two_repeats() -> None:
+def test_sampled_truth_comes_close_to_an_additive_game_from_four_repeats() -> None:
     game = additive(RNG(1).standard_normal(11).tolist())
     engine = GameEngine(game.score)
-    np.testing.assert_allclose(truth_of("shapley", engine, 11, seeds=2).values_C, game.shapley_C, atol=0.02)
+    np.testing.assert_allclose(truth_of("shapley", engine, 11, seeds=4).values_C, game.shapley_C, atol=0.01)
 
 
 def test_a_noiseless_truth_has_a_ceiling_of_one_and_a_noisy_one_less() -> None:
