@@ -38,24 +38,18 @@ def mmd(size: JobSize, examples: float) -> float:
 
 
 def complexity(size: JobSize) -> float:
-    """NTK complexity of every contributor alone, which sets the weights, and of all coalitions that a question asks for."""
+    """NTK complexity of every contributor alone, which sets the weights, and of all coalitions that are asked for."""
     n, contributors = size.examples, size.contributors
     if n > NTK_EXACT_UP_TO:
         width = min(size.parameters, PROJECTED_WIDTH)
-        asked = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
-        systems = (contributors + 1 + asked[size.question]) * _solve(width)
-        return _projection(size, PROJECTED_WIDTH) + 2 * n * width**2 + systems
-    most = EXACT_ENTRIES // n
+        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        systems = (contributors + 1 + coalitions[size.question]) * _solve(width)
+        return 2 * n * width**2 + systems
     alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
     walks = WALKS / 2 * (_solve(n) + but_one)
     asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
-    return _projection(size, most) + 2 * n**2 * min(size.parameters, most) + alone + asked[size.question]
-
-
-def _projection(size: JobSize, width: int) -> float:
-    """Gradients onto ``width`` random directions, where parameters are more."""
-    return 2.0 * size.examples * size.parameters * width if size.parameters > width else 0.0
+    return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
 
 
 def _solve(n: float) -> float:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # pandas takes half a second to import
     import pandas as pd
 
 
-_RANKS = {"rank_low": "Int64", "rank_high": "Int64"}
+_RANKS = {"rank_low": "Int64", "rank_high": "Int64", "rank": "Int64"}
+"""Whole numbers that may be missing; tables of older versions have one rank."""
 
 
 def load_leaderboard(name: str | Path) -> pd.DataFrame:

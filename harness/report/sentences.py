@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.projection import Projection
 from harness.report import numbers
 from harness.report.view import (
+    FEWEST_POOLS,
     TRUTH,
     WEAK,
     Cell,
@@ -20,7 +21,6 @@ from harness.report.view import (
     View,
     Weakness,
 )
-from harness.statistics.ranks import FEWEST_POOLS
 from harness.types import LOADED, Question
 
 ASKED: Mapping[Question, str] = {

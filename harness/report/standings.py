@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.report.matters import Matter, mean_values
-from harness.report.view import RANDOM, MeanCost, PoolPoints, Verdict
+from harness.report.view import FEWEST_POOLS, RANDOM, MeanCost, PoolPoints, Verdict
 from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, pool_scores
 from harness.statistics.overdispersion import Moderation, moderate
-from harness.statistics.ranks import FEWEST_POOLS, rank_ranges, resolution, told_apart
+from harness.statistics.ranks import rank_ranges, resolution, told_apart
 from harness.types import Bools, Floats, Question
 
 

@@ -16,8 +16,6 @@ from harness.types import Bools, Floats, Ints
 DRAWS = 20_000
 BLOCK = 50
 """Draws at a time, few enough that their pairs stay in a core's cache."""
-FEWEST_POOLS = 3
-"""Fewer pools are not ranked: from two, one family of comparisons in eight would tell a pair apart wrongly."""
 
 
 class RankRange(NamedTuple):

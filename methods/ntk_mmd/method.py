@@ -25,7 +25,7 @@ class NtkMmd(SetFunction):
     scheme: weights.Scheme = "scale"
     seeds: int = 3
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
-    passes = "1 forward and 1 backward pass a seed, one n x n Cholesky (n <= 4,000) or n x 512 projections"
+    passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
 
     @property
     def summary(self) -> str:

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.ceilings import repeats_needed, spearman_brown
-from harness.statistics.ceilings import split_half_reliability as reliability
+from harness.statistics.ceilings import repeats_needed, spearman_brown, split_half_reliability
 from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
 from harness.statistics.scores import levels as places
 from harness.types import Floats
@@ -116,7 +115,7 @@ def test_split_half_reliability_is_the_agreement_with_another_run(noise: float, 
     for _ in range(60):
         signal = rng.standard_normal(40)
         one, other = (signal + noise * rng.standard_normal((repeats, 40)) for _ in range(2))
-        found.append(reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15))
+        found.append(split_half_reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15))
         agreements.append(stats.spearmanr(one.mean(axis=0), other.mean(axis=0))[0])
     known = 6 / np.pi * np.arcsin(1 / (1 + noise**2 / repeats) / 2)  # Spearman of normals with that reliability
     assert np.mean(agreements) == pytest.approx(known, abs=0.03)
@@ -127,11 +126,13 @@ def test_an_odd_number_of_repeats_is_corrected_to_the_full_number() -> None:
     """With 3 repeats each half holds 1, so the correction is threefold, not twofold."""
     values = np.random.default_rng(1).standard_normal((3, 30))
     halves = [stats.spearmanr(values[a], values[b])[0] for a, b in ((0, 1), (0, 2), (1, 2))]
-    found = reliability(lambda chosen: values[chosen].mean(axis=0), 3, np.random.default_rng(2), splits=1_000)
+    found = split_half_reliability(
+        lambda chosen: values[chosen].mean(axis=0), 3, np.random.default_rng(2), splits=1_000
+    )
     assert found == pytest.approx(spearman_brown(float(np.mean(halves)), 3), abs=0.03)
 
 
 def test_the_reliability_of_a_single_repeat_is_undefined_and_of_no_noise_is_one() -> None:
     values = np.arange(5.0)
-    assert math.isnan(reliability(lambda chosen: values, 1, np.random.default_rng(0)))
-    assert reliability(lambda chosen: values, 2, np.random.default_rng(0)) == pytest.approx(1)
+    assert math.isnan(split_half_reliability(lambda chosen: values, 1, np.random.default_rng(0)))
+    assert split_half_reliability(lambda chosen: values, 2, np.random.default_rng(0)) == pytest.approx(1)
