@@ -17,7 +17,7 @@ from scipy import stats
 
 from harness.config import Projection, Suite
 from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
-from harness.report import sentences
+from harness.report import numbers, sentences
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import to_csv
 from harness.report.markdown import page
@@ -27,7 +27,8 @@ from harness.types import Cost
 
 HEADER = (
     "task,question,method,family,status,reason,spearman,low,high,reliability,ceiling,ceiling_low,ceiling_high,"
-    "fraction_of_ceiling,rank_low,rank_high,pools,contributors,seconds,core_hours,gpu_hours,projected_gpu_hours,flops,peak_memory_mb,retrainings,gradient_passes"
+    "fraction_of_ceiling,rank_low,rank_high,pools,contributors,seconds,core_hours,gpu_hours,projected_gpu_hours,"
+    "reference_gpu_hours,flops,bytes_moved,launches,peak_memory_mb,retrainings,gradient_passes,forward_passes,load"
 )
 C, TASK, QUESTION = 24, "digits", "standalone"
 TRUTHS = [np.arange(C, dtype=float) ** 2, np.random.default_rng(1).standard_normal(C)]
@@ -148,7 +149,7 @@ def test_hours_on_a_gpu_are_measured() -> None:
     for pool, values in enumerate(TRUTHS):
         results.add(said("right", pool, values, device="cuda:0"))
     row = rows_of(results)["right"]
-    assert row.cost.gpu_hours == row.cost.shown_gpu_hours == pytest.approx(0.75 / 3600)
+    assert row.cost.gpu_hours == pytest.approx(0.75 / 3600)
     assert row.cost.projected_gpu_hours == pytest.approx(1.5 * 180e15 / 50e12 / 3600)
 
 
@@ -485,20 +486,16 @@ def test_each_question_has_agreement_beside_its_ceiling_and_the_hours() -> None:
     assert agreement[TRUTH] == ["ceiling – ‡"]
     assert agreement["reliability of the truth"] == ["0.90"]
     hours = table_after(standalone, "GPU-hours of one valuation")
-    assert hours["right"] == [f"{row.cost.projected_gpu_hours:.2g}"]
+    assert hours[TRUTH] == [numbers.hours(rows_of(results_of())[TRUTH].cost.reference_gpu_hours)] != ["–"]
     shapley = text[text.index("## Shapley") :]
     assert table_after(shapley, "## Shapley")[TRUTH] == ["ceiling – (weak) ‡"]
     assert table_after(shapley, "GPU-hours of one valuation")["right"]
 
 
-def test_projected_hours_are_labelled_and_measured_ones_are_not() -> None:
-    assert "GPU-hours of one valuation, **projected** for Some GPU at 50% use" in page_of(results_of())
-    measured = results_of({}, truth={"device": "cuda"})
-    for pool, values in enumerate(TRUTHS):
-        measured.add(said("right", pool, values, device="cuda"))
-    text = page_of(measured)
-    assert "GPU-hours of one valuation, measured" in text
-    assert "**projected**" not in text
+def test_hours_say_for_which_job_and_gpu_they_are() -> None:
+    text = page_of(results_of())
+    assert "GPU-hours of one valuation, **at reference scale**" in text
+    assert "bf16 on Some GPU at 50% use" in text
 
 
 def test_the_page_says_whether_the_pools_discriminate() -> None:
