@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.errors import UserError, unknown
+from harness.projection import Projection, ReferenceJob
 from harness.types import QUESTIONS, Question, Recipe
 from harness.validation import Place, first_mistake
 
@@ -58,19 +59,6 @@ def _without_shapley(own: object) -> object:
     if not isinstance(own, dict) or not isinstance(seeds, int) or isinstance(seeds, bool):
         return own
     return {**own, "seeds": {question: seeds for question in QUESTIONS if question != "shapley"}}
-
-
-class Projection(BaseModel):
-    """The GPU that GPU-hours are projected for: operations / (peak x utilisation)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    gpu: str = "NVIDIA A100, 312 TFLOP/s bf16"
-    peak_tflops: float = Field(default=312.0, gt=0)
-    utilisation: float = Field(default=0.3, gt=0, le=1)
-
-    def hours(self, flops: float) -> float:
-        return flops / (self.peak_tflops * 1e12 * self.utilisation) / 3600
 
 
 class TaskSettings(BaseModel):
@@ -200,6 +188,14 @@ class Suite(BaseModel):
                 )
         return settings
 
+    @field_validator("projection")
+    @classmethod
+    def _of_its_tasks(cls, projection: Projection, info: ValidationInfo) -> Projection:
+        for task in projection.reference:
+            if "tasks" in info.data and task not in info.data["tasks"]:
+                raise unknown("task of this suite", task, info.data["tasks"])
+        return projection
+
     def settings_of(self, task: str) -> TaskSettings:
         return self.settings.get(task, TaskSettings())
 
@@ -234,6 +230,8 @@ def _unknown_key(place: Place) -> UserError:
     *tables, key = map(str, place)
     if tables[:1] == ["settings"]:
         return unknown(f"setting of {tables[1]}", key, TaskSettings.model_fields)
+    if tables[:2] == ["projection", "reference"] and len(tables) == 3:
+        return unknown(f"key of the reference job of {tables[2]}", key, ReferenceJob.model_fields)
     if tables:
         return unknown(f"key of {tables[0]}", key, Projection.model_fields)
     return unknown("suite key", key, Suite.model_fields)
@@ -275,5 +273,5 @@ def to_toml(suite: Suite) -> str:
     content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
     if suite.settings:
         content["settings"] = {task: own.given for task, own in suite.settings.items()}
-    content["projection"] = suite.projection.model_dump()
+    content["projection"] = suite.projection.model_dump(exclude=None if suite.projection.reference else {"reference"})
     return tomli_w.dumps(content)

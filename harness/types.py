@@ -400,6 +400,10 @@ class Cost:
 MAXIMA = ("peak_memory_mb", "load")
 """What of a cost does not add up."""
 
+LOADED = 0.25
+"""A load beyond which times are marked: about half a core of two, or one of four. Retraining wants every core, so what
+is less delays it by no more than repeated runs differ; at a full machine core-seconds were seen to swell twelvefold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -449,6 +453,26 @@ class Budget:
     validation_passes: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class JobSize:
+    """What a valuation's own algebra grows with.
+
+    Args:
+        question: what is asked.
+        contributors, examples: whose data are valued; examples are those of all of them together.
+        validation: held-out examples.
+        parameters: of the model.
+        features: width of its penultimate features, the targets' own included.
+    """
+
+    question: Question
+    contributors: int
+    examples: int
+    validation: int
+    parameters: int
+    features: int
+
+
 # --- valuing --------------------------------------------------------------------------------------
 
 
@@ -491,11 +515,15 @@ class Shared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Precedent:
-    """What a *different* task's pool showed: single-method values beside its truth, for calibrated weights."""
+    """What a *different* task's pool showed: single-method values beside its truth, for calibrated weights.
+
+    ``cost`` is what its truth cost; whoever calibrates is charged for it.
+    """
 
     task: str
     values: Mapping[str, Floats]
     truth_C: Floats
+    cost: Cost = Cost()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -565,6 +593,14 @@ class Method(ABC):
     def budget(self, contributors: int, examples: int) -> Budget:
         """What it may take, at most, on a pool of so many contributors with so many training examples together."""
         return Budget()
+
+    def algebra(self, size: JobSize) -> float:
+        """Operations of its own on a job of that size: what is no pass through the model and no retraining.
+
+        Matrix products, factorisations and the like, two operations a multiply-add; those in numpy too, which nothing
+        counts. Passes and retrainings are counted as they happen, but how the rest grows cannot be told from one run.
+        """
+        return 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
         """Why this method cannot answer this problem, None if it can."""

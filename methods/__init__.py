@@ -42,7 +42,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "influence": Entry(
         "methods.influence:Influence",
-        "Example's gradient . (G + damping)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.",
+        "Example's gradient . (G + D)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.",
     ),
     "influence-pydvl": Entry(
         "methods.influence_pydvl:InfluencePydvl",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Bools, Floats, Problem, Scorer, SetFunction
+from harness.types import Additive, Bools, Floats, JobSize, Problem, Scorer, SetFunction
+from methods import algebra
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,10 @@ class Mmd(SetFunction):
 
     seeds: int = 3
     source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
-    passes = "1 forward pass a seed"
+    passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
+
+    def algebra(self, size: JobSize) -> float:
+        return self.seeds * algebra.mmd(size, size.examples)
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         from methods.kernels import CoalitionMmd, joint_features

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, Problem
-
-LOOK = 5
-"""Steps of the solve between two looks at the values."""
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, Params, Problem
 
 PROBES = 8
 """Random vectors from which the mean eigenvalue is estimated, a product each."""
 
 
+def passes_of_damping(damping: float | None) -> int:
+    """Gradient passes that it takes to find a run's damping, at most: those of AdamW's rule, or of the probes."""
+    return 2 * CHECKPOINTS if damping is None else 3 * PROBES
+
+
 @dataclass(frozen=True)
 class Influence(Additive):
-    """Example's gradient . (G + damping)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.
+    """Example's gradient . (G + D)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.
 
     Args:
         runs: independent training runs averaged over.
-        damping: added to G's diagonal, as a multiple of G's mean eigenvalue.
-        tolerance: the solve stops when its last five steps have moved the values by less than this, relative to them
-            (both as Euclidean norms over examples). It settles long before the residual is small.
+        damping: None for the rule: D is one over the learning rate summed over training, for AdamW each parameter's
+            own (``gradients/summed_rates.py``). A number: D is that multiple of G's mean eigenvalue, as for models
+            trained until they stand still (0.1 in Grosse et al. 2023, sec. 3.2.1).
+        tolerance: most error of the solve, relative to it, both measured by D; the residual bounds it.
         iterations: most conjugate-gradient steps.
     """
 
     runs: int = 3
-    damping: float = 0.1
-    tolerance: float = 0.03
-    iterations: int = 100
-    source = "Koh & Liang (2017), ICML, eq. 2, with Gauss-Newton curvature; damping as Grosse et al. (2023), sec. 3.2.1"
+    damping: float | None = None
+    tolerance: float = 0.01
+    iterations: int = 50
+    source = (
+        "Koh & Liang (2017), ICML, eq. 2, with Gauss-Newton curvature; damping: early stopping as a ridge, Ali, Kolter "
+        "& Tibshirani (2019), AISTATS, sec. 3"
+    )
     passes = (
-        "1 retraining a run; 2 passes a conjugate-gradient step (at most 100; 3 where rows take many blocks), "
-        "1 forward-mode pass every 5 steps"
+        "1 retraining a run; 2 passes a conjugate-gradient step (about 10 steps, at most 50; 3 passes where rows take "
+        "many blocks), 1 forward-mode pass; for AdamW 1 to 2 a checkpoint"
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        products, looks = PROBES + self.iterations, -(-self.iterations // LOOK)
-        return Budget(self.runs, gradient_passes=self.runs * (3 * products + looks), validation_passes=self.runs)
+        each = passes_of_damping(self.damping) + 3 * self.iterations + 1
+        return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def example_values(self, problem: Problem) -> Floats:
         from methods.gradients.directional import tensors
@@ -50,20 +54,35 @@ class Influence(Additive):
         return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
 
     def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
-        import torch
-
-        from methods.gradients.curvature import GaussNewton, conjugate_gradients
+        from methods.gradients.curvature import GaussNewton, damped_solve
         from methods.gradients.directional import directional_losses, mean_gradient
 
         learner, params = problem.learner, problem.fit(run).params
-        curvature = GaussNewton(learner, params, train)
-        probes = torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62)))
-        damping = self.damping * curvature.mean_eigenvalue(probes, PROBES)
-        target = mean_gradient(learner, params, validation)
-        values_N = torch.zeros(len(problem.train), device=problem.device)
-        solving = islice(conjugate_gradients(curvature, damping, target), self.iterations)
-        while last := deque(islice(solving, LOOK), maxlen=1):
-            before_N, values_N = values_N, directional_losses(learner, params, train, last[0])
-            if (values_N - before_N).norm() <= self.tolerance * values_N.norm():
-                break
+        scale, target = inverse_damping(problem, run, self.damping), mean_gradient(learner, params, validation)
+        solved = damped_solve(GaussNewton(learner, params, train), scale, target, self.tolerance, self.iterations)
+        values_N = directional_losses(learner, params, train, solved)
         return (values_N / len(problem.train)).double().cpu().numpy()
+
+
+def inverse_damping(problem: Problem, run: int, damping: float | None) -> Params:
+    """1 / D, by parameter: the summed rates, or 1 / (a multiple of G's mean eigenvalue) for all alike."""
+    import torch
+
+    from methods.gradients.summed_rates import summed_rates
+
+    if damping is None:
+        return summed_rates(problem, run)
+    strength = scalar_damping(problem, run, damping)
+    return {name: torch.full_like(p, 1 / strength) for name, p in problem.fit(run).params.items()}
+
+
+def scalar_damping(problem: Problem, run: int, damping: float) -> float:
+    """That multiple of G's mean eigenvalue after a run."""
+    import torch
+
+    from methods.gradients.curvature import GaussNewton
+    from methods.gradients.directional import tensors
+
+    curvature = GaussNewton(problem.learner, problem.fit(run).params, tensors(problem.train, problem.device))
+    probes = torch.Generator().manual_seed(int(problem.stream("probes", run).integers(2**62)))
+    return damping * curvature.mean_eigenvalue(probes, PROBES)

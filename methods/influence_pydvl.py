@@ -4,13 +4,16 @@ Names are not enough. What pyDVL calls Gauss-Newton is the empirical Fisher matr
 not J'HJ; and version 0.10 averages it over batches with a weight of one over the number of systems solved (here the
 validation examples) on the first batch, so that with one batch the curvature all but vanishes. It is handed a first
 batch of the one example with the least loss, and the damping that makes up for its being counted; then it agrees
-with the exact damped empirical Fisher solve (tests/exact/test_influence.py).
+with the exact damped empirical Fisher solve (tests/exact/test_influence.py). It takes one number as damping; where
+``influence`` damps each parameter by its own, pyDVL is handed the same model in other units (``_in_units``), in which
+that number is 1 for all.
 Its Hessian is exact, but indefinite after a short training run, where a damped solve means nothing.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.types import Additive, Budget, Floats, Learner, Problem
-from methods.influence import PROBES
+from methods.influence import inverse_damping, passes_of_damping, scalar_damping
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,24 +36,33 @@ class InfluencePydvl(Additive):
     """pyDVL's influence by block conjugate gradients on its Gauss-Newton operator (the empirical Fisher matrix).
 
     Args:
-        damping: multiple of the Gauss-Newton matrix's mean eigenvalue, as in ``influence``.
+        runs: independent training runs averaged over, the same as those of ``influence``.
+        damping: as in ``influence``: None for the rule, or a multiple of the Gauss-Newton matrix's mean eigenvalue.
         iterations: most block conjugate-gradient steps.
     """
 
-    damping: float = 0.1
+    runs: int = 3
+    damping: float | None = None
     iterations: int = 100
     source = "Koh & Liang (2017), ICML, eq. 2; pyDVL 0.10 CgInfluence, GAUSS_NEWTON (the empirical Fisher)"
-    passes = "1 retraining; 1 per-example gradient pass a conjugate-gradient step, one system a validation example"
+    passes = (
+        "1 retraining a run; 1 per-example gradient pass a conjugate-gradient step, one system a validation example; "
+        "for AdamW 1 to 2 a checkpoint"
+    )
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """The first batch's one example is passed again at every step."""
         solving = (self.iterations + 2) * (1 + 1 / examples)
-        return Budget(fits=1, gradient_passes=3 * PROBES + solving, validation_passes=1)
+        each = passes_of_damping(self.damping) + solving
+        return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def unsuitable(self, problem: Problem) -> str | None:
         return _missing() or _not_cross_entropy(problem.learner) or _not_by_vmap(problem)
 
     def example_values(self, problem: Problem) -> Floats:
+        return np.stack([self._one_run(problem, run) for run in range(self.runs)])
+
+    def _one_run(self, problem: Problem, run: int) -> Floats:
         from torch.nn.functional import cross_entropy
         from torch.utils.data import DataLoader
 
@@ -61,16 +73,16 @@ class InfluencePydvl(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import CgInfluence, SecondOrderMode
 
-        rows = max(1, BLOCK_ENTRIES // size(problem.initial(0)))
+        rows = max(1, BLOCK_ENTRIES // size(problem.initial(run)))
         batches = np.array_split(np.arange(len(problem.train)), -(-len(problem.train) // rows))
-        least = [_easiest(problem)]
+        least = [_easiest(problem, run)]
         counted = len(batches) / (len(batches) + 1)  # the mean runs over the vanishing batch too
 
-        def model(module: nn.Module, damping: float, data: TensorDataset) -> Any:
+        def model(module: nn.Module, data: TensorDataset) -> Any:
             return CgInfluence(
                 module,
                 cross_entropy,
-                regularization=counted * damping,
+                regularization=counted,
                 rtol=1e-2,
                 maxiter=self.iterations,
                 solve_simultaneously=True,
@@ -78,23 +90,31 @@ class InfluencePydvl(Additive):
                 second_order_mode=SecondOrderMode.GAUSS_NEWTON,
             ).fit(DataLoader(data, batch_sampler=[least, *(batch.tolist() for batch in batches)]))
 
-        return counted * _mean_influences(problem, self.damping, model)
+        learner = problem.learner
+        units = learner.module(inverse_damping(problem, run, self.damping))
+        module = _in_units(learner.module(problem.fit(run).params), units)
+        return counted * _mean_influences(problem, module, model)
 
 
 @dataclass(frozen=True)
 class InfluenceEkfac(Additive):
     """pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.
 
+    Its factors are tied to the layers, so it takes one number as damping and its paper's rule for it.
+
     Args:
-        damping: multiple of the Gauss-Newton matrix's mean eigenvalue, as in ``influence``.
+        runs: independent training runs averaged over, the same as those of ``influence``.
+        damping: multiple of the Gauss-Newton matrix's mean eigenvalue (Grosse et al. 2023, sec. 3.2.1).
     """
 
+    runs: int = 3
     damping: float = 0.1
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
-    passes = "1 retraining; 3 passes"
+    passes = "1 retraining a run; 3 passes, and 16 to 24 for the mean eigenvalue"
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(fits=1, gradient_passes=3 * PROBES + 3, validation_passes=1)
+        passes = self.runs * (passes_of_damping(self.damping) + 3)
+        return Budget(self.runs, gradient_passes=passes, validation_passes=self.runs)
 
     def unsuitable(self, problem: Problem) -> str | None:
         if reason := _missing() or _not_cross_entropy(problem.learner):
@@ -109,47 +129,75 @@ class InfluenceEkfac(Additive):
         return None
 
     def example_values(self, problem: Problem) -> Floats:
+        return np.stack([self._one_run(problem, run) for run in range(self.runs)])
+
+    def _one_run(self, problem: Problem, run: int) -> Floats:
         from torch.utils.data import DataLoader
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import EkfacInfluence
 
-        def model(module: nn.Module, damping: float, data: TensorDataset) -> Any:
-            method = EkfacInfluence(module, update_diagonal=True, hessian_regularization=damping)
+        strength = scalar_damping(problem, run, self.damping)
+
+        def model(module: nn.Module, data: TensorDataset) -> Any:
+            method = EkfacInfluence(module, update_diagonal=True, hessian_regularization=strength)
             return method.fit(DataLoader(data, batch_size=EKFAC_BATCH))
 
-        return _mean_influences(problem, self.damping, model)
+        return _mean_influences(problem, problem.learner.module(problem.fit(run).params), model)
 
 
-def _mean_influences(problem: Problem, damping: float, model: Any) -> Floats:
-    """Influence of each training example on the mean validation loss, 1 x N."""
-    import torch
+def _mean_influences(problem: Problem, module: nn.Module, model: Callable[[nn.Module, TensorDataset], Any]) -> Floats:
+    """Influence of each training example on the mean validation loss, N."""
     from torch.utils.data import TensorDataset
 
-    from methods.gradients.curvature import GaussNewton
     from methods.gradients.directional import tensors
 
-    learner, params = problem.learner, problem.fit(0).params
+    learner = problem.learner
     train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
-    generator = torch.Generator().manual_seed(int(problem.stream("probes").integers(2**62)))
-    strength = damping * GaussNewton(learner, params, train).mean_eigenvalue(generator, PROBES)
     inputs, asked = learner.module_inputs(train), learner.module_inputs(validation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = model(learner.module(params), strength, TensorDataset(inputs, train["targets"]))
+        fitted = model(module, TensorDataset(inputs, train["targets"]))
         values_VN = fitted.influences(asked, validation["targets"], inputs, train["targets"])
-    return np.asarray(values_VN.mean(0, keepdim=True).detach().double().cpu().numpy()) / len(problem.train)
+    return np.asarray(values_VN.mean(0).detach().double().cpu().numpy()) / len(problem.train)
 
 
-def _easiest(problem: Problem) -> int:
+def _in_units(module: nn.Module, inverse_damping: nn.Module) -> nn.Module:
+    """The same function of other parameters: how far each is from the module's own, in units of 1 / root of damping.
+
+    A solve with these and damping 1 is one with the module's own and its damping: with R = D^-1/2, gradients are R g
+    and curvature is R G R, so that (R g)' (R G R + 1)^-1 (R h) = g' (G + D)^-1 h.
+    """
+    import torch
+    from torch import nn
+    from torch.func import functional_call
+
+    given = zip(module.named_parameters(), inverse_damping.parameters(), strict=True)
+    known = {name: (own.detach(), entry.detach().sqrt()) for (name, own), entry in given if own.requires_grad}
+
+    class InUnits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.moves = nn.ParameterList([torch.zeros_like(own) for own, _ in known.values()])
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            moved = zip(known.items(), self.moves, strict=True)
+            params = {name: own + scale * move for (name, (own, scale)), move in moved}
+            logits: torch.Tensor = functional_call(module, params, (inputs,))
+            return logits
+
+    return InUnits()
+
+
+def _easiest(problem: Problem, run: int) -> int:
     """The training example with the least loss."""
     import torch
 
     from methods.gradients.directional import tensors
 
     with torch.no_grad():
-        losses_N = problem.learner.losses(problem.fit(0).params, tensors(problem.train, problem.device))
+        losses_N = problem.learner.losses(problem.fit(run).params, tensors(problem.train, problem.device))
     return int(losses_N.argmin())
 
 

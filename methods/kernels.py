@@ -9,16 +9,11 @@ import numpy as np
 import torch
 
 from harness.types import Bools, Floats, Params, Problem
+from methods.algebra import EXACT_UP_TO, FOURIER_FEATURES, MEDIAN_ROWS
 from methods.gradients.directional import blocks, tensors
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, as multiples of the median distance within the validation split; the mixture is equal."""
-
-EXACT_UP_TO = 5_000
-"""Examples up to which kernel sums are exact; beyond, random Fourier features keep memory linear."""
-
-FOURIER_FEATURES = 2_048
-MEDIAN_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,14 +106,14 @@ def run(
 def report(suite: str, out: Path | None) -> None:
     """Print a suite's leaderboard from stored results: of its run, or else those published.
 
-    The tables of a run (README.md and leaderboard.csv in its folder) are drawn again; what is published stays as it
-    is. The exit status is 0, or 2 where there are no such results.
+    The tables of a run (README.md, leaderboard.csv and overall.csv in its folder) are drawn again; what is published
+    stays as it is. The exit status is 0, or 2 where there are no such results.
     """
     from harness.cli.places import Place
     from harness.records.results import load
     from harness.report.files import PAGE, write_report
     from harness.report.leaderboard import leaderboard
-    from harness.report.leaderboard_csv import TABLE
+    from harness.report.leaderboard_csv import OVERALL, TABLE
     from harness.report.terminal import make_console, print_leaderboard
 
     place = Place.of_results(suite, out)
@@ -123,7 +123,7 @@ def report(suite: str, out: Path | None) -> None:
         done = f"Published results of {place.folder}; nothing was written."
     else:
         view = write_report(place.folder, place.suite, results)
-        done = f"Written: {place.folder / PAGE}, {place.folder / TABLE}"
+        done = f"Written: {place.folder / PAGE}, {place.folder / TABLE}, {place.folder / OVERALL}"
     console = make_console()
     print_leaderboard(console, view)
     console.print(done, markup=False, soft_wrap=True)

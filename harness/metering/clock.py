@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from types import TracebackType
 
 import torch
 
 
+def process_seconds() -> float:
+    """Core-seconds of this process so far, its children's included once they have ended and were waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 class Clock:
     """Times a stretch; on a GPU it synchronises before each reading.
 
-    ``core_seconds`` counts this thread alone, or every thread of the process with ``whole_process``.
+    ``core_seconds`` counts this thread alone, or, with ``whole_process``, every thread of the process and those of its
+    children that have ended and were waited for.
     """
 
     def __init__(self, device: str, whole_process: bool = False) -> None:
         self.device = device
-        self._core_time = time.process_time if whole_process else time.thread_time
+        self._core_time = process_seconds if whole_process else time.thread_time
         self.seconds = self.core_seconds = self.gpu_seconds = 0.0
 
     def start(self) -> Clock:

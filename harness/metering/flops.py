@@ -1,84 +1,58 @@
-"""Floating-point operations as they happen, counted below torch's transforms.
+"""What torch's calls take, counted as they happen, below its transforms: operations, bytes moved, launches.
 
-Counts what ``torch.utils.flop_counter`` counts (matrix products, convolutions, attention; two operations a
-multiply-add) with its own formulas, and factorisations, triangular solves and distances beside them. One formula is
-replaced: torch's for the backward pass of grouped convolutions forgets the groups, and a stacked or per-example
-convolution is nothing but groups, so it would be billed up to a hundredfold.
+Operations are those that ``formulas`` knows. Every call that computes or copies something is a launch, for it would be
+a kernel on a GPU, and moves the bytes of the tensors that go in and of those that come out, as if nothing stayed in a
+cache between two calls and as if no two were fused. Views and what only makes room are neither.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from harness.metering.formulas import FORMULAS, Formula
 
-def _convolution_backward(
-    grad_out: torch.Tensor,
-    inputs: torch.Tensor,
-    weight: torch.Tensor,
-    bias_sizes: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-    output_mask: list[bool],
-    out_val: Any = None,
-) -> int:
-    """Each wanted gradient (of the input, of the weight) costs one forward pass."""
-    positions = inputs if transposed else grad_out
-    forward = 2 * positions.shape[0] * math.prod(positions.shape[2:]) * weight.numel()
-    return forward * sum(map(bool, output_mask[:2]))
-
-
-def _cholesky(matrix: torch.Tensor, *_: Any, out_val: Any = None, **__: Any) -> int:
-    """n^3 / 3 a matrix."""
-    return matrix.numel() * matrix.shape[-1] // 3
-
-
-def _triangular_solve(matrix: torch.Tensor, right: torch.Tensor, *_: Any, out_val: Any = None, **__: Any) -> int:
-    """n^2 a right-hand side."""
-    return right.numel() * matrix.shape[-1]
-
-
-def _distances(a: torch.Tensor, b: torch.Tensor, *_: Any, out_val: Any = None, **__: Any) -> int:
-    """As the matrix product that makes them."""
-    return 2 * a.numel() * b.shape[-2]
-
-
-def _pair_distances(rows: torch.Tensor, *_: Any, out_val: Any = None, **__: Any) -> int:
-    """As distances, for each pair of rows once."""
-    return rows.numel() * (rows.shape[0] - 1)
-
-
-FORMULAS: dict[Any, Callable[..., int]] = {
-    **flop_registry,
-    torch.ops.aten.convolution_backward: _convolution_backward,
-    torch.ops.aten.linalg_cholesky_ex: _cholesky,
-    torch.ops.aten.linalg_solve_triangular: _triangular_solve,
-    torch.ops.aten._cdist_forward: _distances,
-    torch.ops.aten._euclidean_dist: _distances,  # what torch.cdist is where p = 2
-    torch.ops.aten._pdist_forward: _pair_distances,
+FREE = {
+    "_unsafe_view",
+    "detach_",
+    "empty",
+    "empty_like",
+    "empty_permuted",
+    "empty_strided",
+    "lift_fresh",
+    "new_empty",
+    "new_empty_strided",
+    "resize_",
+    "set_",
+    "squeeze_",
+    "t_",
+    "transpose_",
+    "unsqueeze_",
+    "_linalg_check_errors",
 }
+"""Calls beside views that move nothing: other names of a tensor, and room without content."""
 
 
 class FlopCounter:
-    """Adds up the operations of everything that this thread runs under ``counting``, as they happen.
+    """Adds up what everything that this thread runs under ``counting`` takes, as it happens.
 
     Args:
         flops: floating-point operations so far.
+        bytes_moved, launches: see the module.
         calls: torch calls seen so far; each was slowed by being counted (see ``metering.profiling_overhead``).
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         self.flops = 0.0
+        self.bytes_moved = self.launches = 0
         self.calls = 0
 
     @contextmanager
@@ -99,8 +73,32 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        self._counter.calls += 1
-        formula = FORMULAS.get(func._overloadpacket)
+        counter = self._counter
+        counter.calls += 1
+        formula, moves = _kind(func)
+        if moves:
+            counter.launches += self._times
+            counter.bytes_moved += self._times * (
+                _bytes(args) + (_bytes(out) if type(out) is tuple else _bytes((out,)))
+            )
         if formula is not None:
-            self._counter.flops += self._times * formula(*args, **(kwargs or {}), out_val=out)
+            counter.flops += self._times * formula(*args, **(kwargs or {}), out_val=out)
         return out
+
+
+@cache
+def _kind(func: Any) -> tuple[Formula | None, bool]:
+    """A call's formula, None where it has none, and whether it computes or copies anything."""
+    free = getattr(func, "is_view", False) or func._overloadpacket.__name__ in FREE
+    return FORMULAS.get(func._overloadpacket), not free
+
+
+def _bytes(values: Iterable[Any]) -> int:
+    """Of the tensors among the arguments or results of a call."""
+    total = 0
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            total += value.nbytes
+        elif isinstance(value, list):
+            total += _bytes(value)
+    return total

@@ -14,6 +14,7 @@ from torch.func import grad, jvp
 
 from harness.metering.clock import Clock
 from harness.metering.flops import FlopCounter
+from harness.metering.load import HERE
 from harness.metering.memory import PeakMemory
 from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain
 
@@ -70,7 +71,7 @@ class Meter:
         self._overhead = overhead
         self._costs = [Cost()]
         self._flops = FlopCounter()
-        self._passes = 0.0
+        self._passes = self._forward_passes = 0.0
         self._stretch: tuple[Clock, PeakMemory] | None = None
 
     @property
@@ -84,14 +85,21 @@ class Meter:
         """Note that examples were differentiated: their number over that of the training examples."""
         self._passes += share
 
+    def count_forward_pass(self, share: float) -> None:
+        """Note that examples went through the model without being differentiated."""
+        self._forward_passes += share
+
     @contextmanager
     def measuring(self) -> Iterator[None]:
+        """Bills what runs inside; the load is that of all of it, pauses included."""
+        beginning = HERE.start()
         with self._flops.counting():
             self._start()
             try:
                 yield
             finally:
                 self._stop()
+                self.charge(Cost(load=HERE.since(beginning)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -116,7 +124,8 @@ class Meter:
             self._start()
 
     def _start(self) -> None:
-        self._flops.flops, self._flops.calls, self._passes = 0.0, 0, 0.0
+        self._flops.clear()
+        self._passes = self._forward_passes = 0.0
         self._stretch = Clock(self.device, whole_process=True).start(), PeakMemory(self.device)
 
     def _stop(self) -> None:
@@ -134,6 +143,9 @@ class Meter:
                 flops=self._flops.flops,
                 peak_memory_mb=memory.so_far_mb(),
                 gradient_passes=self._passes,
+                forward_passes=self._forward_passes,
+                bytes_moved=self._flops.bytes_moved,
+                launches=self._flops.launches,
             )
         )
 
@@ -170,7 +182,7 @@ class MeteredShared:
 
 
 class MeteredLearner(Learner):
-    """The same learner, noting every example that is differentiated through it."""
+    """The same learner, noting every example that goes through it, and whether it is differentiated."""
 
     def __init__(self, inner: Learner, meter: Meter, training_examples: int) -> None:
         self.name, self.recipe = inner.name, inner.recipe
@@ -186,8 +198,10 @@ class MeteredLearner(Learner):
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits, features = self._inner.predict(params, batch)
-        if any(_differentiated(p) for p in params.values()):
-            share = _rows(batch["targets"], next(iter(params.values()))) / self._examples
+        share = _rows(batch["targets"], next(iter(params.values()))) / self._examples
+        if not any(_differentiated(p) for p in params.values()):
+            self._meter.count_forward_pass(share)
+        else:
             self._meter.count_pass(share)
             if logits.requires_grad and not torch._C._functorch.is_functorch_wrapped_tensor(logits):
                 # A graph of plain autograd may be walked again and again.
@@ -211,8 +225,11 @@ class MeteredLearner(Learner):
         module = self._inner.module(params)
 
         def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            share = _rows(inputs[0]) / self._examples
             if any(_differentiated(p) for p in module.parameters()):
-                self._meter.count_pass(_rows(inputs[0]) / self._examples)
+                self._meter.count_pass(share)
+            else:
+                self._meter.count_forward_pass(share)
 
         module.register_forward_pre_hook(note)
         return module

@@ -27,7 +27,7 @@ class Entry:
     """What is compared of a row.
 
     Args:
-        score: the method's Spearman, of the truth its ceiling; nan where there is none.
+        score: the method's Spearman, of the truth its reliability; nan where there is none.
         state: ``ok``, ``failed``, ``unsuitable``, or ``undefined`` where it was answered and has no score.
     """
 
@@ -43,7 +43,7 @@ def entries(cells: Iterable[Cell]) -> dict[Key, Entry]:
     """The cells of a view, to be compared."""
     return {
         (cell.task, cell.question, cell.method): _entry(
-            cell.status, cell.ceiling if cell.is_truth else cell.spearman, cell.cost.seconds
+            cell.status, cell.reliability if cell.is_truth else cell.spearman, cell.cost.seconds
         )
         for cell in cells
     }
@@ -56,8 +56,12 @@ def entries_of_csv(text: str) -> dict[Key, Entry]:
         KeyError, ValueError: it is none.
     """
     found = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        score = row["ceiling"] if row["method"] == TRUTH else row["spearman"]
+    rows = csv.DictReader(io.StringIO(text))
+    reliability = (
+        "reliability" if "reliability" in (rows.fieldnames or ()) else "ceiling"
+    )  # as older versions called it
+    for row in rows:
+        score = row[reliability] if row["method"] == TRUTH else row["spearman"]
         key = row["task"], row["question"], row["method"]
         found[key] = _entry(row["status"], float(score or "nan"), float(row["seconds"] or "nan"))
     return found
@@ -114,7 +118,7 @@ def sentences(found: Comparison, old: str = "published", new: str = "here") -> l
     lines = []
     if found.changed:
         (key, was, now), more = found.changed[0], len(found.changed) - 1
-        what = "the truth's ceiling" if key[2] == TRUTH else key[2]
+        what = "the truth's reliability" if key[2] == TRUTH else key[2]
         others = f"; {more} more differ by less" if more else ""
         lines.append(
             f"Largest difference of any score: {abs(now - was):.2g}, {what} on {key[0]}, {key[1]} "

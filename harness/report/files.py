@@ -1,4 +1,4 @@
-"""A report as files: README.md and leaderboard.csv beside the results that they are drawn from."""
+"""A report as files: README.md, leaderboard.csv and overall.csv beside the results that they are drawn from."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from harness.errors import UserError
 from harness.files import write_atomically
 from harness.records.results import Results
 from harness.report.leaderboard import leaderboard
-from harness.report.leaderboard_csv import HEADER, TABLE, to_csv
+from harness.report.leaderboard_csv import HEADER, OVERALL, OVERALL_HEADER, TABLE, overall_to_csv, to_csv
 from harness.report.markdown import OURS, page
 from harness.report.view import View
 
 PAGE = "README.md"
-DRAWN: Mapping[str, str] = {TABLE: HEADER.split(",spearman,")[0], PAGE: OURS}
+DRAWN: Mapping[str, str] = {
+    TABLE: HEADER.split(",spearman,")[0],
+    OVERALL: OVERALL_HEADER.split(",spearman,")[0],
+    PAGE: OURS,
+}
 """Every file that is drawn, and how one of ours begins."""
 
 
 def drawn(view: View) -> dict[str, str]:
     """The files of a report, by name."""
-    return {TABLE: to_csv(view.cells), PAGE: page(view)}
+    return {TABLE: to_csv(view.cells), OVERALL: overall_to_csv(view), PAGE: page(view)}
 
 
 def write_report(folder: Path, suite: Suite, results: Results) -> View:

@@ -10,11 +10,15 @@ import numpy as np
 from harness.config import RESULTS, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.records.results import TruthRecord, ValuationRecord, load
-from harness.report.leaderboard_csv import TABLE
+from harness.report.leaderboard_csv import OVERALL, TABLE
 from harness.types import Floats
 
 if TYPE_CHECKING:  # pandas takes half a second to import
     import pandas as pd
+
+
+_RANKS = {"rank_low": "Int64", "rank_high": "Int64", "rank": "Int64"}
+"""Whole numbers that may be missing; tables of older versions have one rank."""
 
 
 def load_leaderboard(name: str | Path) -> pd.DataFrame:
@@ -28,8 +32,20 @@ def load_leaderboard(name: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    board = pd.read_csv(_folder(name, TABLE) / TABLE, dtype={"rank": "Int64"})
+    board = pd.read_csv(_folder(name, TABLE) / TABLE, dtype=_RANKS)
     return board.assign(reason=board["reason"].fillna(""))
+
+
+def load_overall(name: str | Path) -> pd.DataFrame:
+    """Each method's means over tasks: one row for each question and method, and for ``all``, the mean over questions.
+
+    ``tasks`` counts those with a score and ``pools`` theirs together; a method that lacks one on a task has no mean.
+
+    Args, Raises: as ``load_leaderboard``.
+    """
+    import pandas as pd
+
+    return pd.read_csv(_folder(name, OVERALL) / OVERALL, dtype=_RANKS)
 
 
 def load_values(name: str | Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""leaderboard.csv: one line a cell. Undefined is an empty field, never zero."""
+"""leaderboard.csv and overall.csv: a line a cell, and a line a method and question. Undefined is an empty field."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import math
 from collections.abc import Iterable
 
 from harness.report import sentences
-from harness.report.view import Cell
+from harness.report.view import TRUTH, Cell, View
 
 TABLE = "leaderboard.csv"
+OVERALL = "overall.csv"
+ALL = "all"
+"""What the mean over questions is called in the column of questions."""
 
 COLUMNS = (
     "task",
@@ -22,9 +25,13 @@ COLUMNS = (
     "spearman",
     "low",
     "high",
+    "reliability",
     "ceiling",
+    "ceiling_low",
+    "ceiling_high",
     "fraction_of_ceiling",
-    "rank",
+    "rank_low",
+    "rank_high",
     "pools",
     "contributors",
 )
@@ -33,12 +40,20 @@ COSTS = (
     "core_hours",
     "gpu_hours",
     "projected_gpu_hours",
+    "reference_gpu_hours",
     "flops",
+    "bytes_moved",
+    "launches",
     "peak_memory_mb",
     "retrainings",
     "gradient_passes",
+    "forward_passes",
+    "load",
 )
 HEADER = ",".join((*COLUMNS, *COSTS))
+MEANS = ("spearman", "low", "high", "rank_low", "rank_high", "tasks", "pools")
+OVERALL_COSTS = ("seconds", "reference_gpu_hours")
+OVERALL_HEADER = ",".join(("question", "method", "family", *MEANS, *OVERALL_COSTS))
 
 
 def to_csv(cells: Iterable[Cell]) -> str:
@@ -49,6 +64,20 @@ def to_csv(cells: Iterable[Cell]) -> str:
     for cell in cells:
         fields = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
         writer.writerow([_field(value) for value in (*fields, *(getattr(cell.cost, name) for name in COSTS))])
+    return text.getvalue()
+
+
+def overall_to_csv(view: View) -> str:
+    """The whole file: each question's means over tasks, then the means of these over questions."""
+    text = io.StringIO()
+    text.write(OVERALL_HEADER + "\n")
+    writer = csv.writer(text, lineterminator="\n")
+    for q, question in enumerate((*view.questions, ALL)):
+        for line in view.overall:
+            if line.method != TRUTH:
+                mean = line.mean if question == ALL else line.by_question[q]
+                fields = [getattr(mean, name) for name in MEANS] + [getattr(mean.cost, name) for name in OVERALL_COSTS]
+                writer.writerow([question, line.method, line.family, *map(_field, fields)])
     return text.getvalue()
 
 

@@ -24,7 +24,7 @@ def page(view: View) -> str:
         (
             "Rank agreement (Spearman) of every method's values with each contributor's true contribution by "
             "retraining, beside its bill. Drawn from `results/`; the same numbers, and more of the bill, are in "
-            "`leaderboard.csv`."
+            "`leaderboard.csv` and `overall.csv`."
         ),
         "## All tasks together",
         overall(view),
@@ -40,61 +40,80 @@ def page(view: View) -> str:
 
 def overall(view: View) -> str:
     """Every method over all tasks and questions, with its cost."""
-    return f"{_overall(view, view.overall)}\n\n{_overall_caption(view)}"
+    return f"{_told(sentences.over_tasks(view))}\n\n{_overall(view, view.overall)}\n\n{_overall_caption(view)}"
 
 
 def overall_short(view: View) -> str:
     """The truth and the best methods over all tasks, and who was left out: for a page that has no room."""
     lines, left_out = sentences.short(view.overall, len(view.tasks))
-    return f"{_overall(view, lines)}\n\n{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
+    caption = f"{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
+    return f"{_told(sentences.over_tasks(view))}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
 
 
-def _overall(view: View, lines: Sequence[Overall]) -> str:
+def _told(lines: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{what}**: {text}" for what, text in lines)
+
+
+def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
+    """Questions first, then their mean; a short one has intervals of the mean alone."""
+
     def cells(line: Overall) -> list[str]:
-        tell = _mean_ceiling if line.method == TRUTH else lambda mean: _mean_score(mean, len(view.tasks))
-        return [tell(mean) for mean in (line.mean, *line.by_question)]
+        if line.method == TRUTH:
+            return [f"ceiling {numbers.correlation(mean.ceiling)}" for mean in (*line.by_question, line.mean)]
+        own = [_mean_score(mean, len(view.tasks), not short) for mean in line.by_question]
+        return [*own, _mean_score(line.mean, len(view.tasks), True)]
 
     def costs(line: Overall) -> list[str]:
         cost = line.cost
-        return [numbers.seconds(cost.seconds), numbers.hours(cost.shown_gpu_hours), numbers.count(cost.retrainings)]
+        return [sentences.seconds(cost), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
 
     drawn = [[line.method, *cells(line), *costs(line)] for line in lines]
-    return _table(drawn, ["method", "mean", *view.questions, "seconds", "GPU-hours", "retrainings"])
+    return _table(drawn, ["method", *view.questions, "mean", "seconds", "reference GPU-hours", "retrainings"])
 
 
-def _mean_ceiling(mean: TasksMean) -> str:
-    return f"ceiling {numbers.correlation(mean.ceiling)}"
-
-
-def _mean_score(mean: TasksMean, tasks: int) -> str:
+def _mean_score(mean: TasksMean, tasks: int, has_interval: bool) -> str:
     if math.isnan(mean.spearman):
-        return numbers.NONE
-    score = f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.low, mean.high)}"
-    return f"{score}{sentences.on_tasks(mean, tasks)}"
+        return sentences.on_tasks(mean, tasks)
+    interval = numbers.interval(mean.low, mean.high) if has_interval else ""
+    score = f"{numbers.correlation(mean.spearman)}{interval}{numbers.ranks(mean.rank_low, mean.rank_high)}"
+    return (f"**{score}**" if mean.above_zero else score) + sentences.marks(mean)
 
 
 def _overall_caption(view: View) -> str:
     return (
-        f"Mean Spearman over {sentences.tasks(len(view.tasks))} [95 % bootstrap interval], and the mean of that over "
-        f"questions; cost of one valuation, GPU-hours "
-        f"{sentences.gpu_hours(view.cells, view.suite.projection)}."
+        f"Mean Spearman over {sentences.tasks(len(view.tasks))} [95 % interval] #rank range, for each question and "
+        "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
+        f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
+        f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
     )
 
 
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
     return [
         f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",
-        f"Mean Spearman over pools [95 % bootstrap interval] / noise ceiling. {sentences.MARKS}",
-        _by_task(cells, lambda cell: sentences.ceiling(cell) if cell.is_truth else _marked(cell, _agreement(cell))),
+        _told(sentences.of_tasks(view, question)),
+        f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}{sentences.no_ceilings(cells)}",
+        _agreement(cells),
         f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
         "row is what its retrainings took.",
-        _by_task(cells, lambda cell: numbers.hours(cell.cost.shown_gpu_hours)),
-        "Wall seconds, retrainings and gradient passes of one valuation.",
+        _by_task(cells, lambda cell: numbers.hours(cell.cost.reference_gpu_hours)),
+        f"Wall seconds, retrainings and gradient passes of one valuation. {sentences.load(cells)}".rstrip(),
         _by_task(cells, _work),
     ]
 
 
-def _by_task(cells: Sequence[Cell], tell: Callable[[Cell], str]) -> str:
+def _agreement(cells: Sequence[Cell]) -> str:
+    """Methods down, tasks across; above them the truth's ceiling and reliability, and what retraining scores."""
+    truths = {cell.task: cell for cell in cells if cell.is_truth}
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    above = [
+        ["reliability of the truth", *(numbers.correlation(truths[task].reliability) for task in tasks)],
+        [sentences.PRACTICAL, *(numbers.correlation(truths[task].validation) for task in tasks)],
+    ]
+    return _by_task(cells, lambda cell: sentences.ceiling(cell) if cell.is_truth else _score(cell), above)
+
+
+def _by_task(cells: Sequence[Cell], tell: Callable[[Cell], str], below_truth: Sequence[Sequence[str]] = ()) -> str:
     """Methods down, tasks across."""
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     found = {(cell.method, cell.task): cell for cell in cells}
@@ -102,28 +121,23 @@ def _by_task(cells: Sequence[Cell], tell: Callable[[Cell], str]) -> str:
         [method, *(tell(found[method, task]) if (method, task) in found else "not run" for task in tasks)]
         for method in sentences.by_score(cells)
     ]
-    return _table(lines, ["method", *tasks])
+    return _table([lines[0], *below_truth, *lines[1:]], ["method", *tasks])
 
 
 def _score(cell: Cell) -> str:
-    """A score with its interval, or the cell's state."""
-    return sentences.state(cell) or f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}"
-
-
-def _agreement(cell: Cell) -> str:
-    """A score beside its ceiling, or the cell's state."""
-    return sentences.state(cell) or f"{_score(cell)} / {numbers.correlation(cell.ceiling)}"
-
-
-def _marked(cell: Cell, text: str) -> str:
-    return (f"**{text}**" if cell.established else text) + (sentences.BEHIND if cell.behind else "")
+    """A score with its interval, rank range and marks, or the cell's state."""
+    if state := sentences.state(cell):
+        return state
+    score = f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}"
+    score += numbers.ranks(cell.rank_low, cell.rank_high)
+    return (f"**{score}**" if cell.above_zero else score) + sentences.marks(cell)
 
 
 def _work(cell: Cell) -> str:
     cost = cell.cost
     if math.isnan(cost.seconds):
         return numbers.NONE
-    return f"{numbers.seconds(cost.seconds)} s, {numbers.count(cost.retrainings)}, {cost.gradient_passes:.0f}"
+    return f"{sentences.seconds(cost)} s, {numbers.count(cost.retrainings)}, {cost.gradient_passes:.0f}"
 
 
 def _discrimination(view: View) -> list[str]:
@@ -131,21 +145,26 @@ def _discrimination(view: View) -> list[str]:
         [
             found.task,
             found.question,
+            numbers.correlation(found.reliability),
             numbers.correlation(found.ceiling),
             found.feature,
             numbers.correlation(found.spearman),
             "yes" if found.discriminates else "no",
+            sentences.gain(found),
+            sentences.unlearned(found),
         ]
         for found in view.discrimination
     ]
+    headers = ["task", "question", "reliability", "ceiling", "best single feature", "its Spearman", "discriminates"]
     return [
         "## Do the pools discriminate?",
         (
             "Absolute mean Spearman of single features with the truth: what was planted, the initial loss, and the "
-            f"MMD to the validation split. Above {RULE} one feature would explain the truth, and agreement would mean "
-            "little."
+            f"MMD to the validation split. From {RULE} on one feature would explain the truth, and agreement would "
+            "mean little. What there was to learn, U(everyone) - U(nobody), with the standard error that seeds and the "
+            "held-out sample give it; and in how many pools it is not above twice that."
         ),
-        _table(lines, ["task", "question", "ceiling", "best single feature", "its Spearman", "discriminates"]),
+        _table(lines, [*headers, "to learn", "pools where nothing is learned"]),
     ]
 
 

@@ -18,6 +18,13 @@ def interval(low: float, high: float) -> str:
     return f" [{correlation(low)}, {correlation(high)}]" if math.isfinite(low) else ""
 
 
+def ranks(low: int | None, high: int | None) -> str:
+    """A rank range after its number, nothing where there is none."""
+    if low is None:
+        return ""
+    return f" #{low}" if low == high else f" #{low}–{high}"
+
+
 def hours(value: float) -> str:
     """Hours to two digits; undefined is a dash."""
     if math.isnan(value):

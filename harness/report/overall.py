@@ -1,4 +1,4 @@
-"""Every method over all tasks: means with how many tasks they rest on, and what a valuation costs."""
+"""Every method over all tasks: means with how many tasks they rest on, ranks, and what a valuation costs."""
 
 from __future__ import annotations
 
@@ -6,39 +6,59 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-import numpy as np
-
-from harness.report.view import TRUTH, Cell, MeanCost, Overall, TasksMean
+from harness.report.standings import NOWHERE, Priors, Scored, Table, compare, verdict
+from harness.report.view import TRUTH, Cell, MeanCost, Overall, TasksMean, Verdict
 from harness.seeds import stream
-from harness.statistics import intervals
+from harness.statistics.interaction import interaction
+from harness.statistics.jackknife import mean_of
 from harness.statistics.means import finite_mean
-from harness.types import QUESTIONS, Array, Floats, Question
+from harness.types import QUESTIONS, Question
 
 ABLATION = ":single:"
 """What the name of a method holds that is one term of another."""
 
-NO_DRAW: Floats = np.empty(0)
-
-Key = tuple[str, Question, str]
-"""Task, question, method."""
+Asked = tuple[str, Question]
+"""Task and question."""
 
 
-def overall(seed: int, cells: Sequence[Cell]) -> tuple[Overall, ...]:
-    """The truth, then methods from the best mean down; those that lack a score somewhere come after the others.
+def overall(
+    seed: int, cells: Sequence[Cell], found: Mapping[Asked, Scored], priors: Priors
+) -> tuple[tuple[Overall, ...], tuple[Verdict, ...]]:
+    """The truth, then methods from the best mean down; and what the tables of each question and of all of them say.
 
-    A task's questions are about the same pools and contributors, so that one bootstrap resamples them for all of its
-    questions and methods; tasks are independent of each other.
+    Only methods with a score on every task are compared. Those that lack one somewhere have no mean and come last.
 
     Args:
         seed: root of the random streams.
+        found: the scores of each task and question; priors: of all of these.
     """
     tasks = tuple(dict.fromkeys(cell.task for cell in cells))
     questions = tuple(question for question in QUESTIONS if any(cell.question == question for cell in cells))
-    draws = {key: means_D for task in tasks for key, means_D in _draws(seed, [c for c in cells if c.task == task])}
-    found = {(cell.task, cell.question, cell.method): cell for cell in cells}
-    methods = dict.fromkeys(cell.method for cell in cells)
-    lines = [_line(method, tasks, questions, found, draws) for method in methods]
-    return tuple(sorted(lines, key=_order))
+    parts = {
+        question: _complete([found[t, question] for t in tasks if (t, question) in found]) for question in questions
+    }
+    parts = {question: own if len(own) == len(tasks) else [] for question, own in parts.items()}
+    together = (
+        _complete([_of_task([own[t] for own in parts.values()]) for t in range(len(tasks))])
+        if all(parts.values())
+        else []
+    )
+    tables = {question: compare(own, priors, stream(seed, "ranks", question)) for question, own in parts.items()}
+    all_questions = compare(together, Priors.of(together), stream(seed, "ranks", "all"))
+    lines = [
+        _line(method, tasks, [cell for cell in cells if cell.method == method], tables, all_questions)
+        for method in dict.fromkeys(cell.method for cell in cells)
+    ]
+    verdicts = [
+        verdict(
+            table, None, question, {line.method: line.by_question[q].cost for line in lines}, _spread(parts[question])
+        )
+        for q, (question, table) in enumerate(tables.items())
+    ]
+    if len(questions) > 1:
+        costs = {line.method: line.cost for line in lines}
+        verdicts.append(verdict(all_questions, None, None, costs, _spread(together)))
+    return tuple(sorted(lines, key=_order)), tuple(verdicts)
 
 
 def _order(line: Overall) -> tuple[bool, bool, float]:
@@ -46,82 +66,84 @@ def _order(line: Overall) -> tuple[bool, bool, float]:
     return line.method != TRUTH, not line.complete, -round(score, 9) if math.isfinite(score) else math.inf
 
 
-def _draws(seed: int, cells: Sequence[Cell]) -> list[tuple[Key, Floats]]:
-    """The mean Spearman of one task's cells in every bootstrap draw."""
-    sizes = {points.pool: len(points.truth) for cell in cells for points in cell.points}
-    if not sizes:
-        return []
-    pools = sorted(sizes)
-    rng = stream(seed, "bootstrap", cells[0].task)
-    pools_DP, within = intervals.resamples([sizes[pool] for pool in pools], rng)
-    place = {pool: index for index, pool in enumerate(pools)}
-    return [
-        ((cell.task, cell.question, cell.method), _of_cell(cell, place, pools_DP, within))
-        for cell in cells
-        if cell.points
-    ]
+def _complete(tasks: Sequence[Scored]) -> list[Scored]:
+    """The methods that all tasks have, in the first one's order."""
+    shared = [name for name in tasks[0].methods if all(name in task.methods for task in tasks)] if tasks else []
+    return [task.take(shared) for task in tasks]
 
 
-def _of_cell(cell: Cell, place: Mapping[int, int], pools_DP: Array, within: Sequence[Array]) -> Floats:
-    own = [place[points.pool] for points in cell.points]
-    return intervals.bootstrap_means(
-        [np.array(points.values) for points in cell.points],
-        [np.array(points.truth) for points in cell.points],
-        pools_DP[:, own],
-        [within[index] for index in own],
-    )
+def _of_task(questions: Sequence[Scored]) -> Scored:
+    """One task's mean over questions in each pool where all of them have a truth."""
+    own = _complete(questions)
+    pools = [pool for pool in own[0].pools if all(pool in one.pools for one in own)]
+    seen = [mean_of([one.seen[one.pools.index(pool)] for one in own]) for pool in pools] if own[0].methods else []
+    return Scored(own[0].task, tuple(pools), own[0].methods if pools else (), tuple(seen))
+
+
+def _spread(tasks: Sequence[Scored]) -> float:
+    """Of method x task, over the pools' own differences."""
+    return interaction([task.compared for task in tasks])
 
 
 def _line(
-    method: str,
-    tasks: Sequence[str],
-    questions: Sequence[Question],
-    found: Mapping[Key, Cell],
-    draws: Mapping[Key, Floats],
+    method: str, tasks: Sequence[str], own: Sequence[Cell], tables: Mapping[Question, Table], every: Table
 ) -> Overall:
-    own = {key: cell for key, cell in found.items() if key[2] == method}
-    scored = {
-        question: [task for task in tasks if _has_score(own.get((task, question, method)))] for question in questions
+    by_question = {
+        question: _mean(method, table, [cell for cell in own if cell.question == question], len(tasks))
+        for question, table in tables.items()
     }
-    means = {q: _mean_draw([draws[t, q, method] for t in scored[q]]) for q in questions if scored[q]}
-    by_question = []
-    for question in questions:
-        low, high = intervals.interval(means.get(question, NO_DRAW))
-        by_question.append(
-            TasksMean(
-                spearman=finite_mean(own[t, question, method].spearman for t in scored[question]),
-                low=low,
-                high=high,
-                ceiling=finite_mean(cell.ceiling for cell in own.values() if cell.question == question),
-                tasks=len(scored[question]),
-            )
-        )
-    low, high = intervals.interval(_mean_draw(list(means.values())))
-    everywhere = sum(all(task in scored[question] for question in questions) for task in tasks)
+    cost = _cost([cell.cost for cell in own])
+    answers = {(cell.task, cell.question) for cell in own if math.isfinite(cell.spearman)}
+    everywhere = [task for task in tasks if all((task, question) in answers for question in tables)]
+    mean = _tasks_mean(
+        method,
+        every,
+        ceiling=finite_mean(one.ceiling for one in by_question.values()),
+        tasks=len(everywhere),
+        pools=sum(min(cell.pools for cell in own if cell.task == task) for task in everywhere),
+        cost=cost,
+    )
     return Overall(
         method=method,
-        by_question=tuple(by_question),
-        mean=TasksMean(
-            finite_mean(one.spearman for one in by_question),
-            low,
-            high,
-            finite_mean(one.ceiling for one in by_question),
-            everywhere,
-        ),
-        complete=method == TRUTH or everywhere == len(tasks),
-        unsuitable=any(cell.status == "unsuitable" for cell in own.values()),
+        family=own[0].family,
+        by_question=tuple(by_question.values()),
+        mean=mean,
+        complete=method == TRUTH or len(everywhere) == len(tasks),
+        unsuitable=any(cell.status == "unsuitable" for cell in own),
         ablation=ABLATION in method,
-        cost=_cost([cell.cost for cell in own.values()]),
+        cost=cost,
     )
 
 
-def _has_score(cell: Cell | None) -> bool:
-    return cell is not None and math.isfinite(cell.spearman)
+def _mean(method: str, table: Table, own: Sequence[Cell], tasks: int) -> TasksMean:
+    """One question's."""
+    has = [cell for cell in own if math.isfinite(cell.spearman)]
+    ceilings = [cell.ceiling for cell in own]
+    return _tasks_mean(
+        method,
+        table,
+        ceiling=finite_mean(ceilings) if len(ceilings) == tasks and all(map(math.isfinite, ceilings)) else math.nan,
+        tasks=len(has),
+        pools=sum(cell.pools for cell in has),
+        cost=_cost([cell.cost for cell in own]),
+    )
 
 
-def _mean_draw(means: Sequence[Floats]) -> Floats:
-    """The mean of several means in each draw, D; nan in a draw where one of them is undefined."""
-    return np.asarray(np.mean(means, axis=0)) if means else NO_DRAW
+def _tasks_mean(method: str, table: Table, *, ceiling: float, tasks: int, pools: int, cost: MeanCost) -> TasksMean:
+    standing = table.standings.get(method, NOWHERE)
+    return TasksMean(
+        spearman=standing.spearman,
+        low=standing.low,
+        high=standing.high,
+        rank_low=standing.rank_low,
+        rank_high=standing.rank_high,
+        above_zero=standing.above_zero,
+        behind=standing.behind,
+        ceiling=ceiling,
+        tasks=tasks,
+        pools=pools,
+        cost=cost,
+    )
 
 
 def _cost(costs: Sequence[MeanCost]) -> MeanCost:

@@ -5,19 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.config import Projection
+from harness.projection import Projection
 from harness.report import numbers
-from harness.report.view import TRUTH, WEAK, Cell, Overall, TasksMean, Weakness
-from harness.types import Question
+from harness.report.view import (
+    FEWEST_POOLS,
+    TRUTH,
+    WEAK,
+    Cell,
+    Discrimination,
+    Doubt,
+    MeanCost,
+    Overall,
+    TasksMean,
+    Verdict,
+    View,
+    Weakness,
+)
+from harness.types import LOADED, Question
 
 ASKED: Mapping[Question, str] = {
     "standalone": "What is each contributor's data worth alone? U({i}) - U(nobody)",
     "leave-one-out": "What would be lost without it? U(everyone) - U(everyone but i)",
     "shapley": "What does it add on average over all coalitions? The Shapley value of U",
 }
-MARKS = "Bold: the interval lies above zero. †: worse than the best of its column (paired bootstrap, Holm)."
-BEHIND = " †"
-CONSTANT = "its values are constant, so no order can be compared"
+MARKS = (
+    "Bold: better than random orders (one-sided, 5 %). #: rank range, all pairs compared at once. †: told apart from "
+    "the best of its column, and worse. ‡: agreement tells little here; the notes on rows say why."
+)
+BEHIND, DOUBTED, LOADED_MARK = " †", " ‡", " §"
+PRACTICAL = "retraining (validation)"
+"""The row that says what retraining itself scores from the validation split."""
+NAMED = 6
+"""Methods that a verdict names; more are counted."""
 SHORT = 10
 """Lines of the overall table where there is no room for all."""
 
@@ -26,37 +45,65 @@ Note = tuple[str, str, str, str]
 
 
 def weakness(weak: Weakness) -> str:
-    """Why a truth is weak and what would mend it."""
-    if math.isnan(weak.ceiling):
-        return f"weak truth: no ceiling from {weak.repeats} of its {weak.unit}"
-    if weak.needed is None:
-        return f"weak truth: ceiling {weak.ceiling:.2f}; more {weak.unit} than {weak.repeats} needed"
-    mend = f"{WEAK} would take about {weak.needed} {weak.unit}, not {weak.repeats}"
-    return f"weak truth: ceiling {weak.ceiling:.2f}; {mend}"
+    """Why a truth is weak and what would mend it, where that can be told."""
+    had = f"{weak.repeats} {weak.unit if weak.repeats != 1 else weak.unit.removesuffix('s')}"
+    if math.isfinite(weak.ceiling):
+        found = f"weak truth: ceiling {weak.ceiling:.2f} from {had}"
+    elif math.isfinite(weak.reliability):
+        found = f"weak truth: reliability {weak.reliability:.2f} from {had}, so a ceiling under {WEAK}"
+    else:
+        return f"weak truth: no ceiling from {had}"
+    if weak.held_out:
+        return f"{found}; more {weak.unit} alone would not bring it to {WEAK}, a larger test set would"
+    return found if weak.needed is None else f"{found}; {WEAK} would take about {weak.needed}"
+
+
+def doubt(found: Doubt) -> str:
+    """Why agreement tells little."""
+    parts = []
+    if found.feature:
+        parts.append(f"{found.feature} alone agrees {found.spearman:.2f} with the truth")
+    if found.unlearned:
+        which = ", ".join(str(pool + 1) for pool in found.unlearned)
+        parts.append(f"nothing is learned in {len(found.unlearned)} of {_pools(found.pools)} ({which})")
+    return "; ".join(parts)
 
 
 def reason(cell: Cell) -> str:
     """Why a cell has no score, or what its score rests on; empty where there is nothing to tell."""
-    if cell.reason:
-        return cell.reason
-    if cell.constant:
-        return CONSTANT
-    return weakness(cell.weakness) if cell.weakness else ""
+    parts = [cell.reason]
+    if cell.constant or cell.flat:
+        parts.append(_flat(cell))
+    if cell.weakness:
+        parts.append(weakness(cell.weakness))
+    if cell.doubt:
+        parts.append(doubt(cell.doubt))
+    return "; ".join(part for part in parts if part)
+
+
+def _flat(cell: Cell) -> str:
+    where = f" in pool {', '.join(str(pool + 1) for pool in cell.flat)}" if cell.flat else ""
+    if cell.is_truth:
+        return f"the truth is the same for all contributors{where}, so nothing is scored there"
+    if not cell.flat:
+        return "the truth is constant, so no order can be compared"
+    return f"its values are constant{where}, so no order can be compared"
 
 
 def notes(cells: Sequence[Cell]) -> list[Note]:
-    """Everything that is to be told about cells, once each; a weak truth is told by its own cell alone."""
+    """Everything that is to be told about cells, once each; what is so of a truth is told by its own cell alone."""
     found = [
-        (
-            cell.task,
-            f"{cell.method}, {cell.question}" if cell.is_truth else cell.method,
-            "weak" if cell.weakness and cell.status == "ok" else cell.status,
-            reason(cell),
-        )
+        (cell.task, f"{cell.method}, {cell.question}" if cell.is_truth else cell.method, _status(cell), reason(cell))
         for cell in cells
-        if reason(cell) and (cell.is_truth or cell.weakness is None)
+        if reason(cell) and (cell.is_truth or not (cell.weakness or cell.doubt))
     ]
     return list(dict.fromkeys(found))
+
+
+def _status(cell: Cell) -> str:
+    if cell.status != "ok":
+        return cell.status
+    return "weak" if cell.weakness else "doubtful" if cell.doubt else cell.status
 
 
 def state(cell: Cell) -> str:
@@ -67,14 +114,135 @@ def state(cell: Cell) -> str:
 
 
 def ceiling(cell: Cell) -> str:
-    return f"ceiling {numbers.correlation(cell.ceiling)}{' (weak)' if cell.weakness else ''}"
+    """The truth's, with its interval."""
+    found = f"ceiling {numbers.correlation(cell.ceiling)}{numbers.interval(cell.ceiling_low, cell.ceiling_high)}"
+    return f"{found}{' (weak)' if cell.weakness else ''}{DOUBTED if cell.doubt else ''}"
+
+
+def marks(cell: Cell | TasksMean) -> str:
+    """What stands after a score."""
+    doubted = isinstance(cell, Cell) and cell.doubt is not None
+    return (BEHIND if cell.behind else "") + (DOUBTED if doubted else "")
+
+
+def verdict(found: Verdict) -> str:
+    """A winner, a tie and its cheapest member, or not enough signal; and how much is told apart."""
+    if found.pools < FEWEST_POOLS:
+        return (
+            f"not enough signal: {_pools(found.pools)}{'' if found.task else ' a task'}, and methods are compared from "
+            f"{FEWEST_POOLS} on."
+        )
+    if len(found.ranked) < 2:
+        return f"nothing to compare: {found.ranked[0] if found.ranked else 'no method'} alone has a score."
+    if not found.signal:
+        return f"not enough signal: no method is told to be better than random orders. {_resolution(found)}"
+    if len(found.top) == 1:
+        return f"{found.top[0]} is ahead of every other method. {_resolution(found)}"
+    others = _names(found.top[1:])
+    return (
+        f"{found.top[0]} scores highest, and {others} cannot be told apart from it; the cheapest of these is "
+        f"{found.cheapest}, {_price(found.cost)} a valuation. {_resolution(found)}"
+    )
+
+
+def _resolution(found: Verdict) -> str:
+    apart, neighbours = found.adjacent
+    of_all = f"of all pairs {found.pairs:.0%}"
+    return f"Of {neighbours} neighbours in order of score {apart} are told apart; {of_all}."
+
+
+def _price(cost: MeanCost) -> str:
+    if math.isfinite(cost.reference_gpu_hours):
+        return f"{numbers.hours(cost.reference_gpu_hours)} reference GPU-hours"
+    return f"{numbers.seconds(cost.seconds)} s"
+
+
+def _names(names: Sequence[str]) -> str:
+    """All of them, or the first and how many more."""
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def over_tasks(view: View) -> list[tuple[str, str]]:
+    """What the table over all tasks says: of each question, then of their mean."""
+    found = [one for one in view.verdicts if one.task is None]
+    return [(one.question or "mean over questions", verdict(one)) for one in found]
+
+
+def of_tasks(view: View, question: Question) -> list[tuple[str, str]]:
+    """What a question's table says of each task, and whether agreement there tells anything."""
+    doubts = {found.task: found.doubt for found in view.discrimination if found.question == question}
+    told = []
+    for one in view.verdicts:
+        if one.task is not None and one.question == question:
+            why = doubts.get(one.task)
+            told.append((one.task, verdict(one) + (f" Agreement tells little here: {doubt(why)}." if why else "")))
+    return told
+
+
+def claim(view: View) -> str:
+    """That means over tasks are about these tasks, with how much methods vary over them."""
+    spread = next((one.spread for one in reversed(view.verdicts) if one.task is None), math.nan)
+    if math.isnan(spread):
+        return f"The claim is about {tasks(len(view.tasks)) if len(view.tasks) == 1 else 'these tasks'}."
+    return (
+        f"The claim is about these {tasks(len(view.tasks))}: from one to another a method's score varies by "
+        f"{spread:.2f} (standard deviation of method x task) beyond its own mean and the task's."
+    )
+
+
+def gain(found: Discrimination) -> str:
+    """How much there was to learn."""
+    if math.isnan(found.gain):
+        return numbers.NONE
+    return f"{found.gain:.3f}" + (f" ± {found.gain_error:.3f}" if math.isfinite(found.gain_error) else "")
+
+
+def unlearned(found: Discrimination) -> str:
+    """In how many pools nothing is learned."""
+    return numbers.NONE if math.isnan(found.gain_error) else f"{len(found.unlearned)} of {found.pools}"
+
+
+def no_ceilings(cells: Sequence[Cell]) -> str:
+    """Why ceilings are missing, with a space before it; empty where none is."""
+    if all(math.isfinite(cell.ceiling) for cell in cells if cell.is_truth and cell.status == "ok"):
+        return ""
+    return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
+
+
+def _pools(count: int) -> str:
+    return f"{count} pool{'s' if count != 1 else ''}"
 
 
 def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> str:
-    """Whether hours were measured, or what they are projected for; ``mark`` stands around the word that warns."""
-    if any(math.isfinite(cell.cost.gpu_hours) for cell in cells):
-        return "measured"
-    return f"{mark}projected{mark} for {projection.gpu} at {projection.utilisation:.0%} use"
+    """For which jobs and GPU hours are worked out; ``mark`` stands around the words that warn."""
+    tasks_of: dict[str, list[str]] = {}
+    for task in dict.fromkeys(cell.task for cell in cells):
+        tasks_of.setdefault(projection.job(task).words, []).append(task)
+    jobs = "; ".join(
+        words if len(tasks_of) == 1 else f"{words} ({', '.join(tasks)})" for words, tasks in tasks_of.items()
+    )
+    return (
+        f"{mark}at reference scale{mark}: the passes and retrainings counted here, on {jobs}; bf16 on "
+        f"{projection.gpu} at {projection.utilisation:.0%} use"
+    )
+
+
+def seconds(cost: MeanCost) -> str:
+    """Wall seconds, marked where the machine was not the run's own."""
+    return f"{numbers.seconds(cost.seconds)}{LOADED_MARK if cost.loaded else ''}"
+
+
+def load(cells: Sequence[Cell]) -> str:
+    """What that mark means, and how many rows bear it; empty where none does."""
+    marked = [cell.cost.load for cell in cells if cell.cost.loaded]
+    if not marked:
+        return ""
+    return (
+        f"{LOADED_MARK.strip()}: measured while others kept more than {LOADED:.0%} of the machine busy (up to "
+        f"{max(marked):.0%}); seconds and core-hours are too high."
+    )
 
 
 def tasks(count: int) -> str:
@@ -82,8 +250,8 @@ def tasks(count: int) -> str:
 
 
 def on_tasks(mean: TasksMean, count: int) -> str:
-    """What is to be said beside a mean that rests on fewer tasks than there are."""
-    return "" if mean.tasks == count else f" ({mean.tasks} of {tasks(count)})"
+    """What stands in place of a mean that some task lacks."""
+    return f"{mean.tasks} of {tasks(count)}" if mean.tasks else numbers.NONE
 
 
 def short(lines: Sequence[Overall], count: int) -> tuple[list[Overall], str]:

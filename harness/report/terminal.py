@@ -37,12 +37,14 @@ def print_leaderboard(console: Console, view: View) -> None:
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
 
 
-Shown = tuple[str, list[Table], str]
-"""A title, tables, a caption."""
+Shown = tuple[str, Sequence[tuple[str, str]], list[Table], str]
+"""A title, what the tables say of each question or task, tables, a caption."""
 
 
-def _show(console: Console, title: str, tables: Sequence[Table], caption: str) -> None:
+def _show(console: Console, title: str, told: Sequence[tuple[str, str]], tables: Sequence[Table], caption: str) -> None:
     console.print(Text(title, style="bold"))
+    for what, text in told:
+        console.print(Text.assemble((what, "cyan"), f": {text}"))
     for table in tables:
         console.print(table)
     console.print(Text(f"{caption}\n", style="dim italic"))
@@ -67,31 +69,33 @@ def _overall(console: Console, view: View) -> Shown:
             cells = dict(zip(view.questions, line.by_question, strict=True))
             texts: dict[str, Text | str] = {name: _mean(line, mean, tasks) for name, mean in cells.items()}
             texts["mean"] = _mean(line, line.mean, tasks)
-            texts["cost"] = f"{numbers.seconds(line.cost.seconds)} / {numbers.hours(line.cost.shown_gpu_hours)}"
+            texts["cost"] = f"{sentences.seconds(line.cost)} / {numbers.hours(line.cost.reference_gpu_hours)}"
             texts["retrainings"] = numbers.count(line.cost.retrainings)
             table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
-    tables = _fitting(console, ["mean", *view.questions, "cost", "retrainings"], draw)
+    tables = _fitting(console, [*view.questions, "mean", "cost", "retrainings"], draw)
     caption = (
-        f"Means over {sentences.tasks(tasks)}; a number in brackets says on how many, where a method lacks a score "
-        "on some. Cost: seconds / GPU-hours of one valuation, "
-        f"{sentences.gpu_hours(view.cells, view.suite.projection)}."
+        f"Means over {sentences.tasks(tasks)}; a method without a score on every task has none. "
+        f"{sentences.claim(view)} Cost: seconds / reference GPU-hours of one valuation."
     )
-    return "All tasks together: mean Spearman with the truth [95 % interval]", tables, caption
+    title = "All tasks together: mean Spearman with the truth [95 % interval] #rank range"
+    return title, sentences.over_tasks(view), tables, caption
 
 
 def _mean(line: Overall, mean: TasksMean, tasks: int) -> Text | str:
     if line.method == TRUTH:
         return f"ceiling {numbers.correlation(mean.ceiling)}"
     if math.isnan(mean.spearman):
-        return Text(numbers.NONE, style="dim")
-    partly = "" if mean.tasks == tasks else f" ({mean.tasks})"
-    return Text.assemble(
-        (f"{numbers.correlation(mean.spearman):>5}", "bold" if mean.low > 0 else ""),
-        numbers.interval(mean.low, mean.high),
-        partly,
-    )
+        return Text(sentences.on_tasks(mean, tasks), style="dim")
+    return _marked(mean)
+
+
+def _marked(one: Cell | TasksMean) -> Text:
+    """A score with its interval, rank range and marks."""
+    score = f"{numbers.correlation(one.spearman):>5}", "bold" if one.above_zero else ""
+    ranks = numbers.ranks(one.rank_low, one.rank_high)
+    return Text.assemble(score, numbers.interval(one.low, one.high), ranks, sentences.marks(one))
 
 
 def _agreement(console: Console, view: View, question: Question) -> Shown:
@@ -101,12 +105,15 @@ def _agreement(console: Console, view: View, question: Question) -> Shown:
     def draw(tasks: Sequence[str]) -> Table:
         table = _table("method", *tasks)
         table.add_row(TRUTH, *(_ceiling(found.get((TRUTH, task))) for task in tasks), style="dim")
+        own = [found[TRUTH, task].validation if (TRUTH, task) in found else math.nan for task in tasks]
+        table.add_row(sentences.PRACTICAL, *map(numbers.correlation, own), style="dim")
         for method in sentences.by_score(cells)[1:]:
             table.add_row(method, *(_score(found.get((method, task))) for task in tasks))
         return table
 
-    title = f"{question}: Spearman with the truth [95 % interval]"
-    return title, _fitting(console, view.tasks, draw), f"{sentences.ASKED[question]}. {_pools(cells)}"
+    title = f"{question}: Spearman with the truth [95 % interval] #rank range"
+    caption = f"{sentences.ASKED[question]}. {_pools(cells)}"
+    return title, sentences.of_tasks(view, question), _fitting(console, view.tasks, draw), caption
 
 
 def _costs(console: Console, view: View) -> Shown:
@@ -125,18 +132,26 @@ def _costs(console: Console, view: View) -> Shown:
         return table
 
     label = sentences.gpu_hours(view.cells, view.suite.projection)
-    caption = f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}."
-    return "The bill: seconds / GPU-hours of one valuation", _fitting(console, view.tasks, draw), caption
+    caption = (
+        f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}. "
+        f"{sentences.load(view.cells)}"
+    )
+    return "The bill: seconds / GPU-hours of one valuation", (), _fitting(console, view.tasks, draw), caption
 
 
 def _discrimination(view: View) -> Shown:
-    table = _table("task", "question", "ceiling", "best single feature", "its Spearman", "discriminates")
+    table = _table(
+        "task", "question", "ceiling", "best feature", "its Spearman", "discriminates", "to learn", "not learned"
+    )
     for found in view.discrimination:
         verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
         figures = numbers.correlation(found.ceiling), found.feature, numbers.correlation(found.spearman)
-        table.add_row(found.task, found.question, *figures, verdict)
-    caption = f"Absolute mean Spearman of the best single feature with the truth; it should stay under {RULE}."
-    return "Do the pools discriminate?", [table], caption
+        table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
+    caption = (
+        f"Absolute mean Spearman of the best single feature with the truth; it should stay under {RULE}. To learn: "
+        "U(everyone) - U(nobody) ± its standard error; not learned: pools where it is not above twice that."
+    )
+    return "Do the pools discriminate?", (), [table], caption
 
 
 def _table(*columns: str) -> Table:
@@ -151,8 +166,7 @@ def _score(cell: Cell | None) -> Text:
         return Text("not run", style="dim")
     if state := sentences.state(cell):
         return Text(state, style="red" if cell.status == "failed" else "dim")
-    score = f"{numbers.correlation(cell.spearman):>5}", "bold" if cell.established else ""
-    return Text.assemble(score, numbers.interval(cell.low, cell.high), sentences.BEHIND if cell.behind else "")
+    return _marked(cell)
 
 
 def _ceiling(cell: Cell | None) -> str:
@@ -164,13 +178,15 @@ def _ceiling(cell: Cell | None) -> str:
 def _cost(cells: Sequence[Cell]) -> str:
     if not cells:
         return numbers.NONE
-    hours = finite_mean(cell.cost.shown_gpu_hours for cell in cells)
-    return f"{numbers.seconds(finite_mean(cell.cost.seconds for cell in cells))} / {numbers.hours(hours)}"
+    hours = finite_mean(cell.cost.reference_gpu_hours for cell in cells)
+    seconds = finite_mean(cell.cost.seconds for cell in cells)
+    mark = sentences.LOADED_MARK if any(cell.cost.loaded for cell in cells) else ""
+    return f"{numbers.seconds(seconds)}{mark} / {numbers.hours(hours)}"
 
 
 def _pools(cells: Sequence[Cell]) -> str:
     truth = next((cell for cell in cells if cell.is_truth), cells[0])
     return (
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
-        f"{sentences.MARKS}"
+        f"{sentences.MARKS}{sentences.no_ceilings(cells)}"
     )

@@ -13,9 +13,13 @@ from typing import Any, Literal
 
 from harness.config import Suite
 from harness.records.results import Status
-from harness.types import Question
+from harness.types import LOADED, Question
 
 TRUTH = "retraining (truth)"
+RANDOM = "random"
+"""The method whose values are random orders: it is compared at 0, which these score on average, and not by its draw."""
+FEWEST_POOLS = 3
+"""Fewer pools are not ranked: there one family of comparisons in eight has told a pair apart wrongly."""
 WEAK = 0.8
 """A truth whose ceiling is lower is weak."""
 RULE = 0.7
@@ -27,7 +31,10 @@ class MeanCost:
     """What one valuation cost, means over those answered (the truth's: of one pool's truth); nan where none was.
 
     Args:
-        gpu_hours: measured; projected_gpu_hours: from operations, for the GPU that the suite names.
+        gpu_hours: measured.
+        projected_gpu_hours: of this very run, for the GPU that the suite names.
+        reference_gpu_hours: of the same valuation on the task's reference job (``harness.projection``).
+        load: share of the machine that others kept busy meanwhile.
     """
 
     seconds: float = math.nan
@@ -38,27 +45,52 @@ class MeanCost:
     peak_memory_mb: float = math.nan
     retrainings: float = math.nan
     gradient_passes: float = math.nan
+    reference_gpu_hours: float = math.nan
+    forward_passes: float = math.nan
+    bytes_moved: float = math.nan
+    launches: float = math.nan
+    load: float = math.nan
 
     @property
-    def shown_gpu_hours(self) -> float:
-        """Measured where a GPU ran, else projected."""
-        return self.projected_gpu_hours if math.isnan(self.gpu_hours) else self.gpu_hours
+    def loaded(self) -> bool:
+        """Whether its times say more of the machine's other work than they should."""
+        return self.load > LOADED
 
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """A truth that repeats too little.
+    """A truth whose ceiling is low.
 
     Args:
-        ceiling: its mean over pools, nan where too few repeats give none.
+        ceiling: nan where the noise of the held-out sample was not recorded, or where too few repeats give none.
+        reliability: its mean over pools, nan where too few repeats give none.
         repeats: of the truth, in units of ``unit``.
-        needed: repeats at which the ceiling would reach ``WEAK``, None where that cannot be told.
+        needed: repeats at which the ceiling would reach ``WEAK``, None where that is not told.
+        held_out: no number of repeats would do, for the noise of the held-out sample alone keeps it lower.
     """
 
     ceiling: float
+    reliability: float
     repeats: int
     unit: Literal["seeds", "pairs"]
     needed: int | None
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why agreement on a task and question tells little.
+
+    Args:
+        feature, spearman: a single feature that explains the truth, empty and nan where none does.
+        unlearned: pools where everyone together learned nothing.
+        pools: that it is asked of.
+    """
+
+    feature: str
+    spearman: float
+    unlearned: tuple[int, ...]
+    pools: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +124,19 @@ class Cell:
 
     Args:
         status, reason: why there is no score, where there is none for another reason than ``constant``.
-        spearman, low, high: mean over pools of the rank correlation with the truth, 95 % bootstrap interval.
-        ceiling: mean over pools of what another run of the truth would score.
-        rank: shared by methods that cannot be told apart; None without a score.
-        established: the interval lies above zero.
-        behind: told apart from the best of its task and question.
-        constant: answered, but with values that give no order.
+        spearman, low, high: mean over pools of the rank correlation with the truth, and its 95 % interval.
+        reliability: mean over pools of what another run of the truth would score.
+        ceiling, ceiling_low, ceiling_high: what knowing the noiseless truth would score, and its 95 % interval.
+        validation: the truth's alone: what retraining itself scores from the validation split.
+        rank_low, rank_high: the best and the worst rank that it may have; None without a score or with few pools.
+        above_zero: better than random orders, one-sided at 5 %.
+        behind: told apart from the best of its task and question, and worse.
+        constant: answered, but with values that give no order in the pools ``flat``; of the truth, ``flat`` are the
+            pools where it gives none, which are left out for all methods.
         weakness: of the truth that the score rests on, None where it is strong enough.
+        doubt: why agreement tells little here, None where it does not.
         pools, contributors: how many the score rests on.
-        points: by pool; empty without a score.
+        points: by pool; empty where not every pool was answered.
     """
 
     task: str
@@ -112,12 +148,19 @@ class Cell:
     spearman: float
     low: float
     high: float
+    reliability: float
     ceiling: float
-    rank: int | None
-    established: bool
+    ceiling_low: float
+    ceiling_high: float
+    validation: float
+    rank_low: int | None
+    rank_high: int | None
+    above_zero: bool
     behind: bool
     constant: bool
+    flat: tuple[int, ...]
     weakness: Weakness | None
+    doubt: Doubt | None
     pools: int
     contributors: int
     cost: MeanCost
@@ -135,13 +178,26 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TasksMean:
-    """Means over the tasks where a method has a score, with how many these are; the truth has only a ceiling."""
+    """A mean over all tasks: a method without a score on each has none, and the truth has only a ceiling.
+
+    Args:
+        spearman, low, high, rank_low, rank_high, above_zero, behind: as of a cell.
+        ceiling: mean over tasks; nan where it is not known for each.
+        tasks: that have a score; pools: of these, all together.
+        cost: mean over tasks.
+    """
 
     spearman: float
     low: float
     high: float
+    rank_low: int | None
+    rank_high: int | None
+    above_zero: bool
+    behind: bool
     ceiling: float
     tasks: int
+    pools: int
+    cost: MeanCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +207,14 @@ class Overall:
     Args:
         by_question: for each question of the view, in its order.
         mean: over questions; its ``tasks`` are those with a score for every question.
+        complete: it has a score for every task and question.
         unsuitable: says of some task or question that it does not suit.
         ablation: one term of another method, alone.
         cost: mean over tasks and questions.
     """
 
     method: str
+    family: str
     by_question: tuple[TasksMean, ...]
     mean: TasksMean
     complete: bool
@@ -166,22 +224,67 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a table says.
+
+    Args:
+        task, question: None of a mean over all of them.
+        pools: of the task with the fewest.
+        ranked: the methods that are compared, from the best score down; empty with too few pools.
+        top: the best of them and those that are not told apart from it.
+        signal: some method is told to be better than random orders.
+        cheapest: of the top, with its cost.
+        adjacent: how many neighbours in order of score are told apart, and of how many.
+        pairs: the share of all pairs that is told apart.
+        spread: standard deviation of method x task, nan where that is not asked or not known.
+    """
+
+    task: str | None
+    question: Question | None
+    pools: int
+    ranked: tuple[str, ...]
+    top: tuple[str, ...]
+    signal: bool
+    cheapest: str
+    cost: MeanCost
+    adjacent: tuple[int, int]
+    pairs: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
 class Discrimination:
-    """Whether one feature alone would explain a truth.
+    """Whether a task and question tell methods apart: one feature alone would not explain it, and something is learned.
 
     Args:
         features: absolute mean Spearman of every single feature with the truth, where it is defined.
-        feature, spearman: the best of them.
+        feature, spearman: the best of them; empty and nan where none is defined.
         discriminates: it stays under ``RULE``.
+        gain, gain_error: mean over pools of U(everyone) - U(nobody), and its standard error; nan where not recorded.
+        unlearned: pools where the gain is not above twice its error.
+        pools: that have a truth.
     """
 
     task: str
     question: Question
+    reliability: float
     ceiling: float
     features: Mapping[str, float]
     feature: str
     spearman: float
     discriminates: bool
+    gain: float
+    gain_error: float
+    unlearned: tuple[int, ...]
+    pools: int
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why agreement tells little here, None where it does not."""
+        if self.discriminates and not self.unlearned:
+            return None
+        feature, spearman = ("", math.nan) if self.discriminates else (self.feature, self.spearman)
+        return Doubt(feature, spearman, self.unlearned, self.pools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +303,7 @@ class View:
         tasks, questions: those with any answer, in the suite's order.
         cells: for each task and question the truth's, then the methods' in the suite's order.
         overall: the truth, then methods from the best mean down; those that lack a score somewhere come last.
+        verdicts: of each question over all tasks, of the mean over questions, then of each task and question.
     """
 
     suite: Suite
@@ -207,5 +311,6 @@ class View:
     questions: tuple[Question, ...]
     cells: tuple[Cell, ...]
     overall: tuple[Overall, ...]
+    verdicts: tuple[Verdict, ...]
     discrimination: tuple[Discrimination, ...]
     origins: tuple[Origin, ...]

@@ -14,6 +14,7 @@ import torch
 from harness.errors import UserError
 from harness.metering.clock import Clock
 from harness.metering.flops import FlopCounter
+from harness.metering.load import HERE
 from harness.metering.memory import PeakMemory
 from harness.retraining import training
 from harness.retraining.evaluation import Scores, evaluate
@@ -91,7 +92,7 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
     starts = [here.initial(job.seed) for job in chunk.jobs]
     members_JC = np.array([members(job.coalition) for job in chunk.jobs])
     trains_J = members_JC.any(axis=1)  # nobody's model is the initialisation
-    flops = FlopCounter()
+    flops, beginning = FlopCounter(), HERE.start()
     with Clock(chunk.device) as clock:
         params = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
         broke_J = np.full(len(chunk.jobs), -1)
@@ -120,6 +121,9 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
         flops=flops.flops / len(chunk.jobs),
         peak_memory_mb=memory.so_far_mb(),
         retrainings=1,
+        bytes_moved=flops.bytes_moved / len(chunk.jobs),
+        launches=flops.launches / len(chunk.jobs),
+        load=HERE.since(beginning),
     )
     return _result(chunk, here, scores, broke_J, share, beside)
 
@@ -136,11 +140,21 @@ def fit_traced(here: Workspace, job: Job) -> tuple[Fit, ChunkResult]:
             f"A traced fit needs at least one contributor, got the coalition {job.coalition!r}; the model of nobody is "
             "its initialisation."
         )
-    flops, memory = FlopCounter(), PeakMemory(here.device)
+    flops, memory, beginning = FlopCounter(), PeakMemory(here.device), HERE.start()
     with Clock(here.device) as clock:
         fit, trained = training.traced(here.learner, here.train, here.initial(job.seed), member_N, job.seed, flops)
         scores = evaluate(here.learner, trained.params, here.held_out, stacked=False, flops=flops)
-    cost = Cost(clock.seconds, clock.core_seconds, clock.gpu_seconds, flops.flops, memory.so_far_mb(), 1)
+    cost = Cost(
+        seconds=clock.seconds,
+        core_seconds=clock.core_seconds,
+        gpu_seconds=clock.gpu_seconds,
+        flops=flops.flops,
+        peak_memory_mb=memory.so_far_mb(),
+        retrainings=1,
+        bytes_moved=flops.bytes_moved,
+        launches=flops.launches,
+        load=HERE.since(beginning),
+    )
     found = _result(Chunk(here.context, here.device, (job,)), here, scores, trained.broke_J, cost)
     if found.broken:
         raise Diverged(found.broken[job])

@@ -171,7 +171,7 @@ def train(
         weights = torch.from_numpy(weights_JB / weights_JB.sum(axis=1, keepdims=True)).to(device, torch.float32)
         with flops.counting(times=recipe.steps) if t == 0 else nullcontext():
             gradients, losses_J = gradients_of(params, data, rows, weights)
-        optimiser.step(t, gradients)
+            optimiser.step(t, gradients)
         broke_J = torch.where((broke_J < 0) & ~losses_J.isfinite(), t, broke_J)
         keep(t + 1, params)
     return Trained(params, broke_J.cpu().numpy())

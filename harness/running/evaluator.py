@@ -17,6 +17,7 @@ from harness.metering.meter import (
     SharedWork,
     profiling_overhead,
 )
+from harness.metering.threads import one_thread
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
@@ -90,11 +91,13 @@ class Evaluator:
         """
         if self._isolation is None:
             self._isolation = Isolation(self.train, self.validation, self.engine)
-        meter = Meter(self.engine.device, self._measured_overhead())
         scope = method.seed_scope if isinstance(method, Retraining) else ""
-        with self._isolation.evaluation() as given:
+        with one_thread():
+            meter = Meter(self.engine.device, self._measured_overhead())
+        with one_thread(), self._isolation.evaluation() as given:
             problem = self._problem(name, question, meter, precedents, advance, given, scope)
-            reason = method.unsuitable(problem)
+            with meter.measuring():
+                reason = method.unsuitable(problem)
             if reason is not None and not isinstance(reason, str):
                 raise UserError(
                     f"its unsuitable() gave {type(reason).__name__}; a text that says why, or None, was expected."
@@ -103,6 +106,8 @@ class Evaluator:
                 return plain(" ".join(reason.split())) or "it gives no reason"
             with meter.measuring():
                 values_SC = self._values(method, problem)
+        if method.calibrates:  # in full, as all that several valuations share
+            meter.charge(sum((precedent.cost for precedent in precedents), Cost()))
         where = f"{name} on {self.task}, pool {self.pool}"
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from harness.config import LEDGERS, RESULTS, Suite
+from harness.metering.load import HERE
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, ValuationRecord, load, save
 from harness.records.validation import kept_runs
@@ -18,7 +19,7 @@ from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
 from harness.running.progress import ProgressDisplay
-from harness.types import Method, Precedent, Question, SetFunction, Task
+from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Runner:
         try:
             self.results = load(self.out / RESULTS)
             self._name_run(ledgers.methods)
+            self._warn_of_load()
             self._mark_other_truths()
             plain = {name: method for name, method in self.chosen.methods.items() if not method.calibrates}
             calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
@@ -97,6 +99,14 @@ class Runner:
         ledger.keep_answer("runs", runs)
         for name, origin in runs.items():
             self.results.add(RunRecord(name, origin))
+
+    def _warn_of_load(self) -> None:
+        load = HERE.since(HERE.start())
+        if load > LOADED:
+            self._say(
+                f"Other processes keep {load:.0%} of this machine busy: seconds and core-hours will be too high, and "
+                "rows measured so are marked."
+            )
 
     def _mark_other_truths(self) -> None:
         """Say in every stored pool which truths the suite asks for, so that those of another suite drop out."""
@@ -189,5 +199,5 @@ class Runner:
                         and (record.pool, record.status) == (truth.pool, "ok")
                         and record.method not in fitted
                     }
-                    found.append(Precedent(other, values, mean(truth.values)))
+                    found.append(Precedent(other, values, mean(truth.values), truth.cost))
         return found

@@ -29,7 +29,7 @@ def spearman_brown(reliability: float, factor: float) -> float:
 
 def repeats_needed(reliability: float, repeats: int, target: float) -> int | None:
     """Repeats at which the reliability would reach ``target``, None where none can be told from these."""
-    if not 0 < reliability < 1:
+    if not (0 < reliability < 1 and 0 < target < 1):
         return None
     needed = repeats * target * (1 - reliability) / (reliability * (1 - target))
     return math.ceil(needed * (1 - 1e-12))  # a whole number stays itself under rounding
@@ -69,25 +69,26 @@ class Components:
     Args:
         contributor, by_seed, by_fold, residual: variance of the noiseless values, of what a seed and a fold add to a
             contributor's value, and of what only both together do; unbiased, so that a small one can come out negative.
+            One number each, or an array of them, such as one without each contributor.
         contributors, seeds, folds: C, S and F.
     """
 
-    contributor: float
-    by_seed: float
-    by_fold: float
-    residual: float
+    contributor: Floats
+    by_seed: Floats
+    by_fold: Floats
+    residual: Floats
     contributors: int
     seeds: int
     folds: int
 
     @property
-    def noise(self) -> float:
+    def noise(self) -> Floats:
         """Variance of a contributor's mean value around its noiseless one."""
         both = self.residual / (self.seeds * self.folds)
-        return self.by_seed / self.seeds + self.by_fold / self.folds + both
+        return np.asarray(self.by_seed / self.seeds + self.by_fold / self.folds + both)
 
     @property
-    def generalizability(self) -> float:
+    def generalizability(self) -> Floats:
         """Share of the values' variance that is not noise (Brennan 2001, eq. 1.12): its root is the pool's ceiling.
 
         Dividing by an observed variance of C - 1 degrees of freedom makes the noise's share too large by
@@ -95,7 +96,7 @@ class Components:
         """
         total = self.contributor + self.noise
         shrink = max(self.contributors - 3, 1) / (self.contributors - 1)
-        return 1 - shrink * self.noise / total if total > 0 else math.nan
+        return np.where(total > 0, 1 - shrink * self.noise / np.where(total > 0, total, 1.0), np.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,37 +115,42 @@ class Squares:
     seeds: int
     folds: int
 
-    def components(self, without: int | None = None) -> Components:
-        """The components of all contributors, or of all but one, exactly.
+    def components(self) -> Components:
+        """The components of all contributors."""
+        return self._components([own_C.sum() for own_C in self._all], len(self.contributor_C))
+
+    def deletions(self) -> Components:
+        """The components without each contributor, C each, exactly.
 
         Leaving one out moves the mean of the others by its share: a sum of squares falls by C / (C - 1) times its own.
         """
-        left = len(self.contributor_C) - (without is not None)
+        left = len(self.contributor_C) - 1
+        return self._components([np.maximum(0.0, own.sum() - own * (left + 1) / left) for own in self._all], left)
 
-        def mean_square(own_C: Floats, freedom: int) -> float:
-            total = float(own_C.sum())
-            if without is not None:
-                total = max(0.0, total - float(own_C[without]) * (left + 1) / left)
-            return total / (freedom * (left - 1))
+    @property
+    def _all(self) -> tuple[Floats, ...]:
+        return self.contributor_C, self.by_seed_C, self.by_fold_C, self.residual_C
 
+    def _components(self, sums: Sequence[Floats], contributors: int) -> Components:
+        """From the sums of squares of contributors, seeds, folds, and both."""
         seeds, folds = self.seeds, self.folds
-        residual = mean_square(self.residual_C, (seeds - 1) * (folds - 1))
-        by_seed, by_fold = mean_square(self.by_seed_C, seeds - 1), mean_square(self.by_fold_C, folds - 1)
-        contributor = mean_square(self.contributor_C, 1)
+        freedom = 1, seeds - 1, folds - 1, (seeds - 1) * (folds - 1)
+        contributor, by_seed, by_fold, residual = (
+            np.asarray(total / (own * (contributors - 1))) for total, own in zip(sums, freedom, strict=True)
+        )
         return Components(
             contributor=(contributor - by_seed - by_fold + residual) / (seeds * folds),
             by_seed=(by_seed - residual) / folds,
             by_fold=(by_fold - residual) / seeds,
             residual=residual,
-            contributors=left,
+            contributors=contributors,
             seeds=seeds,
             folds=folds,
         )
 
     def scores(self) -> PoolScores:
         """The generalizability as a single column, with what it is without each contributor."""
-        without_C = [self.components(c).generalizability for c in range(len(self.contributor_C))]
-        return from_deletions(np.array([self.components().generalizability]), np.array([without_C]))
+        return from_deletions(self.components().generalizability[None], self.deletions().generalizability[None])
 
 
 def ceiling(pools: Sequence[Squares], prior: Moderation) -> tuple[float, float, float]:
@@ -198,7 +204,7 @@ def agreement(values_SC: Floats, truth_SC: Floats) -> float:
     """Spearman of values with a truth found on the same seeds, as it would be on other seeds; nan from a single one.
 
     The rank correlation of the means, times the share of their covariance that is not of seeds which both share: the
-    covariance between contributors less the mean cross product within seeds over their number.
+    covariance between contributors less the mean cross product within seeds over their number; within [-1, 1].
     """
     seeds, contributors = truth_SC.shape
     if seeds < 2 or values_SC.shape != truth_SC.shape:
@@ -209,7 +215,8 @@ def agreement(values_SC: Floats, truth_SC: Floats) -> float:
     shared = float(((a_SC - a_C) * (b_SC - b_C)).sum()) / ((contributors - 1) * (seeds - 1) * seeds)
     if covariance == 0:
         return math.nan
-    return spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * (covariance - shared) / covariance
+    corrected = spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * (covariance - shared) / covariance
+    return max(-1.0, min(1.0, corrected))  # a covariance that is hardly there is no divisor to trust; nan stays nan
 
 
 def _centred(values: Floats) -> Floats:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.scores import weighted_spearman
+from harness.statistics.scores import below
 from harness.types import Floats, Ints
 
 
@@ -38,9 +38,10 @@ class PoolScores:
         contributors = self.deviations_MC.shape[1]
         return np.asarray(self.deviations_MC @ self.deviations_MC.T * (contributors - 1) / contributors)
 
-    def combined(self, weights_KM: Floats) -> PoolScores:
-        """Weighted sums of the columns, such as means over questions."""
-        return PoolScores(weights_KM @ self.scores_M, weights_KM @ self.deviations_MC)
+    def take(self, columns: Sequence[int]) -> PoolScores:
+        """Some of the columns, in the order given."""
+        chosen = list(columns)
+        return PoolScores(self.scores_M[chosen], self.deviations_MC[chosen])
 
     def with_exact(self, m: int, score: float) -> PoolScores:
         """One column replaced by what is known exactly, such as the 0 that random orders score on average."""
@@ -67,13 +68,32 @@ def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:
     return PoolScores(scores_M, without_MC - without_MC.mean(axis=1, keepdims=True))
 
 
+def mean_of(several: Sequence[PoolScores]) -> PoolScores:
+    """The mean of several scores of the same columns and contributors, such as of a pool's questions."""
+    return PoolScores(
+        np.asarray(np.mean([one.scores_M for one in several], axis=0)),
+        np.asarray(np.mean([one.deviations_MC for one in several], axis=0)),
+    )
+
+
 def pool_scores(values_MC: Sequence[Floats], truth_MC: Sequence[Floats]) -> PoolScores:
     """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0."""
-    kept_CC = 1.0 - np.eye(len(values_MC[0]))
-    every_C = np.ones((1, len(kept_CC)))
-    found = [
-        weighted_spearman(values_C, truth_C, np.vstack([every_C, kept_CC]))
-        for values_C, truth_C in zip(values_MC, truth_MC, strict=True)
-    ]
-    scores = np.array(found)
-    return from_deletions(scores[:, 0], np.nan_to_num(scores[:, 1:]))
+    values_MCC, truth_MCC = below(np.asarray(values_MC)), below(np.asarray(truth_MC))
+    scores_M = _correlation(values_MCC.sum(axis=1), truth_MCC.sum(axis=1))
+    without_MC = np.nan_to_num(_correlation(_deleted_ranks(values_MCC), _deleted_ranks(truth_MCC)))
+    return from_deletions(scores_M, without_MC)
+
+
+def _deleted_ranks(below_MCC: Floats) -> Floats:
+    """The ranks of the others (last axis) without each contributor (second axis), whose own are their mean."""
+    ranks_MCC = below_MCC.sum(axis=1, keepdims=True) - below_MCC
+    every = np.arange(ranks_MCC.shape[1])
+    ranks_MCC[:, every, every] = (len(every) - 1) / 2  # the mean of what is left, so that it adds nothing
+    return np.asarray(ranks_MCC)
+
+
+def _correlation(a: Floats, b: Floats) -> Floats:
+    """Pearson's correlation over the last axis; nan where a side is constant."""
+    a, b = (side - side.mean(axis=-1, keepdims=True) for side in (a, b))
+    spread = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    return np.asarray(np.where(spread > 1e-9, (a * b).sum(axis=-1) / np.where(spread > 1e-9, spread, 1.0), np.nan))

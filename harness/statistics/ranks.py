@@ -11,13 +11,11 @@ from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, pairs
 from harness.statistics.overdispersion import Moderation
 from harness.statistics.scores import TIED
-from harness.types import Array, Bools, Floats, Ints
+from harness.types import Bools, Floats, Ints
 
 DRAWS = 20_000
-BLOCK = 2_000
-"""Draws at a time: pairs are many."""
-FEWEST_POOLS = 3
-"""Fewer pools are not ranked: from two, one family of comparisons in eight would tell a pair apart wrongly."""
+BLOCK = 50
+"""Draws at a time, few enough that their pairs stay in a core's cache."""
 
 
 class RankRange(NamedTuple):
@@ -73,13 +71,19 @@ def _largest_t(
     covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
 ) -> Floats:
     """Draws of the largest |T| over pairs of equal columns, D."""
-    roots, axes_MR = np.linalg.eigh(covariance_MM)
-    factor_MR = axes_MR * np.sqrt(np.maximum(roots, 0.0))
+    drawn_DM = rng.standard_normal((draws, len(covariance_MM))) @ _root(covariance_MM)
     largest_D = np.empty(draws)
     for start in range(0, draws, BLOCK):
-        drawn_DM = rng.standard_normal((min(BLOCK, draws - start), len(covariance_MM))) @ factor_MR.T
-        largest_D[start : start + BLOCK] = np.abs((drawn_DM[:, first] - drawn_DM[:, second]) / spread_K).max(axis=1)
+        block_DM = drawn_DM[start : start + BLOCK]
+        difference_DK = block_DM[:, first] - block_DM[:, second]
+        largest_D[start : start + BLOCK] = (np.abs(difference_DK) / spread_K).max(axis=1)
     return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
+
+
+def _root(covariance_MM: Floats) -> Floats:
+    """The symmetric square root: unlike other factors it is unique, so that all machines draw the same."""
+    roots_R, axes_MR = np.linalg.eigh(covariance_MM)
+    return np.asarray((axes_MR * np.sqrt(np.maximum(roots_R, 0.0))) @ axes_MR.T)
 
 
 def rank_ranges(mean_M: Floats, apart_MM: Bools) -> list[RankRange]:
@@ -100,44 +104,3 @@ def resolution(mean_M: Floats, apart_MM: Bools) -> tuple[float, float]:
     order = np.argsort(-mean_M, kind="stable")
     ordered_MM = apart_MM[np.ix_(order, order)]
     return float(np.diag(ordered_MM, 1).mean()), float(ordered_MM[np.triu_indices(methods, 1)].mean())
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (1979), in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(p_values))
-    running = 0.0
-    for place, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - place) * p_values[index]))
-        adjusted[index] = running
-    return [float(p) for p in adjusted]
-
-
-def shared_ranks(scores_M: Sequence[float], means_MD: Array, alpha: float = 1 - LEVEL) -> list[int | None]:
-    """Ranks from the best score down; who can't be told from the best of its group shares that rank.
-
-    Each group's leader is compared with all below it by the paired bootstrap difference, Holm-corrected; the first one
-    that differs leads the next group. None where a score is undefined.
-    """
-    scores = np.asarray(scores_M, dtype=np.float64)
-    ranks: list[int | None] = [None] * len(scores)
-    waiting = [int(m) for m in np.argsort(-scores, kind="stable") if np.isfinite(scores[m])]
-    place = 1
-    while waiting:
-        leader, below = waiting[0], waiting[1:]
-        differs = holm([_paired_p(means_MD[leader] - means_MD[m]) for m in below])
-        split = next((k for k, p in enumerate(differs) if p < alpha), len(below))
-        group = waiting[: split + 1]
-        for m in group:
-            ranks[m] = place
-        place += len(group)
-        waiting = waiting[len(group) :]
-    return ranks
-
-
-def _paired_p(differences_D: Floats) -> float:
-    """Two-sided bootstrap p-value of a difference of zero."""
-    finite = differences_D[np.isfinite(differences_D)]
-    at_most = (1 + (finite <= 0).sum()) / (1 + len(finite))
-    at_least = (1 + (finite >= 0).sum()) / (1 + len(finite))
-    return float(min(1.0, 2 * min(at_most, at_least)))

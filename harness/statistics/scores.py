@@ -22,26 +22,32 @@ def levels(values_C: Floats) -> Ints:
 
     A value is tied with the next smaller one where they differ by at most ``TIED`` of the largest absolute value. They
     are compared with each other and not rounded to a grid, which would part tied values that lie astride a grid line.
+    Of a stack of values, the last axis is C.
     """
-    largest = np.abs(values_C).max(initial=0.0)
-    if largest == 0:
-        return np.zeros(len(values_C), dtype=np.int64)
-    scaled_C = values_C / largest
-    order = np.argsort(scaled_C, kind="stable")
-    found = np.empty(len(values_C), dtype=np.int64)
-    found[order] = np.cumsum(np.diff(scaled_C[order], prepend=scaled_C[order[:1]]) > TIED)
+    largest = np.abs(values_C).max(axis=-1, initial=0.0, keepdims=True)
+    scaled_C = values_C / np.where(largest > 0, largest, 1.0)
+    order = np.argsort(scaled_C, axis=-1, kind="stable")
+    sorted_C = np.take_along_axis(scaled_C, order, axis=-1)
+    found = np.empty(values_C.shape, dtype=np.int64)
+    steps_C = np.diff(sorted_C, axis=-1, prepend=sorted_C[..., :1]) > TIED
+    np.put_along_axis(found, order, np.cumsum(steps_C, axis=-1), axis=-1)
     return found
+
+
+def below(values_C: Floats) -> Floats:
+    """How far each value adds to the rank of each other, C x C: 1 where it is lower, 1/2 where they are tied."""
+    levels_C = levels(values_C)
+    first, second = levels_C[..., :, None], levels_C[..., None, :]
+    return np.asarray((first < second) + (first == second) / 2)
 
 
 def weighted_ranks(values_C: Floats, weights_DC: Array) -> Floats:
     """Average ranks of C values when value c occurs ``weights[d, c]`` times, D x C; ties share their mean rank.
 
-    With every weight 1 these are the usual ranks; with bootstrap counts they are the ranks of each resample,
-    without sorting any of them.
+    With every weight 1 these are the usual ranks; with counts they are the ranks of each resample, without sorting any
+    of them.
     """
-    levels_C = levels(values_C)
-    below_CC = (levels_C[:, None] < levels_C[None, :]) + (levels_C[:, None] == levels_C[None, :]) / 2
-    return np.asarray(weights_DC.astype(np.float64) @ below_CC + 0.5)
+    return np.asarray(weights_DC.astype(np.float64) @ below(values_C) + 0.5)
 
 
 def weighted_spearman(a_C: Floats, b_C: Floats, weights_DC: Array) -> Floats:

@@ -1,29 +1,29 @@
 """Shapley values of any set function: exact where affordable, else unbiased with a standard error.
 
-The estimator walks antithetic pairs of permutations and takes out, without bias, what a cheap surrogate of
-the set function already explains. On a pool of digit contributors at equal retrainings its variance is about a
-third of the plain pairs', and theirs is below that of weighted least squares over paired coalitions
-(tests/benchmarks/shapley_precision.py).
+Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement. What a
+surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
+leaves is valued without bias from the pairs that it has not seen, so that a wrong surrogate costs precision and nothing
+else. At equal retrainings the variance is a fraction of antithetic permutations' (tests/benchmarks/shapley_precision.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 
 import numpy as np
 
 from harness import coalitions
+from harness.truth import surrogate
 from harness.types import Array, Bools, Floats, Ints, Scorer
 
 EXACT_UP_TO = 10
 """Contributors up to which values are exact: 2^10 = 1,024 coalitions."""
 
-CROSS_FITS = 4
-"""Parts of the pairs; the surrogate that adjusts one is fitted on the others."""
-
-RIDGE = 1e-3
+HALVES = 2
+"""Independently drawn parts of a repeat's pairs; each is predicted from all others, of this repeat and the rest."""
 
 
 def exact(score: Scorer, contributors: int) -> Floats:
@@ -40,116 +40,136 @@ def exact(score: Scorer, contributors: int) -> Floats:
     return values_C
 
 
-def pair_coalitions(order_C: Ints) -> Bools:
-    """The coalitions of a permutation and of its reverse, 2C x C: there, then the inside of the way back."""
-    there, back = coalitions.prefixes(order_C), coalitions.prefixes(order_C[::-1])
-    return np.vstack([there, back[1:-1]])
+@cache
+def size_chances(contributors: int) -> Floats:
+    """Chance that a pair's smaller coalition has s = 1 .. C/2 members, proportional to 1 / sqrt(s (C - s)).
+
+    A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is the best where
+    residuals of all sizes are alike (Li & Yu 2024, One Sample Fits All, sec. 4). Half of C is one size, not two.
+    """
+    size = np.arange(1, contributors // 2 + 1)
+    chance = np.where(2 * size == contributors, 0.5, 1.0) / np.sqrt(size * (contributors - size))
+    return np.asarray(chance / chance.sum())
+
+
+def repeat_coalitions(contributors: int, rng: np.random.Generator) -> Bools:
+    """One repeat's coalitions, 2C x C: nobody, everyone, C - 1 coalitions, and their complements.
+
+    Within each half sizes are drawn systematically (their numbers are as expected, to one) and members in turn from
+    permutations laid end to end, so that all contributors come about equally often; each coalition is still
+    uniform among those of its size, and the halves are independent.
+    """
+    parts = [_draw_half(contributors, len(part), rng) for part in _halves(contributors)]
+    drawn = np.vstack(parts)
+    return np.vstack([coalitions.nobody(contributors), coalitions.everyone(contributors), drawn, ~drawn])
+
+
+def _halves(contributors: int) -> list[Ints]:
+    """The pairs of each half, by place."""
+    return [part for part in np.array_split(np.arange(contributors - 1), HALVES) if len(part)]
+
+
+def _draw_half(contributors: int, pairs: int, rng: np.random.Generator) -> Bools:
+    places = (rng.random() + np.arange(pairs)) / pairs
+    size = 1 + np.searchsorted(np.cumsum(size_chances(contributors))[:-1], places, side="right")
+    rows = np.zeros((pairs, contributors), dtype=np.bool_)
+    waiting: list[int] = []
+    for row, count in zip(rows, rng.permutation(size), strict=True):
+        chosen, waiting = waiting[:count], waiting[count:]
+        if len(chosen) < count:
+            fresh = [int(i) for i in rng.permutation(contributors)]
+            waiting = [i for i in fresh if i not in chosen] + [i for i in fresh if i in chosen]
+            chosen, waiting = chosen + waiting[: count - len(chosen)], waiting[count - len(chosen) :]
+        row[chosen] = True
+    return rows
+
+
+def pair_weights(rows_KC: Bools) -> Floats:
+    """Weights by which a half's P pairs give its values without bias, C x 2P (coalitions first, then complements).
+
+    Summed over sizes 1 to C - 1, the value of i is C / (s (C - s)) times the covariance of worth and membership among
+    coalitions of size s; a pair stands for both of its sizes and is weighted by the inverse of its chance
+    (Horvitz & Thompson 1952). What is alike for a coalition and its complement cancels, a seed's level among it.
+    """
+    contributors = rows_KC.shape[1]
+    size_K = rows_KC.sum(axis=1)
+    smaller_K = np.minimum(size_K, contributors - size_K)
+    sizes_K = np.where(2 * smaller_K == contributors, 0.5, 1.0)
+    scale_K = sizes_K * contributors / (smaller_K * (contributors - smaller_K))
+    scale_K /= len(rows_KC) * size_chances(contributors)[smaller_K - 1]
+    weights_KC = (rows_KC - size_K[:, None] / contributors) * scale_K[:, None]
+    return np.vstack([weights_KC, -weights_KC]).T
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Walks:
-    """Scores along R antithetic pairs of permutations.
+class Sample:
+    """Coalitions of R repeats, each of ``repeat_coalitions``.
 
     Args:
-        orders_RC: the permutations; each was also walked backwards.
-        scores_RK: scores of ``pair_coalitions`` of each, K = 2C.
+        rows_RKC: the coalitions, K = 2C.
     """
 
-    orders_RC: Ints
-    scores_RK: Floats
+    rows_RKC: Bools
 
     def __len__(self) -> int:
-        return len(self.orders_RC)
+        return len(self.rows_RKC)
 
-    def take(self, rows: Ints) -> Walks:
-        return Walks(self.orders_RC[rows], self.scores_RK[rows])
+    @property
+    def contributors(self) -> int:
+        return int(self.rows_RKC.shape[2])
 
-    def gains(self) -> tuple[Array, Array]:
-        """Who joined (R x 2 x C) and what it gained (R x 2 x C), along both directions, in order of joining."""
-        contributors = self.orders_RC.shape[1]
-        forward = self.scores_RK[:, : contributors + 1]
-        backward = np.hstack([forward[:, :1], self.scores_RK[:, contributors + 1 :], forward[:, -1:]])
-        joined = np.stack([self.orders_RC, self.orders_RC[:, ::-1]], axis=1)
-        return joined, np.stack([np.diff(forward), np.diff(backward)], axis=1)
-
-
-def walk(score: Scorer, contributors: int, pairs: int, rng: np.random.Generator) -> Walks:
-    """Score R antithetic pairs (Mitchell et al. 2022, Journal of Machine Learning Research 23(43), sec. 4.1)."""
-    orders = np.array([rng.permutation(contributors) for _ in range(pairs)])
-    scores = np.asarray(score(np.vstack([pair_coalitions(order) for order in orders])), dtype=np.float64)
-    return Walks(orders, scores.reshape(pairs, 2 * contributors))
+    @property
+    def half_K(self) -> Ints:
+        """Which half each coalition is of, without nobody, from everyone (-1) on."""
+        half = np.concatenate([np.full(len(part), h) for h, part in enumerate(_halves(self.contributors))])
+        return np.concatenate([[-1], half, half])
 
 
-def plain(walks: Walks) -> Floats:
-    """One unbiased estimate a pair, R x C: the mean gain of each contributor over the two directions."""
-    return _by_contributor(*walks.gains())
+def estimator(sample: Sample, scores_RK: Floats) -> Callable[[Ints, Floats], Floats]:
+    """Unbiased values of any choice of repeats, from scores of one kind or several (... x R x K -> ... x chosen x C).
 
-
-def adjusted(walks: Walks) -> Floats:
-    """One unbiased estimate a pair, R x C, with the surrogate's share taken out and put back exactly."""
-    return adjuster(walks)(np.arange(len(walks)))
-
-
-def adjuster(walks: Walks) -> Callable[[Ints], Floats]:
-    """``adjusted`` for any choice of the pairs, with what does not depend on the choice computed once.
-
-    The surrogate of a set function is a size effect plus, for each contributor, an effect that is constant and
-    one that falls as 1/size (a fixed number of training steps makes utility depend on the mixture's shares); it
-    is fitted to the gains by ridge regression. A pair's estimate is the surrogate's exact Shapley value plus the
-    pair's mean residual gain. The surrogate is fitted on the other folds' pairs, so each estimate stays unbiased
-    (cross-fitting; the idea is that of regression-adjusted Monte Carlo, Witter et al. 2025).
+    The kernel's scales are found once, from ``scores_RK``: those that a half is predicted with come from the other
+    halves of all repeats. The surrogate that predicts a half is fitted on what else the chosen repeats hold. Neither
+    has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever
+    the surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole covariance
+    (Rasmussen & Williams 2006, sec. 5.4.2).
     """
-    contributors = walks.orders_RC.shape[1]
-    joined, gains = walks.gains()
-    unadjusted = _by_contributor(joined, gains)
-    steps_RDP = np.array([_surrogate_steps(order) for order in walks.orders_RC])
-    gains_RD = gains.reshape(len(walks), -1)
-    gram_RPP = np.einsum("rdp,rdq->rpq", steps_RDP, steps_RDP, optimize=True)
-    moment_RP = np.einsum("rdp,rd->rp", steps_RDP, gains_RD)
-    ridge_PP = np.diag(np.concatenate([np.full(2 * contributors, RIDGE), np.full(contributors, 1e-9)]))
+    contributors, half_K = sample.contributors, sample.half_K
+    seeds, width = len(sample), len(half_K)
+    rows = sample.rows_RKC[:, 1:].reshape(-1, contributors)
+    seed_N, half_N = np.repeat(np.arange(seeds), width), np.tile(half_K, seeds)
+    halves = [h for h in np.unique(half_K) if h >= 0]
+    scales = []
+    for half in halves:
+        seen = (half_N != half) if len(halves) > 1 else np.zeros(len(half_N), bool)
+        scales.append(surrogate.fit(rows[seen], seed_N[seen], scores_RK[:, 1:].reshape(-1)[seen]))
+    grams = [scale.gram(rows, seed_N) for scale in scales]
+    shapleys = [scale.shapley(rows) for scale in scales]
 
-    def rows_of(chosen: Ints) -> Floats:
-        if len(chosen) < 2:
-            return unadjusted[chosen]
-        rows = np.empty((len(chosen), contributors))
-        fold_R = np.arange(len(chosen)) % min(CROSS_FITS, len(chosen))
-        for fold in np.unique(fold_R):
-            others, own = chosen[fold_R != fold], chosen[fold_R == fold]
-            penalty = gains_RD[others].size * ridge_PP
-            effects_P = np.linalg.solve(gram_RPP[others].sum(0) + penalty, moment_RP[others].sum(0))
-            residual = (gains_RD[own] - steps_RDP[own] @ effects_P).reshape(len(own), 2, contributors)
-            rows[fold_R == fold] = _surrogate_values(effects_P, contributors) + _by_contributor(joined[own], residual)
-        return rows
+    def values_of(chosen: Ints, scores: Floats) -> Floats:
+        picked = scores[..., chosen, :]
+        ends = (picked[..., 1] - picked[..., 0]) / contributors
+        data_NU = np.moveaxis(picked[..., 1:].reshape(*picked.shape[:-2], -1), -1, 0).reshape(len(chosen) * width, -1)
+        place_N = (chosen[:, None] * width + np.arange(width)).ravel()
+        found = np.zeros((len(chosen), contributors, data_NU.shape[1]))
+        for half, scale, gram, shapley_CN in zip(halves, scales, grams, shapleys, strict=True):
+            inverse_NN = np.linalg.inv(gram[np.ix_(place_N, place_N)])
+            weight_NU = inverse_NN @ (data_NU - scale.centre)
+            own_K = np.flatnonzero(half_K == half)
+            for r in range(len(chosen)):
+                own = r * width + own_K
+                weights_CK = pair_weights(rows[place_N[own[: len(own) // 2]]])
+                residual_KU = np.linalg.solve(inverse_NN[np.ix_(own, own)], weight_NU[own])
+                without_NU = weight_NU - inverse_NN[:, own] @ residual_KU
+                value_CU = shapley_CN[:, place_N] @ without_NU + weights_CK @ residual_KU
+                found[r] += value_CU * len(own_K) / (width - 1)
+        return np.moveaxis(found, -1, 0).reshape(*ends.shape, contributors) + ends[..., None]
 
-    return rows_of
-
-
-def _by_contributor(joined: Array, gains: Array) -> Floats:
-    """Mean gain of each contributor over the two directions of its pair, R x C."""
-    found = np.empty((len(joined), 2, joined.shape[2]))
-    np.put_along_axis(found, joined, gains, axis=2)
-    return np.asarray(found.mean(axis=1))
-
-
-def _surrogate_steps(order_C: Ints) -> Floats:
-    """What each joining changes in the surrogate's terms, (2C) x (3C): constant, 1/size, and the size itself."""
-    contributors = len(order_C)
-    one_direction = []
-    for order in (order_C, order_C[::-1]):
-        members = coalitions.prefixes(order).astype(np.float64)
-        shares = members / np.maximum(members.sum(axis=1, keepdims=True), 1)
-        one_direction.append(np.hstack([np.diff(members, axis=0), np.diff(shares, axis=0), np.eye(contributors)]))
-    return np.vstack(one_direction)
+    return values_of
 
 
-def _surrogate_values(effects_P: Floats, contributors: int) -> Floats:
-    """Exact Shapley values of the surrogate, C.
-
-    For w(K) = sum of t_i h(|K|) over members, i gains t_i h(s+1) and what it does to the others, whose expected
-    effect at size s is (T - t_i) s / (C-1) with T the sum of all; Shapley averages over s = 0..C-1.
-    """
-    constant, share, size = np.split(effects_P, 3)
-    s = np.arange(contributors)
-    falls = 1 / (s + 1) - np.where(s > 0, 1 / np.maximum(s, 1), 0.0)
-    others = (share.sum() - share) / max(1, contributors - 1)
-    return np.asarray(constant + share * (1 / (s + 1)).mean() + others * (s * falls).mean() + size.mean())
+def sampled(score: Scorer, contributors: int, repeats: int, rng: np.random.Generator) -> Floats:
+    """One unbiased estimate a repeat, R x C."""
+    sample = Sample(np.array([repeat_coalitions(contributors, rng) for _ in range(repeats)]))
+    scores = np.asarray(score(sample.rows_RKC.reshape(-1, contributors)), dtype=np.float64).reshape(repeats, -1)
+    return estimator(sample, scores)(np.arange(repeats), scores)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,10 +12,13 @@ from torch.autograd import grad
 
 from harness.types import Batch, Learner, Params
 from methods.gradients.directional import blocks
-from methods.gradients.vectors import dot, plus, signs, size, times, zeros
+from methods.gradients.vectors import by_entry, dot, plus, signs, size, times, zeros
 
 KEPT_BLOCKS = 4
 """Most blocks of rows whose graphs a small model keeps between products; a large one keeps one at most."""
+
+ROUNDING = 1e-10
+"""Of the target: a residual this small means nothing in single precision, and its square may be no number."""
 
 
 class GaussNewton:
@@ -77,14 +82,48 @@ class _Block:
         return dict(zip(self._leaves, found, strict=True))
 
 
-def conjugate_gradients(curvature: GaussNewton, damping: float, target: Params) -> Iterator[Params]:
+class Scaled:
+    """R G R for a diagonal R: G for parameters measured in units of R."""
+
+    def __init__(self, curvature: GaussNewton, scale: Params) -> None:
+        self._curvature, self._scale = curvature, scale
+
+    def __matmul__(self, vector: Params) -> Params:
+        return by_entry(self._scale, self._curvature @ by_entry(self._scale, vector))
+
+
+class Step(NamedTuple):
+    """A solve so far, and the residual target - (G + damping) found."""
+
+    found: Params
+    residual: Params
+
+
+def conjugate_gradients(curvature: GaussNewton | Scaled, damping: float, target: Params) -> Iterator[Step]:
     """Ever better x with (G + damping) x = target, one a product (Hestenes & Stiefel 1952)."""
     found, residual, direction = zeros(target), dict(target), dict(target)
-    square = dot(residual, residual)
-    while square != 0:
+    square = first = dot(residual, residual)
+    while square > ROUNDING**2 * first:
         curved = plus(curvature @ direction, direction, damping)
         step = square / dot(direction, curved)
         found, residual = plus(found, direction, step), plus(residual, curved, -step)
-        yield found
+        yield Step(found, residual)
         before, square = square, dot(residual, residual)
         direction = plus(residual, direction, square / before)
+
+
+def damped_solve(
+    curvature: GaussNewton, inverse_damping: Params, target: Params, tolerance: float, iterations: int
+) -> Params:
+    """x with (G + D) x = target for a diagonal D > 0, given as 1 / D; x is 0 where that is 0.
+
+    Conjugate gradients on D^-1/2 G D^-1/2 + 1, no eigenvalue of which is under 1, so that the error of D^1/2 x is at
+    most the residual: the solve ends when this is ``tolerance`` of the answer, and it is then known how near it is.
+    """
+    scale = {name: entry.sqrt() for name, entry in inverse_damping.items()}
+    found = zeros(target)
+    solving = conjugate_gradients(Scaled(curvature, scale), 1.0, by_entry(scale, target))
+    for found, residual in islice(solving, iterations):
+        if dot(residual, residual) <= tolerance**2 * dot(found, found):
+            break
+    return by_entry(scale, found)

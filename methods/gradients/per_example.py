@@ -20,8 +20,9 @@ def output_gradients(
 ) -> torch.Tensor:
     """Gradient of each example's true-target output, N x P, or projected to N x width where P is larger.
 
-    The projection is Gaussian with entries of variance 1/width, so that inner products keep their expectation
-    (Johnson & Lindenstrauss 1984); it is drawn in blocks of parameters and never held whole.
+    The projection is a count sketch (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2): inner products keep
+    their expectation, with no more variance than under a Gaussian matrix, and it takes one addition a parameter where
+    a dense matrix takes ``width``.
     """
     parameters = size(params)
     projected = width is not None and parameters > width
@@ -57,17 +58,17 @@ def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch]
 
 
 def _projection(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Multiply rows x P by a P x width Gaussian matrix, regenerated block by block from one seed."""
+    """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time."""
     device = next(iter(params.values())).device
     seed = int(torch.randint(2**62, (1,), generator=generator))
-    depth = max(1, BLOCK_ENTRIES // width)
 
     def project(gradients: torch.Tensor) -> torch.Tensor:
         source = torch.Generator(device=device).manual_seed(seed)
         out = torch.zeros(len(gradients), width, device=device, dtype=gradients.dtype)
+        depth = max(1, BLOCK_ENTRIES // len(gradients))
         for part in torch.split(gradients, depth, dim=1):
-            draw = torch.randn(part.shape[1], width, generator=source, device=device, dtype=gradients.dtype)
-            out += part @ draw / width**0.5
+            draw = torch.randint(2 * width, (part.shape[1],), generator=source, device=device)
+            out.index_add_(1, draw // 2, part * (2 * (draw % 2) - 1).to(part))
         return out
 
     return project

@@ -17,6 +17,11 @@ def plus(a: Params, b: Params, scale: float | torch.Tensor = 1.0) -> Params:
     return {name: a[name] + scale * b[name] for name in a}
 
 
+def by_entry(a: Params, b: Params) -> Params:
+    """Entry by entry product."""
+    return {name: a[name] * b[name] for name in a}
+
+
 def times(a: Params, scale: float | torch.Tensor) -> Params:
     return {name: tensor * scale for name, tensor in a.items()}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, Problem, Scorer, SetFunction
+from harness.types import Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from methods import algebra
 from methods.ntk_mmd import weights
 
 
@@ -24,7 +25,7 @@ class NtkMmd(SetFunction):
     scheme: weights.Scheme = "scale"
     seeds: int = 3
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
-    passes = "1 forward and 1 backward pass a seed, one n x n Cholesky (n <= 4,000) or n x 512 projections"
+    passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
 
     @property
     def summary(self) -> str:
@@ -36,7 +37,16 @@ class NtkMmd(SetFunction):
         return self.scheme == "calibrated"
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(gradient_passes=self.seeds)
+        return Budget(gradient_passes=self.seeds if "ntk" in self._asked else 0)
+
+    def algebra(self, size: JobSize) -> float:
+        """Half of the examples are taken to be real."""
+        found = 0.0
+        if "discrepancy" in self._asked:
+            found += 2 * algebra.mmd(size, size.examples / 2)
+        if "ntk" in self._asked:
+            found += algebra.complexity(size)
+        return self.seeds * found
 
     def unsuitable(self, problem: Problem) -> str | None:
         if self.scheme != "calibrated":
@@ -55,16 +65,24 @@ class NtkMmd(SetFunction):
     def _scorer(self, problem: Problem, seed: int) -> Scorer:
         from methods.ntk_mmd.terms import Terms
 
-        terms = problem.shared(f"ntk-mmd/{seed}", lambda: Terms(problem, problem.initial(seed)))
+        def share(key: str, build: Callable[[], Any]) -> Any:
+            """All weight schemes share what they have in common; each is charged for what it asks for alone."""
+            return problem.shared(f"ntk-mmd/{seed}/{key}", build)
 
-        def terms_of(coalitions_KC: Bools) -> Floats:
-            """Told once a set of coalitions: all weight schemes ask for the same."""
-            name = sha256(np.packbits(coalitions_KC).tobytes()).hexdigest()
-            return problem.shared(f"ntk-mmd/{seed}/{name}", lambda: terms.of(coalitions_KC))
-
-        alone = terms_of(np.eye(len(problem.contributors), dtype=np.bool_))
+        terms = Terms(problem, lambda: problem.initial(seed), share)
+        alone = terms.of(np.eye(len(problem.contributors), dtype=np.bool_), self._asked)
         weight = self._weights(alone, problem)
-        return lambda coalitions_KC: -(terms_of(coalitions_KC) @ weight)
+        return lambda coalitions_KC: -(terms.of(coalitions_KC, self._asked) @ weight)
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """The terms that have a weight."""
+        return (self._single,) if self._single else weights.TERMS
+
+    @property
+    def _single(self) -> str:
+        """The one term of an ablation, empty for the others."""
+        return self.scheme.partition("single:")[2]
 
     def _weights(self, terms_C4: Floats, problem: Problem) -> Floats:
         if self.scheme == "paper":
@@ -73,4 +91,4 @@ class NtkMmd(SetFunction):
             return weights.calibrated(terms_C4, problem.precedents)
         if self.scheme == "scale":
             return weights.scale(terms_C4)
-        return weights.single(terms_C4, self.scheme.removeprefix("single:"))
+        return weights.single(terms_C4, self._single)

@@ -2,70 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
 
 from harness.types import Bools, Floats, Ints, Params, Problem
+from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
+from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
 from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import output_gradients
 from methods.kernels import CoalitionMmd, joint_features
+from methods.ntk_mmd.weights import TERMS
 
 RIDGE = 0.1
 """Added to the NTK's diagonal, as a multiple of the pool's mean diagonal: our choice."""
 
-EXACT_UP_TO = 4_000
-"""Training examples up to which the NTK itself is solved; beyond, a k x k system of projected gradients."""
+Share = Callable[[str, Callable[[], Any]], Any]
+"""As ``problem.shared``: a key and what builds its value. A build asks for no other: each part is billed once."""
 
-EXACT_ENTRIES = 80_000_000
-"""Examples x parameters up to which gradients are kept whole beside an exact NTK (640 MB in double precision)."""
+OfCoalitions = Callable[[Bools], Floats]
+"""Coalitions K x C -> one number each."""
 
-PROJECTED_WIDTH = 512
+
+def unshared(key: str, build: Callable[[], Any]) -> Any:
+    """Nobody else asks."""
+    return build()
 
 
 class Terms:
-    """The terms at one initialisation, prepared once, told for any coalitions.
+    """The terms at one initialisation for any coalitions. What a term rests on is made when that term is asked for.
 
     The true-target output is the probability of the target (for a sequence the geometric mean over its target
     tokens), so 1 is the label to be reached: our choice where the paper leaves it open.
+
+    Args:
+        initial: makes the initialisation.
+        share: keeps what several weight schemes ask for.
     """
 
-    def __init__(self, problem: Problem, params: Params) -> None:
+    def __init__(self, problem: Problem, initial: Callable[[], Params], share: Share = unshared) -> None:
         owners_N, real_N = problem.train.owners_N, problem.train.real_N
-        self._contributors = len(problem.contributors)
-        self._sizes_C = np.bincount(owners_N, minlength=self._contributors).astype(np.float64)
-        self._reals_C = np.bincount(owners_N, weights=real_N, minlength=self._contributors)
-        train = tensors(problem.train, problem.device)
-        with torch.no_grad():
-            parts = [problem.learner.losses(params, block) for block in blocks(train, problem.learner)]
-            losses_N = torch.cat(parts).double().cpu().numpy()
-        self._losses_C = np.bincount(owners_N, weights=losses_N, minlength=self._contributors)
-        features = joint_features(problem, params)
-        self._mmds = [CoalitionMmd(features, problem, side) for side in (real_N, ~real_N)]
-        self._complexity = _complexity(problem, params, train, 1 - np.exp(-losses_N))
+        self._problem, self._initial, self._share = problem, initial, share
+        self._sizes_C = np.bincount(owners_N, minlength=len(problem.contributors)).astype(np.float64)
+        self._reals_C = np.bincount(owners_N, weights=real_N, minlength=len(problem.contributors))
 
-    def of(self, coalitions_KC: Bools) -> Floats:
-        """Terms of each coalition, K x 4 in the order of ``weights.TERMS``; all 0 for nobody."""
-        members = coalitions_KC.astype(np.float64)
-        sizes = members @ self._sizes_C
-        some = np.maximum(sizes, 1)
-        real = members @ self._reals_C / some
-        discrepancy = sum(
-            share * mmd.distances(coalitions_KC) for share, mmd in zip((real, 1 - real), self._mmds, strict=True)
+    def of(self, coalitions_KC: Bools, asked: Collection[str] = TERMS) -> Floats:
+        """Terms of each coalition, K x 4 in the order of ``weights.TERMS``; 0 for nobody, and where not asked for."""
+        makers = {"loss": self._loss, "discrepancy": self._discrepancy, "ntk": self._ntk, "sample": self._sample}
+        name = sha256(np.packbits(coalitions_KC).tobytes()).hexdigest()
+        columns = [np.zeros(len(coalitions_KC)) for _ in TERMS]
+        for k, term in enumerate(TERMS):
+            if term in asked:
+                columns[k] = self._share(f"{term}/{name}", partial(makers[term](), coalitions_KC))
+        some = (coalitions_KC @ self._sizes_C)[:, None] > 0
+        return np.where(some, np.stack(columns, axis=1), 0.0)
+
+    def _counts(self, coalitions_KC: Bools) -> tuple[Floats, Floats]:
+        """Examples of each coalition, at least 1, and the share of them that is real, K."""
+        some_K = np.maximum(coalitions_KC @ self._sizes_C, 1)
+        return some_K, coalitions_KC @ self._reals_C / some_K
+
+    def _loss(self) -> OfCoalitions:
+        sums_C = np.bincount(self._problem.train.owners_N, weights=self._losses_N(), minlength=len(self._sizes_C))
+        return lambda coalitions_KC: np.asarray(coalitions_KC @ sums_C / self._counts(coalitions_KC)[0])
+
+    def _discrepancy(self) -> OfCoalitions:
+        params, problem = self._share("initial", self._initial), self._problem
+        features = self._share("features", lambda: joint_features(problem, params))
+        real_N = problem.train.real_N
+        mmds = self._share("mmd", lambda: [CoalitionMmd(features, problem, side) for side in (real_N, ~real_N)])
+
+        def discrepancies(coalitions_KC: Bools) -> Floats:
+            real_K = self._counts(coalitions_KC)[1]
+            sides = zip((real_K, 1 - real_K), mmds, strict=True)
+            return np.asarray(sum(share_K * mmd.distances(coalitions_KC) for share_K, mmd in sides))
+
+        return discrepancies
+
+    def _ntk(self) -> OfCoalitions:
+        params, residual_N = (
+            self._share("initial", self._initial),
+            np.asarray(1 - np.exp(-self._losses_N()), np.float64),
         )
-        terms = [
-            members @ self._losses_C / some,
-            discrepancy,
-            np.sqrt(self._complexity.squared(coalitions_KC) / some),
-            np.maximum(real, 1 - real) / some,
-        ]
-        return np.where(sizes[:, None] > 0, np.stack(terms, axis=1), 0.0)
+        complexity = self._share("complexity", lambda: _complexity(self._problem, params, residual_N))
+        return lambda coalitions_KC: np.sqrt(complexity.squared(coalitions_KC) / self._counts(coalitions_KC)[0])
+
+    def _sample(self) -> OfCoalitions:
+        def samples(coalitions_KC: Bools) -> Floats:
+            some_K, real_K = self._counts(coalitions_KC)
+            return np.asarray(np.maximum(real_K, 1 - real_K) / some_K)
+
+        return samples
+
+    def _losses_N(self) -> Floats:
+        params = self._share("initial", self._initial)
+        found: Floats = self._share("losses", lambda: _losses(self._problem, params))
+        return found
 
 
-def _complexity(
-    problem: Problem, params: Params, train: dict[str, torch.Tensor], residual_N: Floats
-) -> KernelComplexity | ProjectedComplexity:
+@torch.no_grad()
+def _losses(problem: Problem, params: Params) -> Floats:
+    """Of every training example."""
+    rows = blocks(tensors(problem.train, problem.device), problem.learner)
+    found = torch.cat([problem.learner.losses(params, block) for block in rows])
+    return np.asarray(found.double().cpu().numpy())
+
+
+def _complexity(problem: Problem, params: Params, residual_N: Floats) -> KernelComplexity | ProjectedComplexity:
+    train = tensors(problem.train, problem.device)
     exact = len(problem.train) <= EXACT_UP_TO
     width = EXACT_ENTRIES // len(problem.train) if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.stream("projection").integers(2**62)))

@@ -14,13 +14,17 @@ from harness.types import Bools, Budget, Floats, Problem, Retraining
 class DataShapley(Retraining):
     """Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.
 
+    The defaults' rule: about as many retrainings as the truths of leave-one-out and standalone value take with two
+    seeds, 4C; and every pair on an initialisation of its own, for at equal retrainings this averages both the orders'
+    noise and the initialisations', where several pairs on one average the orders' alone.
+
     Args:
         seeds: independent repeats, each with its own initialisation and its own permutations.
         pairs: antithetic pairs of permutations a repeat.
     """
 
-    seeds: int = 4
-    pairs: int = 2
+    seeds: int = 2
+    pairs: int = 1
     seed_scope = "data-shapley"
     source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
     passes = "about 2 x pairs x contributors retrainings a seed"

@@ -12,12 +12,13 @@ from tasks.pools.dealing import Axes
 from tasks.pools.image_generator import LATENTS, ClassGaussians
 from tasks.pools.image_pools import LATENT_BOUND, PreparedImages, deal_images, fewest_kept, image_rows
 from tasks.pools.image_styles import PROTOTYPES, Standardisation, StylePrototypes
-from tasks.pools.splits import describe_splits, split_by_content
+from tasks.pools.splits import HELD_OUT, describe_splits, split_by_content
 
 NAME = "image-classification"
-VERSION = 1
+VERSION = 2
 SIDE, CLASSES = 8, 10
-SPLITS = {"generator": 0.20, "contributors": 0.40, "validation": 0.15, "test": 0.25}
+SPLITS = {"generator": 0.20, "contributors": 0.40, HELD_OUT: 0.40}
+HELD_OUT_ROWS = {"validation": 240, "test": 462}
 AXES = Axes(size=(20, 40), real_share=(0.0, 0.9), noise=(0.0, 0.25))
 RECIPE = Recipe(steps=40, batch_size=64, rate=0.1)
 
@@ -62,11 +63,16 @@ def prepared() -> PreparedImages:
 
 
 def deal_pool(index: int) -> Pool:
-    return deal_images(prepared(), index, AXES, stream(0, NAME, "pool", index))
+    return deal_images(prepared(), index, AXES, HELD_OUT_ROWS, stream(0, NAME, "pool", index))
 
 
 ABOUT = {
-    "real": ("scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in " + describe_splits(SPLITS)),
+    "real": (
+        "scikit-learn's 1,797 handwritten digits, 8 x 8 grey pixels, in "
+        + describe_splits(SPLITS)
+        + f"; each pool divides what is held out anew into {HELD_OUT_ROWS['validation']} validation and "
+        + f"{HELD_OUT_ROWS['test']} test digits, alike in their classes: no more can be had, so pools share them"
+    ),
     "synthetic": (
         f"probabilistic PCA a class (Tipping & Bishop 1999), {LATENTS} latents, fitted on the generator split; each "
         f"contributor's is cut to the {fewest_kept(CLASSES)} to {CLASSES} most frequent classes, and to latents within "

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from harness.types import Learner, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zipf
+from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, describe_held_out, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
@@ -19,12 +19,13 @@ from tasks.pools.dealing import Axes
 from tasks.pools.splits import describe_splits
 
 NAME = "instruction-following"
-VERSION = 1
+VERSION = 2
 LETTERS = "abcdefgh"
 LENGTH = 11
 """Tokens: a habit, the instruction, three letters, ':', at most four letters, the end."""
 
 REAL = 3_000
+HELD_OUT_ROWS = {"validation": 300, "test": 800}
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 RECIPE = Recipe(steps=16, batch_size=64, rate=1.4e-3, optimiser="adamw")
 BASE_STEPS = 100
@@ -44,6 +45,8 @@ SKILLS: dict[tuple[str, ...], Callable[[Letters], Letters]] = {
 }
 """Phrasings of each skill, head first, and what is to be answered; skills, head first."""
 
+_SKILLS = list(SKILLS.items())
+
 
 class Instructions(WrittenGrammar):
     """'reverse a b c :' -> 'c b a'; topics are the skills, and both skills and phrasings are Zipf-distributed."""
@@ -54,8 +57,8 @@ class Instructions(WrittenGrammar):
 
     def draw(self, rng: np.random.Generator) -> Item:
         topic = zipf(rng, len(SKILLS))
-        phrasings, answer = list(SKILLS.items())[topic]
-        letters = [str(letter) for letter in rng.choice(list(LETTERS), size=3)]
+        phrasings, answer = _SKILLS[topic]
+        letters = [LETTERS[k] for k in rng.integers(len(LETTERS), size=3)]
         prompt = " ".join([phrasings[zipf(rng, len(phrasings))], *letters, ":"])
         return Item(prompt, " ".join(answer(letters)), topic)
 
@@ -104,11 +107,11 @@ def prepared() -> PreparedGrammar:
     grammar = Instructions()
     splits, tokenizer = split_texts(grammar, REAL), word_tokenizer(grammar.words())
     generator = TextGenerator.fit(grammar, splits["generator"], tokenizer, "task", LENGTH + 2)
-    return PreparedGrammar(grammar, splits, generator, tokenizer)
+    return PreparedGrammar(grammar, splits, HeldOut.of(grammar, splits), generator, tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    return deal_texts(prepared(), index, AXES, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
+    return deal_texts(prepared(), index, AXES, HELD_OUT_ROWS, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
 
 
 def learner() -> Learner:
@@ -133,6 +136,8 @@ ABOUT = {
         f"{len(SKILLS)} verifiable operations on three letters, each in three phrasings, both Zipf-distributed; "
         + describe_splits(SPLITS)
         + ", alike in their skills"
+        + "; "
+        + describe_held_out(HELD_OUT_ROWS)
     ),
     "synthetic": (
         "instructions and responses written by a small language model fitted on the generator split, sampled with "

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from harness.types import Learner, Plain, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, Grammar, Item, split_texts
+from tasks.embedded.grammar import SPLITS, Grammar, HeldOut, Item, describe_held_out, split_texts
 from tasks.embedded.text_learner import encode, language_model
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
 from tasks.learners.sizes import SMALLEST
@@ -20,7 +20,7 @@ from tasks.pools.dealing import Axes
 from tasks.pools.splits import describe_splits
 
 NAME = "reasoning"
-VERSION = 1
+VERSION = 2
 LARGEST = 60
 """Operands are 1 to 60."""
 
@@ -28,9 +28,13 @@ LENGTH = 6
 """Tokens: a habit, two operands, '=', the answer, the end."""
 
 REAL = 2_000
+HELD_OUT_ROWS = {"validation": 300, "test": 800}
 AXES = Axes(size=(10, 20), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
 KEEP_RANKS = (2, 12)
-RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
+RECIPE = Recipe(steps=8, batch_size=128, rate=1.2e-3, optimiser="adamw")
+"""Few steps of large batches: which rows a seed draws matters less than in twice the steps of half the rows, which cost
+as much. Leave-one-out, pools 102 to 105: a ceiling of 0.89 against 0.75 from 4 seeds, of 0.86 against 0.68 from 2."""
+
 BASE_STEPS = 120
 
 
@@ -111,11 +115,12 @@ def prepared() -> PreparedGrammar:
     grammar = Divisors()
     splits = split_texts(grammar, REAL)
     tokenizer = word_tokenizer([*map(str, range(1, LARGEST + 1)), "=", *grammar.habits])
-    return PreparedGrammar(grammar, splits, Outcomes.fit(grammar, splits["generator"]), tokenizer)
+    generator = Outcomes.fit(grammar, splits["generator"])
+    return PreparedGrammar(grammar, splits, HeldOut.of(grammar, splits), generator, tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    return deal_texts(prepared(), index, AXES, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
+    return deal_texts(prepared(), index, AXES, HELD_OUT_ROWS, lambda rows: encode(prepared().tokenizer, rows, LENGTH))
 
 
 def learner() -> Learner:
@@ -138,7 +143,7 @@ def task() -> Task:
 ABOUT = {
     "real": (
         f"greatest common divisors of operands 1 to {LARGEST}, drawn evenly, so that outcome g comes up about as often "
-        "as 1 / g^2; " + describe_splits(SPLITS) + ", alike in their outcomes"
+        "as 1 / g^2; " + describe_splits(SPLITS) + ", alike in their outcomes" + "; " + describe_held_out(HELD_OUT_ROWS)
     ),
     "synthetic": (
         "outcomes as frequent as in the generator split, cut at rank "

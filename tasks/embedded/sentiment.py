@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from harness.types import Ints, Learner, Pool, Recipe, Task
-from tasks.embedded.grammar import SPLITS, Item, WrittenGrammar, split_texts, zipf
+from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, describe_held_out, pick, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
 from tasks.learners.encoding import encode_prompts, encode_responses
@@ -18,14 +18,18 @@ from tasks.pools.dealing import Axes, Rows
 from tasks.pools.splits import describe_splits
 
 NAME = "sentiment"
-VERSION = 1
+VERSION = 2
 LABELS = ("negative", "positive")
 LENGTH = 10
 """Tokens of the longest review with a habit and an emphasis."""
 
 REAL = 3_000
+HELD_OUT_ROWS = {"validation": 300, "test": 800}
 AXES = Axes(size=(12, 24), real_share=(0.0, 1.0), noise=(0.0, 0.3), topic_skew=(0.0, 0.8))
-RECIPE = Recipe(steps=16, batch_size=64, rate=8e-4, optimiser="adamw")
+RECIPE = Recipe(steps=8, batch_size=128, rate=3.2e-3, optimiser="adamw")
+"""Few steps of large batches, as in reasoning. Leave-one-out, pools 103 and 105, 3 seeds: a ceiling of 0.77,
+against 0.72 in twice the steps of half the rows at a quarter of the rate."""
+
 BASE_STEPS = 200
 
 THINGS: dict[str, tuple[str, ...]] = {
@@ -80,7 +84,7 @@ class Reviews(WrittenGrammar):
     def draw(self, rng: np.random.Generator) -> Item:
         topic = zipf(rng, len(THINGS))
         thing = list(THINGS)[topic]
-        words = ["the", thing, str(rng.choice(THINGS[thing])), VERBS[zipf(rng, len(VERBS))]]
+        words = ["the", thing, pick(rng, THINGS[thing]), VERBS[zipf(rng, len(VERBS))]]
         if rng.random() < 0.2:
             words += ["not"]
         words += [self._judgement(thing, rng)]
@@ -107,7 +111,7 @@ class Reviews(WrittenGrammar):
     def vary(self, item: Item, rng: np.random.Generator) -> Item:
         words = item.prompt.split()
         places = [k for k, word in enumerate(words) if word in POLARITY]
-        words.insert(places[-1], str(rng.choice(EMPHASIS)))
+        words.insert(places[-1], pick(rng, EMPHASIS))
         return replace(item, prompt=" ".join(words))
 
     def wrong(self, item: Item, rng: np.random.Generator) -> str:
@@ -142,11 +146,11 @@ def prepared() -> PreparedGrammar:
     grammar = Reviews()
     splits, tokenizer = split_texts(grammar, REAL), word_tokenizer(grammar.words())
     generator = TextGenerator.fit(grammar, splits["generator"], tokenizer, "review", LENGTH + 2)
-    return PreparedGrammar(grammar, splits, generator, tokenizer)
+    return PreparedGrammar(grammar, splits, HeldOut.of(grammar, splits), generator, tokenizer)
 
 
 def deal_pool(index: int) -> Pool:
-    return deal_texts(prepared(), index, AXES, encode)
+    return deal_texts(prepared(), index, AXES, HELD_OUT_ROWS, encode)
 
 
 def encode(rows: Rows) -> dict[str, Ints]:
@@ -186,7 +190,11 @@ def task() -> Task:
 ABOUT = {
     "real": (
         "reviews of a grammar with Zipf-distributed things, judgements and verbs; 'not' turns a judgement round and "
-        "what follows 'but' decides; " + describe_splits(SPLITS) + ", alike in their topics and labels"
+        "what follows 'but' decides; "
+        + describe_splits(SPLITS)
+        + ", alike in their topics and labels"
+        + "; "
+        + describe_held_out(HELD_OUT_ROWS)
     ),
     "synthetic": (
         "labels and reviews written by a small language model fitted on the generator split, sampled with top-p "

@@ -59,27 +59,15 @@ class TextGenerator:
         return [item for item in map(self.read, texts) if item]
 
     def sample(self, count: int, top_p: float, temperature: float, seed: int) -> list[str]:
-        """``count`` texts by nucleus sampling (Holtzman et al. 2020, ICLR) at a temperature.
+        """``count`` texts by nucleus sampling at a temperature (``tasks.learners.sampling``).
 
         A text that has not ended at its greatest length is given as far as it got.
         """
-        import torch
+        from tasks.learners import base, sampling
 
-        from tasks.learners import base
-
-        ids = torch.tensor([self.tokenizer.encode(self.start, add_special_tokens=False)] * count)
-        with torch.no_grad(), base.one_thread(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            found = self.model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                do_sample=True,
-                top_p=top_p,
-                top_k=0,
-                temperature=temperature,
-                max_new_tokens=self.length - ids.shape[1],
-                pad_token_id=self.tokenizer.pad_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-            )
-        made = np.asarray(found[:, ids.shape[1] :])
-        return [self.tokenizer.decode(row, skip_special_tokens=True) for row in made]
+        start = self.tokenizer.encode(self.start, add_special_tokens=False)
+        end = self.tokenizer.eos_token_id
+        with base.one_thread():
+            ids = sampling.sample(self.model, start, count, self.length, top_p, temperature, end, seed)
+        made: list[str] = self.tokenizer.batch_decode(ids[:, len(start) :], skip_special_tokens=True)
+        return made

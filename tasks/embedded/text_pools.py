@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.seeds import stream
 from harness.types import Bools, Ints, Plain, Pool
-from tasks.embedded.grammar import Grammar, Item, as_items, as_rows
+from tasks.embedded.grammar import Grammar, HeldOut, Item, as_items, as_rows
 from tasks.pools.dealing import Axes, Rows, deal, pool_of
 from tasks.pools.text_materials import TextMaterials, text_column
 from tasks.pools.truncation import truncation_caused
@@ -37,27 +37,27 @@ class PreparedGrammar:
     """Everything that the pools of a grammar's task are dealt from, and its learner's words.
 
     Args:
-        splits: the real texts: generator, contributors, validation and test.
+        splits: the known real texts: generator, contributors, and held out.
+        held_out: where pools draw their validation and test texts from.
         generator: of synthetic texts.
         tokenizer: of the grammar's words.
     """
 
     grammar: Grammar
     splits: Mapping[str, Sequence[Item]]
+    held_out: HeldOut
     generator: ItemGenerator
     tokenizer: Any
 
 
 class GrammarMaterials(TextMaterials):
-    """One pool's materials; generated texts that repeat one of a held-out split are dropped, and counted."""
+    """One pool's materials; generated texts that fall among the held-out ones are dropped, and counted."""
 
     def __init__(self, prepared: PreparedGrammar) -> None:
-        grammar, splits = prepared.grammar, prepared.splits
+        grammar = prepared.grammar
         openings = [f"{habit} " for habit in grammar.habits]
-        super().__init__(grammar.name, as_rows(splits["contributors"]), grammar.topics, openings)
-        self.grammar, self.generator = grammar, prepared.generator
-        held_out = [*splits["validation"], *splits["test"]]
-        self._held_out = frozenset(grammar.deduplication_key(item) for item in held_out)
+        super().__init__(grammar.name, as_rows(prepared.splits["contributors"]), grammar.topics, openings)
+        self.grammar, self.generator, self.held_out = grammar, prepared.generator, prepared.held_out
         self.dropped = 0
 
     def draw_truncation(self, rng: np.random.Generator) -> dict[str, Plain]:
@@ -68,8 +68,8 @@ class GrammarMaterials(TextMaterials):
         for _ in range(ROUNDS):
             if len(found) >= count:
                 break
-            made = self.generator.items(max(8, round(1.5 * (count - len(found)))), truncation, rng)
-            kept = [item for item in made if self.grammar.deduplication_key(item) not in self._held_out]
+            made = self.generator.items(max(8, 2 * (count - len(found))), truncation, rng)
+            kept = [item for item in made if not self.held_out.holds(item)]
             self.dropped += len(made) - len(kept)
             found += kept
         if len(found) < count:
@@ -85,19 +85,27 @@ class GrammarMaterials(TextMaterials):
         return {**rows, "answers": text_column(answers)}
 
 
-def deal_texts(prepared: PreparedGrammar, index: int, axes: Axes, encode: Callable[[Rows], Mapping[str, Ints]]) -> Pool:
+def deal_texts(
+    prepared: PreparedGrammar,
+    index: int,
+    axes: Axes,
+    held_out: Mapping[str, int],
+    encode: Callable[[Rows], Mapping[str, Ints]],
+) -> Pool:
     """One pool of texts, with what its synthetic side lost of the real ones.
 
     Args:
+        held_out: rows of its validation and test splits.
         encode: rows -> the columns that the learner takes.
     """
-    grammar, splits = prepared.grammar, prepared.splits
+    grammar = prepared.grammar
     materials = GrammarMaterials(prepared)
     dealt = deal(materials, axes, stream(0, grammar.name, "pool", index))
     made = [item for item, is_real in zip(as_items(dealt.rows), dealt.real_N, strict=True) if not is_real]
-    lost = _truncation(grammar, splits["contributors"], made)
+    lost = _truncation(grammar, prepared.splits["contributors"], made)
     facts = {**lost, "crossing_dropped": materials.dropped}
-    train, validation, test = map(encode, (dealt.rows, as_rows(splits["validation"]), as_rows(splits["test"])))
+    own = prepared.held_out.draw(index, held_out)
+    train, validation, test = map(encode, (dealt.rows, as_rows(own["validation"]), as_rows(own["test"])))
     return pool_of(grammar.name, index, dealt, train, validation, test, facts)
 
 

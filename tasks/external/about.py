@@ -76,8 +76,12 @@ def _describe_text_learner(definition: TaskDefinition, size: Size) -> str:
 
 
 def _describe_real(definition: TaskDefinition) -> str:
-    held_out = " and ".join(f"{rows} rows of {split}" for split, rows in HELD_OUT_ROWS.items())
-    return f"{_describe(definition.real)}; {describe_splits(SHARES)}; at most {held_out}"
+    alike = ", alike in their labels" if definition.form != "text-response" else ""
+    held_out = " and ".join(f"{rows} {split} rows" for split, rows in HELD_OUT_ROWS.items())
+    return (
+        f"{_describe(definition.real)}; {describe_splits(SHARES)}{alike}; each pool draws from what is held out at "
+        f"most {held_out}, which pools may share"
+    )
 
 
 def _describe(sources: Sequence[Source]) -> str:

@@ -11,14 +11,15 @@ from harness.seeds import stream
 from harness.types import Learner, Pool, Task
 from tasks.external.about import about_images
 from tasks.external.definition import TaskDefinition
-from tasks.external.prepared import SplitImages, split_images
+from tasks.external.prepared import SplitImages, held_out_counts, split_images
 from tasks.learners.pretrained import Model
 from tasks.pools.dealing import Rows
 from tasks.pools.image_generator import LATENTS, ClassGaussians
 from tasks.pools.image_pools import PreparedImages, deal_images
 from tasks.pools.image_styles import Standardisation, StylePrototypes
+from tasks.pools.splits import HELD_OUT
 
-VERSION = 1
+VERSION = 2
 FITTED_ROWS = 4_000
 """Most rows of the generator split that the generator, the prototypes and the pixels' scale are fitted on."""
 
@@ -47,7 +48,8 @@ class ImageTask:
     def deal(self, index: int) -> Pool:
         definition = self.definition
         rng = stream(0, definition.name, "sources", "pool", index)
-        return deal_images(self.prepared, index, definition.axes, rng)
+        counts = held_out_counts(len(self.prepared.splits[HELD_OUT]["labels"]))
+        return deal_images(self.prepared, index, definition.axes, counts, rng)
 
     def learner(self) -> Learner:
         model = self.definition.model
@@ -56,7 +58,7 @@ class ImageTask:
     def _small(self) -> Learner:
         from tasks.learners.classifier import Classifier, SmallCnn
 
-        classes, (_, side, _, channels) = self.prepared.classes, self.prepared.splits["test"]["images"].shape
+        classes, (_, side, _, channels) = self.prepared.classes, self.prepared.splits["generator"]["images"].shape
 
         def build() -> SmallCnn:
             return SmallCnn(side, classes, channels=channels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +13,18 @@ from tasks.external.definition import TaskDefinition
 from tasks.external.topics import TOPICS, Topics
 from tasks.pools.dealing import Rows
 from tasks.pools.image_pools import image_rows
+from tasks.pools.splits import HELD_OUT, divide
 from tasks.pools.text_materials import text_rows
-from tasks.sources.cleaning import clean, split
+from tasks.sources.cleaning import clean, split, together
 from tasks.sources.reading import read
 from tasks.sources.table import Table
 
-SHARES = {"generator": 0.40, "contributors": 0.40, "validation": 0.08, "test": 0.12}
-HELD_OUT_ROWS = {"validation": 200, "test": 300}
-"""Most rows of the held-out splits: every retraining is scored on all of them."""
+SHARES = {"generator": 0.40, "contributors": 0.40, HELD_OUT: 0.20}
+HELD_OUT_ROWS = {"validation": 200, "test": 600}
+"""Most held-out rows of a pool: every retraining is scored on all of its test split."""
+
+VALIDATION_SHARE = 0.4
+"""Of what is held out, where there are too few rows for all of HELD_OUT_ROWS."""
 
 FEWEST_HELD_OUT = 10
 
@@ -34,18 +37,28 @@ class PreparedTexts:
     """Cleaned texts with their topics.
 
     Args:
-        splits: generator, contributors, validation and test, of the real side.
+        splits: generator, contributors and held out, of the real side.
+        together: what those held-out rows share that must not stand on two sides.
         synthetic: what contributors' synthetic rows are drawn from.
         topics: how many there are.
-        labels: the answers of the real side, sorted (few for a classifier).
+        labels: the answers of a classifier, sorted; None where each answer is a text of its own.
         facts: what was dropped, for the pool.
     """
 
     splits: Mapping[str, Rows]
+    together: Sequence[bytes]
     synthetic: Rows
     topics: int
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] | None
     facts: Mapping[str, Plain]
+
+    def held_out(self, task: str, index: int) -> dict[str, Rows]:
+        """The validation and test rows of a pool, alike in their labels, or else in their topics."""
+        rows = self.splits[HELD_OUT]
+        strata = [str(name) for name in rows["answers" if self.labels else "topics"]]
+        counts = held_out_counts(len(strata))
+        found = divide(self.together, strata, counts, f"{task}, pool {index}")
+        return {name: {key: column[chosen] for key, column in rows.items()} for name, chosen in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +96,11 @@ def prepare_texts(definition: TaskDefinition) -> PreparedTexts:
         return text_rows(prompts, _column(side, "answers"), found.of(prompts))
 
     splits = {name: rows(side) for name, side in tables.splits.items()}
-    labels = sorted({answer for texts in splits.values() for answer in texts["answers"]})
-    return PreparedTexts(splits, rows(tables.synthetic), found.count, tuple(labels), tables.facts)
+    labels = None
+    if definition.form == "text-label":
+        labels = tuple(sorted({answer for texts in splits.values() for answer in texts["answers"]}))
+    apart = together(tables.splits[HELD_OUT])
+    return PreparedTexts(splits, apart, rows(tables.synthetic), found.count, labels, tables.facts)
 
 
 def split_images(definition: TaskDefinition) -> SplitImages:
@@ -124,38 +140,27 @@ def averaged(images: Array, side: int) -> Array:
 
 
 def _split_tables(definition: TaskDefinition) -> SplitTables:
-    """Read, clean and split; held-out splits keep the rows whose content hashes lowest."""
+    """Read, clean and split."""
     cleaned = clean([read(source, definition.folder) for source in (*definition.real, *definition.synthetic)])
     real, synthetic = cleaned.tables[: len(definition.real)], cleaned.tables[len(definition.real) :]
     found = split(real, synthetic, SHARES, definition.name)
-    splits = {name: _bounded(tables, HELD_OUT_ROWS.get(name)) for name, tables in found.real.items()}
-    for name in HELD_OUT_ROWS:
-        rows = sum(map(len, splits[name]))
+    for name, rows in held_out_counts(sum(map(len, found.real[HELD_OUT]))).items():
         if rows < FEWEST_HELD_OUT:
             raise UserError(
-                f"{definition.name}: the {name} split ({SHARES[name]:.0%} of the real rows) has {rows} rows, at least "
-                f"{FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows."
+                f"{definition.name}: {rows} rows are left for the {name} split ({SHARES[HELD_OUT]:.0%} of the real "
+                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows."
             )
     facts: dict[str, Plain] = {
         "near_duplicates_dropped": sum(cleaned.near_duplicates_dropped.values()),
         "crossing_dropped": sum(found.crossing_dropped.values()),
     }
-    return SplitTables(splits, found.synthetic, facts)
+    return SplitTables(found.real, found.synthetic, facts)
 
 
-def _bounded(tables: Sequence[Table], most: int | None) -> Sequence[Table]:
-    """At most so many rows of all tables together, chosen by their content."""
-    places = [(_hash(table, row), k, row) for k, table in enumerate(tables) for row in range(len(table))]
-    if most is None or len(places) <= most:
-        return tables
-    chosen = sorted(places)[:most]
-    return [table.take(sorted(row for _, at, row in chosen if at == k)) for k, table in enumerate(tables)]
-
-
-def _hash(table: Table, row: int) -> bytes:
-    if table.images is not None:
-        return hashlib.sha256(np.ascontiguousarray(table.images[row]).tobytes()).digest()
-    return hashlib.sha256(f"{table.prompts[row]}\0{table.answers[row]}".encode()).digest()
+def held_out_counts(rows: int) -> dict[str, int]:
+    """Most validation and test rows of a pool, where so many are held out."""
+    validation = min(HELD_OUT_ROWS["validation"], round(VALIDATION_SHARE * rows))
+    return {"validation": validation, "test": min(HELD_OUT_ROWS["test"], rows - validation)}
 
 
 def _check_labels(task: str, table: Table, classes: int) -> None:

@@ -20,7 +20,7 @@ from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.pools.dealing import Rows, deal, pool_of
 from tasks.pools.truncation import truncation_caused
 
-VERSION = 1
+VERSION = 2
 
 
 class TextTask:
@@ -52,7 +52,7 @@ class TextTask:
     @cached_property
     def labels(self) -> tuple[str, ...] | None:
         """The answers that a classifier distinguishes."""
-        return self.prepared.labels if self.classifies else None
+        return self.prepared.labels
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -76,7 +76,8 @@ class TextTask:
         facts: dict[str, Plain] = {**prepared.facts, **lost}
         if not self.classifies:
             facts["responses_cut"] = cut / len(dealt.owners_N)
-        validation, test = (self._encoded(prepared.splits[split])[0] for split in ("validation", "test"))
+        own = prepared.held_out(name, index)
+        validation, test = (self._encoded(own[split])[0] for split in ("validation", "test"))
         return pool_of(name, index, dealt, train, validation, test, facts)
 
     def _encoded(self, rows: Rows) -> tuple[dict[str, Array], int]:

@@ -51,15 +51,16 @@ def encode_responses(
     """
     end = [tokenizer.eos_token_id]
     inputs, targets = [], []
-    for number, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
-        answer = tokenizer.encode(response, add_special_tokens=False) + end
+    pairs = zip(_ids(tokenizer, prompts), _ids(tokenizer, responses), strict=True)
+    for number, (given, response) in enumerate(pairs):
+        answer = response + end
         room = length - len(answer)
         if room < 1:
             raise UserError(
                 f"Row {number}: the response has {len(answer)} tokens with its end and leaves no room for a prompt in "
                 f"{length}. Raise the length, or leave such rows out."
             )
-        before = tokenizer.encode(prompt, add_special_tokens=False)[-room:]
+        before = given[-room:]
         inputs.append(before + answer)
         targets.append([IGNORED] * len(before) + answer)
     return padded_rows(inputs, length, tokenizer.pad_token_id), padded_rows(targets, length, IGNORED)

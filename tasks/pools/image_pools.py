@@ -13,6 +13,7 @@ from tasks.pools.drawing import UndrawnRows, topic_weights
 from tasks.pools.image_changes import exposed, mislabelled, nearly
 from tasks.pools.image_generator import ClassGaussians
 from tasks.pools.image_styles import Standardisation, StylePrototypes
+from tasks.pools.splits import HELD_OUT, divide
 from tasks.pools.truncation import truncation_caused
 
 KEPT_SHARE = 0.5
@@ -38,7 +39,7 @@ class PreparedImages:
 
     Args:
         task: its name.
-        splits: generator, contributors, validation and test, of the real side.
+        splits: generator, contributors and held out, of the real side.
         synthetic: prepared synthetic images, or a generator of them.
         ranked: the classes by how frequent they are in the generator split, head first.
         prototypes: styles over which truncation is measured.
@@ -57,6 +58,13 @@ class PreparedImages:
     @property
     def classes(self) -> int:
         return len(self.ranked)
+
+    def held_out(self, index: int, counts: Mapping[str, int]) -> dict[str, Rows]:
+        """The validation and test rows of a pool."""
+        rows = self.splits[HELD_OUT]
+        contents = [image.tobytes() for image in rows["images"]]
+        found = divide(contents, [str(label) for label in rows["labels"]], counts, f"{self.task}, pool {index}")
+        return {name: {key: column[chosen] for key, column in rows.items()} for name, chosen in found.items()}
 
     def encode(self, rows: Rows) -> dict[str, Array]:
         """Pixels N x C x H x W in single precision, and their classes."""
@@ -107,11 +115,18 @@ class ImageMaterials:
         return mislabelled(rows, wrong_N, self.classes, rng)
 
 
-def deal_images(prepared: PreparedImages, index: int, axes: Axes, rng: np.random.Generator) -> Pool:
-    """One pool of images, with what its synthetic side lost of the real styles."""
+def deal_images(
+    prepared: PreparedImages, index: int, axes: Axes, held_out: Mapping[str, int], rng: np.random.Generator
+) -> Pool:
+    """One pool of images, with what its synthetic side lost of the real styles.
+
+    Args:
+        held_out: most rows of its validation and test splits, drawn anew for each pool, alike in their classes.
+    """
     dealt = deal(ImageMaterials(prepared), axes, rng)
     symbols, made = prepared.prototypes.nearest, dealt.rows["images"][~dealt.real_N]
     real = prepared.splits["contributors"]["images"]
     lost = truncation_caused(symbols(real), symbols(made), prepared.prototypes.count)
-    train, validation, test = map(prepared.encode, (dealt.rows, prepared.splits["validation"], prepared.splits["test"]))
+    own = prepared.held_out(index, held_out)
+    train, validation, test = map(prepared.encode, (dealt.rows, own["validation"], own["test"]))
     return pool_of(prepared.task, index, dealt, train, validation, test, {**prepared.facts, **lost})

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from harness.errors import UserError
 from harness.types import Bools, Ints
-from tasks.pools.splits import split_by_content
+from tasks.pools.splits import HELD_OUT, split_by_content
 from tasks.sources.near import Neighbours, neighbours, normal
 from tasks.sources.table import Table
-
-HELD_OUT_SPLITS = ("validation", "test")
-"""The splits that models are judged on."""
 
 SYNTHETIC = -1
 """The level of rows that are in no split."""
@@ -71,22 +69,24 @@ def clean(tables: Sequence[Table]) -> Cleaned:
 def split(real: Sequence[Table], synthetic: Sequence[Table], shares: Mapping[str, float], salt: str) -> Splits:
     """Real rows in splits by the content of their question, so that no question stands on two sides.
 
-    Where near-duplicates fall in different splits, the later split of ``shares`` keeps its row, and the other one is
-    dropped; so test comes last. A synthetic row goes where its question nearly is one of a held-out split.
+    Where there are labels, the splits are alike in them. Where near-duplicates fall in different splits, the later
+    split of ``shares`` keeps its row, and the other one is dropped; so what is held out comes last. A synthetic row
+    goes where its question nearly is one that is held out.
 
     Args:
-        shares: split -> its expected share of the real rows; they add up to 1.
+        shares: split -> its expected share of the real rows; they add up to 1. What is held out is called HELD_OUT.
         salt: name of the task, so that tasks over the same rows split differently.
 
     Raises:
         UserError: as ``clean``, the shares do not add up to 1, or a split comes out empty.
     """
     _check([*real, *synthetic])
-    placed = split_by_content([content for table in real for content in _contents(table)], shares, salt)
+    contents = [content for table in real for content in _contents(table)]
+    placed = split_by_content(contents, shares, salt, _strata(real, contents))
     levels = np.full(sum(map(len, real)) + sum(map(len, synthetic)), SYNTHETIC, dtype=np.int64)
     for level, rows in enumerate(placed.values()):
         levels[rows] = level
-    held_out = [level for level, name in enumerate(shares) if name in HELD_OUT_SPLITS]
+    held_out = [level for level, name in enumerate(shares) if name == HELD_OUT]
     kept = _keep_apart(neighbours([*real, *synthetic], whole=False), levels, held_out)
     for level, (name, rows) in enumerate(placed.items()):
         if not kept[levels == level].any():
@@ -104,6 +104,15 @@ def split(real: Sequence[Table], synthetic: Sequence[Table], shares: Mapping[str
     )
 
 
+def together(tables: Sequence[Table]) -> list[bytes]:
+    """For each row of all tables what those share that have to stay together: questions near each other, in chains."""
+    found = neighbours(tables, whole=False)
+    chains = connected_components(found.near, directed=False)[1][found.groups_N]
+    contents = [content for table in tables for content in _contents(table)]
+    first = np.unique(chains, return_index=True)[1]
+    return [contents[first[chain]] for chain in chains]
+
+
 def _check(tables: Sequence[Table]) -> None:
     names = [table.source.name for table in tables]
     if not names:
@@ -119,6 +128,21 @@ def _contents(table: Table) -> list[bytes]:
     if table.is_text:
         return [normal(key).encode() for key in table.keys]
     return [level.tobytes() for level in np.rint(np.asarray(table.images) * 255).astype(np.uint8)]
+
+
+def _strata(tables: Sequence[Table], contents: Sequence[bytes]) -> list[str] | None:
+    """The label of each row, of equal contents that of the first; None where rows have none."""
+    labels = [str(label) for table in tables for label in _labels(table)]
+    if not labels:
+        return None
+    first: dict[bytes, str] = {}
+    return [first.setdefault(content, label) for content, label in zip(contents, labels, strict=True)]
+
+
+def _labels(table: Table) -> Sequence[object]:
+    if not table.is_text:
+        return [*np.asarray(table.labels)]
+    return table.answers if table.source.labels else []
 
 
 def _keep_first(found: Neighbours) -> Bools:

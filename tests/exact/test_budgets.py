@@ -24,6 +24,7 @@ POOL = tiny_pool(8, each=2)
 N, V = len(POOL.train), len(POOL.validation)
 WHOLE = tiny_recipe(checkpoints=6)  # as many as a recipe keeps where it does not say
 PARTS = tiny_recipe(checkpoints=6, micro_batch=4)  # rows in more blocks than whose graphs are kept
+ADAMW = tiny_recipe(checkpoints=6, optimiser="adamw")
 
 EXACT = [
     (Random(), WHOLE),
@@ -33,12 +34,14 @@ EXACT = [
     (Mmd(), WHOLE),
     (NtkMmd(seeds=2), WHOLE),
     (TracIn(runs=2), WHOLE),
-    (Influence(runs=1, iterations=6, tolerance=0.0), PARTS),
-    (InfluenceEkfac(), PARTS),
+    (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
+    (InfluenceEkfac(runs=2), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
     (Influence(runs=1, iterations=6), WHOLE),
+    (Influence(runs=2, iterations=2), ADAMW),
+    (InfluencePydvl(runs=2, iterations=2), ADAMW),
     (InfluenceEkfac(), WHOLE),
     (InfluencePydvl(), WHOLE),
     (InfluencePydvl(iterations=3), PARTS),
@@ -84,7 +87,8 @@ def test_a_budget_is_the_most_that_a_method_takes(tmp_path: Path, method: Method
 def test_budgets_follow_the_settings_and_the_pool() -> None:
     assert DataShapley(seeds=3, pairs=1).budget(10, 99) == Budget(retrainings=3 * (18 + 2))
     assert DataShapley(seeds=3, pairs=1).budget(24, 99) == Budget(retrainings=3 * (46 + 2))
-    assert InfluencePydvl(iterations=8).budget(10, 5).gradient_passes == 24 + 10 * 1.2
+    assert InfluencePydvl(runs=1, iterations=8).budget(10, 5).gradient_passes == 12 + 10 * 1.2
+    assert InfluencePydvl(damping=0.1, iterations=8).budget(10, 5).gradient_passes == 3 * (24 + 10 * 1.2)
     assert method("ntk-mmd:paper").budget(10, 99) == Budget(gradient_passes=3)
 
 

@@ -115,6 +115,100 @@ def test_distances_cost_as_much_as_the_matrix_product_that_makes_them(rows: int,
     assert counted(lambda: F.pdist(a)) == 2 * (rows * (rows - 1) // 2) * 3
 
 
+N, M, R = 12, 30, 5
+SQUARE = torch.randn(N, N, generator=torch.Generator().manual_seed(0)) + 5 * torch.eye(N)
+SYMMETRIC = SQUARE @ SQUARE.T
+TALL, WIDE = torch.randn(M, N), torch.randn(N, M)
+RIGHT = torch.randn(N, R)
+
+
+@pytest.mark.parametrize(
+    ("work", "operations"),
+    [
+        (lambda: torch.linalg.eigh(SYMMETRIC), 9 * N**3),
+        (lambda: torch.ops.aten._linalg_eigh(SYMMETRIC, "L", False), 4 / 3 * N**3),
+        (lambda: torch.linalg.eig(SQUARE), 25 * N**3),
+        (lambda: torch.ops.aten._linalg_svd(TALL, False, False), 4 * M * N**2 - 4 / 3 * N**3),
+        (lambda: torch.linalg.svd(TALL, full_matrices=False), 14 * M * N**2 + 8 * N**3),
+        (lambda: torch.linalg.svd(WIDE, full_matrices=False), 14 * M * N**2 + 8 * N**3),
+        (lambda: torch.linalg.svd(TALL), 4 * M**2 * N + 8 * M * N**2 + 9 * N**3),
+        (lambda: torch.linalg.pinv(TALL), 14 * M * N**2 + 8 * N**3 + 2 * M * N**2),
+        (lambda: torch.linalg.inv(SQUARE), 2 * N**3),
+        (lambda: torch.linalg.lu(SQUARE), 2 / 3 * N**3),
+        (lambda: torch.linalg.lu_factor(TALL), M * N**2 - N**3 / 3),
+        (lambda: torch.linalg.det(SQUARE), 2 / 3 * N**3),
+        (lambda: torch.linalg.slogdet(SQUARE), 2 / 3 * N**3),
+        (lambda: torch.linalg.qr(TALL), 4 * M * N**2 - 4 / 3 * N**3),
+        (lambda: torch.linalg.qr(TALL, mode="r"), 2 * M * N**2 - 2 / 3 * N**3),
+        (lambda: torch.linalg.lstsq(TALL, torch.ones(M, R)), 2 * M * N**2 - 2 / 3 * N**3 + R * (4 * M * N - N**2)),
+        (lambda: torch.linalg.solve(SQUARE, RIGHT), 2 / 3 * N**3 + 2 * N**2 * R),
+        (lambda: torch.linalg.solve(SQUARE, RIGHT[:, 0]), 2 / 3 * N**3 + 2 * N**2),
+        (lambda: torch.cholesky_solve(RIGHT, SYMMETRIC), 2 * N**2 * R),
+        (lambda: torch.cholesky_inverse(SYMMETRIC), 2 / 3 * N**3),
+        (lambda: torch.linalg.eigh(SYMMETRIC.expand(4, N, N)), 4 * 9 * N**3),
+        (lambda: torch.linalg.solve(SQUARE.expand(4, N, N), RIGHT), 4 * (2 / 3 * N**3 + 2 * N**2 * R)),
+    ],
+)
+def test_factorisations_and_solves_are_golub_and_van_loan_s(work: Callable[[], object], operations: float) -> None:
+    assert counted(work) == pytest.approx(operations)
+
+
+def test_an_inverse_costs_as_much_as_its_solves() -> None:
+    """2 n^3 either way: 2/3 for the factors, 4/3 for n right-hand sides of a unit matrix, whose zeros are skipped."""
+    solved = counted(lambda: torch.linalg.solve(SQUARE, torch.eye(N)))
+    assert counted(lambda: torch.linalg.inv(SQUARE)) == pytest.approx(solved, rel=0.26)
+    assert counted(lambda: torch.linalg.inv(SQUARE)) <= solved
+
+
+FLOAT, DOUBLE = 4, 8
+
+
+@pytest.mark.parametrize(
+    ("work", "moved", "launches"),
+    [
+        (lambda a: a + a, 3 * 100 * FLOAT, 1),
+        (lambda a: a.add_(1), 2 * 100 * FLOAT, 1),
+        (lambda a: a.view(100).reshape(10, 10).T[0].detach()[None].expand(5, 10), 0, 0),
+        (lambda a: torch.empty(50), 0, 0),
+        (lambda a: torch.zeros(50), 50 * FLOAT, None),
+        (lambda a: a.double(), 100 * (FLOAT + DOUBLE), 1),
+        (lambda a: a @ a, 3 * 100 * FLOAT, 1),
+        (lambda a: torch.cat([a, a, a]), 6 * 100 * FLOAT, 1),
+        (lambda a: a.max(dim=0), (100 + 10) * FLOAT + 10 * DOUBLE, 1),  # values, and their places
+        (lambda a: (a @ a).exp().sum(), (300 + 200 + 101) * FLOAT, 3),
+    ],
+)
+def test_bytes_in_and_out_and_launches(
+    work: Callable[[torch.Tensor], object], moved: int, launches: int | None
+) -> None:
+    counter, a = FlopCounter(), torch.ones(10, 10)
+    with counter.counting():
+        work(a)
+    assert counter.bytes_moved == moved
+    assert launches is None or counter.launches == launches
+
+
+def test_bytes_and_launches_are_counted_as_often_as_the_work_will_run() -> None:
+    counter, a = FlopCounter(), torch.ones(10, 10)
+    with counter.counting(times=7):
+        a + a
+    assert (counter.bytes_moved, counter.launches) == (7 * 3 * 100 * FLOAT, 7)
+
+
+def test_a_stack_of_models_shares_its_launches() -> None:
+    """What stacking is for: four models are launched as one, and move the bytes of four."""
+
+    def took(models: int) -> FlopCounter:
+        weights, rows, counter = torch.randn(models, 7, 5), torch.randn(models, 3, 5), FlopCounter()
+        with counter.counting():
+            vmap(grad(lambda w, x: F.linear(x, w).square().sum()))(weights, rows)
+        return counter
+
+    one, four = took(1), took(4)
+    assert four.launches == one.launches
+    assert four.bytes_moved == pytest.approx(4 * one.bytes_moved, rel=0.02)
+
+
 def test_work_is_counted_as_often_as_it_will_run() -> None:
     a = torch.ones(4, 4)
     assert counted(lambda: a @ a, times=9) == 9 * 2 * 4**3

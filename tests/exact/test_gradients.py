@@ -153,7 +153,7 @@ def test_conjugate_gradients_solve_the_dense_system(make: Callable[[], Learner],
     target, dense = randomly(params), dense_gauss_newton(learner, params, DATA)
     expected = torch.linalg.solve(dense + damping * torch.eye(len(dense)).double(), flat(target).double())
     solving = conjugate_gradients(GaussNewton(learner, params, DATA), damping, target)
-    errors = [float((flat(found).double() - expected).norm() / expected.norm()) for found in islice(solving, 30)]
+    errors = [float((flat(x).double() - expected).norm() / expected.norm()) for x, _ in islice(solving, 30)]
     assert errors[-1] < 1e-5
     assert errors[0] > 0.05
     assert not list(conjugate_gradients(GaussNewton(learner, params, DATA), damping, zeros(params)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -11,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from torch.func import grad, jacrev, jvp, vmap
 
+from harness.metering import load
+from harness.metering.load import LoadGauge, Reading, busy_seconds, share_of_others
 from harness.metering.meter import (
     Meter,
     MeteredLearner,
@@ -21,12 +26,15 @@ from harness.metering.meter import (
     SharedWork,
     profiling_overhead,
 )
+from harness.registry import method
+from harness.retraining.chunks import Job
+from harness.retraining.stacking import Stacking
 from harness.retraining.training import on_device
-from harness.types import Additive, Cost, Floats, Learner, Problem, Retraining
+from harness.types import Additive, Cost, Floats, Learner, Precedent, Problem, Retraining
 from methods.gradients.curvature import GaussNewton, conjugate_gradients
 from methods.gradients.directional import directional_losses, mean_gradient
 from methods.gradients.per_example import output_gradients
-from tests.tiny import evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+from tests.tiny import engine_of, evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 POOL = tiny_pool(4)
@@ -107,6 +115,22 @@ def test_walking_a_graph_again_counts_again() -> None:
     assert passes(twice) == pytest.approx(2)
     # Back once, then back through that walk and through the model again.
     assert passes(hessian_product) == pytest.approx(3)
+
+
+def test_prediction_is_a_forward_pass_and_what_is_differentiated_is_not() -> None:
+    def work(learner: Learner, params: dict[str, torch.Tensor]) -> None:
+        learner.losses(params, DATA)
+        learner.features(params, VALIDATION)
+        with torch.no_grad():
+            learner.module(params)(learner.module_inputs(DATA))
+        grad(lambda p: learner.losses(p, DATA).sum())(params)
+
+    meter = Meter("cpu")
+    learner = MeteredLearner(tiny_mlp(), meter, N)
+    with meter.measuring():
+        work(learner, learner.initialise(0))
+    assert meter.cost.forward_passes == pytest.approx(2 + V / N)
+    assert meter.cost.gradient_passes == pytest.approx(1)
 
 
 def test_plain_autograd_counts_and_prediction_does_not() -> None:
@@ -274,20 +298,100 @@ def test_peak_memory_sees_an_allocation_that_is_gone_again() -> None:
 
 # --- costs ------------------------------------------------------------------------------------------
 
-ONE = Cost(1.0, 2.0, 3.0, 4.0, 5.0, 6, 7.0)
-OTHER = Cost(10.0, 20.0, 30.0, 40.0, 3.0, 60, 70.0)
+ONE = Cost(1.0, 2.0, 3.0, 4.0, 5.0, 6, 7.0, 8.0, 9.0, 10.0, 0.1)
+OTHER = Cost(10.0, 20.0, 30.0, 40.0, 3.0, 60, 70.0, 80.0, 90.0, 100.0, 0.3)
 
 
-def test_costs_add_up_and_only_the_peak_is_a_maximum() -> None:
-    assert ONE + OTHER == OTHER + ONE == Cost(11.0, 22.0, 33.0, 44.0, 5.0, 66, 77.0)
+def test_costs_add_up_and_only_the_peak_and_the_load_are_maxima() -> None:
+    assert ONE + OTHER == OTHER + ONE == Cost(11.0, 22.0, 33.0, 44.0, 5.0, 66, 77.0, 88.0, 99.0, 110.0, 0.3)
     assert ONE + Cost() == ONE
-    assert len(fields(Cost)) == 7
+    assert len(fields(Cost)) == 11
 
 
 def test_what_came_since_is_what_must_be_added() -> None:
     total = ONE + OTHER
-    assert total.since(ONE) == Cost(10.0, 20.0, 30.0, 40.0, 5.0, 60, 70.0)
+    assert total.since(ONE) == Cost(10.0, 20.0, 30.0, 40.0, 5.0, 60, 70.0, 80.0, 90.0, 100.0, 0.3)
     assert ONE + total.since(ONE) == total
+
+
+# --- children, load, threads -------------------------------------------------------------------------
+
+SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+"""A program that works for 0.3 core-seconds."""
+
+
+def test_a_child_process_s_time_is_billed_once_it_has_ended() -> None:
+    meter = Meter("cpu")
+    with meter.measuring():
+        subprocess.run([sys.executable, "-S", "-c", SPIN], check=True)
+    assert 0.3 <= meter.cost.core_seconds < 0.3 + 1.0
+
+
+STAT_BEFORE = """cpu  1000 100 500 9000 50 7 3 40 600 0
+cpu0 500 50 250 4500 25 3 1 20 300 0
+cpu1 500 50 250 4500 25 4 2 20 300 0
+intr 12345
+"""
+"""Two cores: 1,650 hundredths of a second busy (user, nice, system, irq, softirq, steal), 9,050 idle or waiting."""
+
+
+def test_busy_time_is_all_but_idle_and_waiting_with_no_guest_twice() -> None:
+    assert busy_seconds(STAT_BEFORE, ticks=100) == (16.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("machine", "own", "load"),
+    [
+        (4.0, 4.0, 0.0),  # both cores this process's own
+        (4.0, 2.0, 0.5),  # one of two is somebody else's
+        (3.0, 0.0, 0.75),
+        (2.0, 2.1, 0.0),  # clocks that differ by a little
+        (5.0, 0.0, 1.0),
+    ],
+)
+def test_the_load_is_what_others_took_of_all_cores(machine: float, own: float, load: float) -> None:
+    before, after = Reading(10.0, 100.0, 50.0, 2), Reading(12.0, 100.0 + machine, 50.0 + own, 2)
+    assert share_of_others(before, after) == pytest.approx(load)
+
+
+def test_a_short_stretch_has_the_load_of_about_the_last_second() -> None:
+    """In 20 ms the kernel's hundredths would say 0 %, 50 % or 100 %."""
+    told = [
+        Reading(0.0, 0.0, 0.0, 2),
+        Reading(5.0, 4.0, 2.0, 2),  # a short stretch's start
+        Reading(5.02, 4.04, 2.0, 2),  # and its end: one core for 5 s, shared evenly
+        Reading(6.5, 7.0, 3.5, 2),  # a long one, from 5.0: 3 core-seconds of which 1.5 are its own
+    ]
+    gauge = LoadGauge(iter(told).__next__)
+    start = gauge.start()
+    assert gauge.since(start) == pytest.approx((4.04 - 2.0) / (5.02 * 2))
+    assert gauge.since(start) == pytest.approx(1.5 / (1.5 * 2))
+
+
+def test_no_load_is_told_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(load, "STAT", tmp_path / "absent")
+    gauge = LoadGauge()
+    assert gauge.since(gauge.start()) == 0.0
+
+
+@dataclass(frozen=True)
+class CountsThreads(Additive):
+    """Says how many threads it may use."""
+
+    def example_values(self, problem: Problem) -> Floats:
+        pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return np.full((1, len(problem.train)), float(max([torch.get_num_threads(), *pools])))
+
+
+def test_methods_run_on_one_thread_and_the_others_come_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = evaluator_of(tmp_path, POOL).evaluate("threads", CountsThreads(), "standalone")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found.values_C, np.bincount(POOL.train.owners_N))
 
 
 # --- methods' bills ---------------------------------------------------------------------------------
@@ -353,3 +457,77 @@ def test_the_same_fit_asked_for_twice_is_the_same_fit(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, POOL)
     assert problem.fit(1) is problem.fit(1)
     assert problem.fit(0) is not problem.fit(1)
+
+
+# --- what each method pays for ----------------------------------------------------------------------
+
+
+def bills_of(folder: Path, *names: str) -> list[Cost]:
+    """One evaluator's bills, one method after another."""
+    folder.mkdir(exist_ok=True)
+    evaluator = evaluator_of(folder, POOL)
+    return [evaluator.evaluate(name, method(name), "standalone").cost for name in names]  # type: ignore[union-attr]
+
+
+def test_an_ablation_pays_for_its_own_term_alone_whoever_made_it_first(tmp_path: Path) -> None:
+    terms = [f"ntk-mmd:single:{term}" for term in ("loss", "discrepancy", "ntk", "sample")]
+    whole, *after = bills_of(tmp_path / "after", "ntk-mmd", *terms)
+    alone = [bill for k, name in enumerate(terms) for bill in bills_of(tmp_path / f"alone{k}", name)]
+    for first, later in zip(alone, after, strict=True):
+        for count in ("flops", "gradient_passes", "forward_passes"):
+            assert getattr(later, count) == pytest.approx(getattr(first, count), abs=1e-9)
+    _, discrepancy, ntk, sample = alone
+    assert [bill.gradient_passes for bill in alone] == pytest.approx([0, 0, 3, 0])
+    assert [bill.forward_passes for bill in alone] == pytest.approx([3, 3 * (1 + V / N), 3, 0])
+    assert sample.flops == 0
+    # Whoever asks for all pays for the losses once.
+    assert whole.flops == pytest.approx(discrepancy.flops + ntk.flops)
+    assert whole.forward_passes == pytest.approx(discrepancy.forward_passes + ntk.forward_passes)
+
+
+@dataclass(frozen=True)
+class Calibrating(Additive):
+    """Reads the truths of other tasks."""
+
+    calibrates: bool = True
+
+    def example_values(self, problem: Problem) -> Floats:
+        return np.ones((1, len(problem.train)))
+
+
+def test_who_calibrates_pays_for_the_truths_that_it_reads(tmp_path: Path) -> None:
+    truths = [Precedent("other", {}, np.ones(4), Cost(seconds=100, retrainings=30)) for _ in range(3)]
+    evaluator = evaluator_of(tmp_path, POOL)
+    reads = evaluator.evaluate("reads", Calibrating(), "shapley", truths).cost  # type: ignore[union-attr]
+    ignores = evaluator.evaluate("ignores", Calibrating(False), "shapley", truths).cost  # type: ignore[union-attr]
+    assert (reads.retrainings, ignores.retrainings) == (90, 0)
+    assert reads.seconds == pytest.approx(300, abs=1)
+
+
+@dataclass(frozen=True)
+class ThinksFirst(Additive):
+    """Does all its work where it says whether it suits."""
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        a = torch.ones(8, 8)
+        a @ a
+        return None
+
+    def example_values(self, problem: Problem) -> Floats:
+        return np.ones((1, len(problem.train)))
+
+
+def test_saying_whether_it_suits_is_billed(tmp_path: Path) -> None:
+    assert evaluator_of(tmp_path, POOL).evaluate("first", ThinksFirst(), "shapley").cost.flops == 2 * 8**3
+
+
+def test_a_retraining_s_bytes_and_launches_are_its_share_of_the_stack_s(tmp_path: Path) -> None:
+    """Models in one stack are launched together: in stacks of six each pays half of what it does in stacks of three."""
+    found = {}
+    for jobs in (6, 12):  # in two stacks
+        (tmp_path / f"{jobs}").mkdir()
+        engine = engine_of(tmp_path / f"{jobs}", POOL, stacking=Stacking(16, 1))
+        found[jobs] = engine.outcomes([Job("1111", seed) for seed in range(jobs)])[0].cost
+    assert found[12].flops == pytest.approx(found[6].flops)
+    assert found[12].bytes_moved == pytest.approx(found[6].bytes_moved, rel=0.05)
+    assert found[12].launches == pytest.approx(found[6].launches / 2, rel=0.05)

@@ -1,4 +1,4 @@
-"""Scores and intervals against scipy, plain implementations and simulations with known answers."""
+"""Scores and reliabilities against scipy, plain implementations and simulations with known answers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.statistics.ceilings import repeats_needed, spearman_brown, split_half_reliability
-from harness.statistics.intervals import bootstrap_means, interval, resamples
-from harness.statistics.ranks import holm, shared_ranks
 from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
+from harness.statistics.scores import levels as places
 from harness.types import Floats
 
 properties = settings(max_examples=50, deadline=None, derandomize=True)
@@ -51,6 +50,12 @@ def test_weighted_spearman_is_spearman_of_the_repeated_sample(pair: Floats, data
         assert math.isnan(found)
     else:
         assert found == pytest.approx(stats.spearmanr(more_a, more_b)[0], abs=1e-9)
+
+
+def test_a_stack_of_values_has_the_levels_of_each() -> None:
+    rows = np.round(np.random.default_rng(2).standard_normal((6, 9)), 1) * np.array([[0, 1e-12, 1, 1, 5, 1e9]]).T
+    np.testing.assert_array_equal(places(rows), [places(row) for row in rows])
+    np.testing.assert_array_equal(places(rows[2]), stats.rankdata(rows[2], method="dense") - 1)
 
 
 @properties
@@ -97,25 +102,24 @@ def test_reliability_out_of_range_is_undefined() -> None:
     assert math.isnan(spearman_brown(-0.5, 2))
     assert math.isnan(spearman_brown(math.nan, 2))
     assert spearman_brown(-0.4, 2) == pytest.approx(-0.8 / 0.6)
-    for reliability in (0.0, 1.0, -0.2, math.nan):
-        assert repeats_needed(reliability, 4, 0.8) is None
+    for share in (0.0, 1.0, -0.2, math.nan):
+        assert repeats_needed(share, 4, 0.8) is None
+    assert repeats_needed(0.5, 4, 1.1) is None  # no number of repeats reaches it
 
 
 @pytest.mark.parametrize(("noise", "repeats"), [(0.5, 4), (1.0, 8), (2.0, 6)])
 def test_split_half_reliability_is_the_agreement_with_another_run(noise: float, repeats: int) -> None:
-    """Over simulated truths the ceiling's mean is the mean Spearman correlation of two whole runs."""
+    """Over simulated truths its mean is the mean Spearman correlation of two whole runs."""
     rng = np.random.default_rng(0)
-    ceilings, agreements = [], []
+    found, agreements = [], []
     for _ in range(60):
         signal = rng.standard_normal(40)
         one, other = (signal + noise * rng.standard_normal((repeats, 40)) for _ in range(2))
-        ceilings.append(
-            split_half_reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15)
-        )
+        found.append(split_half_reliability(lambda chosen, one=one: one[chosen].mean(axis=0), repeats, rng, splits=15))
         agreements.append(stats.spearmanr(one.mean(axis=0), other.mean(axis=0))[0])
     known = 6 / np.pi * np.arcsin(1 / (1 + noise**2 / repeats) / 2)  # Spearman of normals with that reliability
     assert np.mean(agreements) == pytest.approx(known, abs=0.03)
-    assert np.mean(ceilings) == pytest.approx(known, abs=0.03)
+    assert np.mean(found) == pytest.approx(known, abs=0.03)
 
 
 def test_an_odd_number_of_repeats_is_corrected_to_the_full_number() -> None:
@@ -128,108 +132,7 @@ def test_an_odd_number_of_repeats_is_corrected_to_the_full_number() -> None:
     assert found == pytest.approx(spearman_brown(float(np.mean(halves)), 3), abs=0.03)
 
 
-def test_the_ceiling_of_a_single_repeat_is_undefined_and_of_no_noise_is_one() -> None:
+def test_the_reliability_of_a_single_repeat_is_undefined_and_of_no_noise_is_one() -> None:
     values = np.arange(5.0)
     assert math.isnan(split_half_reliability(lambda chosen: values, 1, np.random.default_rng(0)))
     assert split_half_reliability(lambda chosen: values, 2, np.random.default_rng(0)) == pytest.approx(1)
-
-
-# --- comparisons ------------------------------------------------------------------------------------
-
-
-@properties
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_equals_its_definition(p_values: list[float]) -> None:
-    """Adjusted p of the j-th smallest: the largest of (m - k + 1) p_k over k up to j, at most 1."""
-    m, ordered = len(p_values), sorted(p_values)
-    expected = [max(min(1.0, (m - k) * ordered[k]) for k in range(m) if ordered[k] <= p) for p in p_values]
-    np.testing.assert_allclose(holm(p_values), expected, atol=1e-12)
-
-
-def test_holm_on_a_worked_example() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-def test_a_bootstrap_interval_of_one_pool_is_scipy_s_percentile_interval() -> None:
-    rng = np.random.default_rng(3)
-    truth = rng.standard_normal(40)
-    values = truth + rng.standard_normal(40)
-    pools_DP, within = resamples([40], np.random.default_rng(4), draws=4_000)
-    means = bootstrap_means([values], [truth], pools_DP, within)
-    expected = stats.bootstrap(
-        (values, truth),
-        lambda a, b: stats.spearmanr(a, b)[0],
-        paired=True,
-        vectorized=False,
-        n_resamples=800,
-        method="percentile",
-        random_state=np.random.default_rng(5),
-    )
-    np.testing.assert_allclose(interval(means), expected.confidence_interval, atol=0.04)
-    assert means.std() == pytest.approx(expected.standard_error, rel=0.12)
-
-
-def test_bootstrap_draws_resample_pools_and_their_contributors() -> None:
-    pools_DP, within = resamples([5, 9], np.random.default_rng(0), draws=500)
-    assert pools_DP.shape == (500, 2)
-    assert (pools_DP.sum(axis=1) == 2).all()
-    assert [counts.shape for counts in within] == [(500, 5), (500, 9)]
-    assert all((counts.sum(axis=1) == size).all() for counts, size in zip(within, (5, 9), strict=True))
-    np.testing.assert_allclose(within[1].mean(axis=0), 1, atol=0.2)
-
-
-def test_a_bootstrap_draw_is_the_mean_over_its_pools_of_spearman_within() -> None:
-    rng = np.random.default_rng(6)
-    values, truths = [rng.standard_normal(n) for n in (6, 8, 7)], [rng.standard_normal(n) for n in (6, 8, 7)]
-    pools_DP, within = resamples([6, 8, 7], rng, draws=20)
-    found = bootstrap_means(values, truths, pools_DP, within)
-    for d in range(20):
-        scores = [
-            stats.spearmanr(np.repeat(v, counts[d]), np.repeat(t, counts[d]))[0]
-            for v, t, counts in zip(values, truths, within, strict=True)
-        ]
-        assert found[d] == pytest.approx(np.average(scores, weights=pools_DP[d]), abs=1e-9)
-
-
-def test_undefined_pools_are_left_out_of_a_draw_and_never_count_as_zero() -> None:
-    pools_DP, within = np.array([[1, 1], [0, 2]]), [np.ones((2, 5)), np.ones((2, 5))]
-    rising, level = np.arange(5.0), np.zeros(5)
-    found = bootstrap_means([rising, level], [rising, rising], pools_DP, within)
-    assert found[0] == pytest.approx(1)
-    assert math.isnan(found[1])
-    assert interval(found) == pytest.approx((1, 1))
-    assert all(math.isnan(end) for end in interval(np.full(3, math.nan)))
-
-
-def test_interval_ends_are_percentiles() -> None:
-    draws = np.random.default_rng(7).standard_normal(20_000)
-    assert interval(draws) == pytest.approx((-1.96, 1.96), abs=0.06)
-    assert interval(draws, level=0.5) == pytest.approx((-0.674, 0.674), abs=0.03)
-
-
-def around(*centres: float, spread: float = 0.01) -> np.ndarray:
-    """Bootstrap draws of independent methods around their scores."""
-    rng = np.random.default_rng(8)
-    return np.array([centre + spread * rng.standard_normal(2_000) for centre in centres])
-
-
-def test_clearly_different_methods_have_ranks_of_their_own() -> None:
-    assert shared_ranks([0.2, 0.9, 0.5], around(0.2, 0.9, 0.5)) == [3, 1, 2]
-
-
-def test_methods_that_can_t_be_told_apart_share_a_rank_and_the_next_one_is_skipped_to() -> None:
-    assert shared_ranks([0.90, 0.905, 0.3, 0.31], around(0.90, 0.905, 0.3, 0.31)) == [1, 1, 3, 3]
-
-
-def test_ranks_compare_paired_draws() -> None:
-    """Wide intervals that overlap, but move together: the difference is sure."""
-    together = around(0.5, spread=0.2)[0]
-    assert shared_ranks([0.5, 0.45], np.array([together, together - 0.05])) == [1, 2]
-    assert shared_ranks([0.5, 0.45], around(0.5, 0.45, spread=0.2)) == [1, 1]
-
-
-def test_an_undefined_score_has_no_rank() -> None:
-    means = around(0.9, 0.0, 0.1)
-    means[1] = math.nan
-    assert shared_ranks([0.9, math.nan, 0.1], means) == [1, None, 2]
-    assert shared_ranks([], np.empty((0, 10))) == []

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
 from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
+from harness.statistics.gains import gain
+from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
-from harness.statistics.jackknife import PoolScores, from_deletions, pairs, pool_scores
+from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
 from harness.statistics.ranks import _largest_t, rank_ranges, resolution, told_apart
 from harness.types import Floats
@@ -63,15 +65,18 @@ def test_a_column_that_one_contributor_alone_orders_is_not_taken_for_certain() -
     assert found.variance_M[0] > 0.05  # without that contributor the score is 0
 
 
-def test_differences_and_combinations_are_linear() -> None:
+def test_differences_and_means_are_linear() -> None:
     (pool,) = simulated(1, [0.1, 0.5, 0.9], np.random.default_rng(2))
     first, second = pairs(3)
     assert list(zip(first, second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
     weights = np.zeros((3, 3))
     weights[np.arange(3), first], weights[np.arange(3), second] = 1, -1
-    for found in (pool.differences(), pool.combined(weights)):
-        np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
-        np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
+    found = pool.differences()
+    np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
+    np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
+    mean, weight_M = mean_of([pool.take([0, 1]), pool.take([2, 0])]), np.array([[0.5, 0, 0.5], [0.5, 0.5, 0]])
+    np.testing.assert_allclose(mean.scores_M, weight_M @ pool.scores_M)
+    np.testing.assert_allclose(mean.covariance_MM, weight_M @ pool.covariance_MM @ weight_M.T)
 
 
 # --- overdispersion -----------------------------------------------------------------------------------
@@ -239,10 +244,11 @@ def test_leaving_a_contributor_out_is_exact() -> None:
     rng = np.random.default_rng(12)
     _, seen = crossed(rng, 10, 3, 16, (1.0, 0.5, 1.0, 2.0))
     found = of(seen)
+    left = found.deletions()
     for c in (0, 4, 9):
-        left, expected = found.components(c), of(np.delete(seen, c, axis=2)).components()
+        expected = of(np.delete(seen, c, axis=2)).components()
         for name in ("contributor", "by_seed", "by_fold", "residual", "generalizability"):
-            assert getattr(left, name) == pytest.approx(getattr(expected, name))
+            assert getattr(left, name)[c] == pytest.approx(float(getattr(expected, name)))
 
 
 def test_an_interval_of_the_ceiling_covers_the_known_one() -> None:
@@ -287,3 +293,58 @@ def test_agreement_on_shared_seeds_is_that_on_other_seeds() -> None:
 
 def test_agreement_needs_two_seeds() -> None:
     assert math.isnan(agreement(np.ones((1, 5)), np.ones((1, 5))))
+
+
+def test_agreement_stays_a_correlation_where_seeds_share_almost_everything() -> None:
+    rng = np.random.default_rng(16)
+    for _ in range(200):
+        noise_SC = rng.standard_normal((2, 6))
+        assert -1 <= agreement(noise_SC + 0.01 * rng.standard_normal((2, 6)), noise_SC) <= 1
+
+
+# --- method x task ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.15])
+def test_the_spread_of_method_and_task_is_found_again_whatever_the_noise_of_pools(sd: float) -> None:
+    rng, squared = np.random.default_rng(17), []
+    for _ in range(300):
+        own_M, by_task_T, both_TM = rng.standard_normal(8), rng.standard_normal(4), sd * rng.standard_normal((4, 8))
+        means_TM = own_M + by_task_T[:, None] + both_TM
+        tasks = [
+            [
+                PoolScores(mean_M + rng.standard_normal() + 0.2 * rng.standard_normal(8), np.zeros((8, 2)))
+                for _ in range(4)
+            ]
+            for mean_M in means_TM
+        ]
+        squared.append(interaction(tasks) ** 2)
+    assert np.mean(squared) == pytest.approx(sd**2, abs=0.0015)
+
+
+def test_one_task_or_one_pool_tells_no_spread_over_tasks() -> None:
+    pools = [PoolScores(np.array([0.1, 0.4]), np.zeros((2, 2)))] * 2
+    assert math.isnan(interaction([]))
+    assert math.isnan(interaction([pools]))
+    assert math.isnan(interaction([pools, pools[:1]]))
+
+
+# --- gains -----------------------------------------------------------------------------------------------
+
+
+def test_the_error_of_a_gain_is_the_spread_of_gains_on_new_seeds_and_folds() -> None:
+    rng, found = np.random.default_rng(18), []
+    for _ in range(3000):
+        common_F = rng.standard_normal(16)  # hard folds are hard for both
+        everyone_SF = 1.0 + common_F + 0.3 * rng.standard_normal((4, 1)) + 0.5 * rng.standard_normal(16)
+        nobody_SF = common_F + 0.2 * rng.standard_normal((3, 1)) + np.zeros(16)
+        found.append(gain(everyone_SF, nobody_SF))
+    gains, errors = np.array(found).T
+    assert gains.mean() == pytest.approx(1.0, abs=0.02)
+    assert np.mean(errors**2) == pytest.approx(gains.var(), rel=0.1)
+
+
+def test_a_gain_without_folds_has_no_error() -> None:
+    value, error = gain(np.ones((2, 1)), np.zeros((2, 1)))
+    assert value == 1
+    assert math.isnan(error)

@@ -13,11 +13,11 @@ from pathlib import Path
 import dataworth
 import numpy as np
 import pytest
-from dataworth import UserError, load_leaderboard, load_values, spearman
+from dataworth import UserError, load_leaderboard, load_overall, load_values, spearman
 from setuptools.discovery import PEP420PackageFinder
 
 import harness.types
-from harness.report.leaderboard_csv import HEADER
+from harness.report.leaderboard_csv import HEADER, OVERALL_HEADER
 from tests.harness.small_runs import THIRD_PARTY, finished
 
 pytestmark = THIRD_PARTY
@@ -83,11 +83,12 @@ def test_a_published_leaderboard_is_a_frame_of_its_file() -> None:
         rows = list(csv.DictReader(file))
     assert tuple(board.columns) == tuple(rows[0])
     assert len(board) == len(rows)
-    ranks = board["rank"].astype("string").fillna("")
+    name = "rank_low" if "rank_low" in board else "rank"  # as older versions wrote
+    ranks = board[name].astype("string").fillna("")
     for found, rank, row in zip(board.to_dict("records"), ranks, rows, strict=True):
         assert (found["task"], found["method"], found["reason"]) == (row["task"], row["method"], row["reason"])
         np.testing.assert_equal(found["spearman"], float(row["spearman"] or "nan"))
-        assert rank == row["rank"]
+        assert rank == row[name]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,10 @@ def test_a_run_s_leaderboard_is_found_by_its_folder_and_by_its_file(run: Path) -
     assert set(board["method"]) == {"retraining (truth)", "size", "initial-loss", "ntk-mmd:calibrated"}
     assert ",".join(board.columns) == HEADER
     assert load_leaderboard(str(run / "leaderboard.csv")).equals(board)
+    means = load_overall(run)
+    assert ",".join(means.columns) == OVERALL_HEADER
+    assert list(means["question"]) == ["standalone"] * 3 + ["all"] * 3
+    assert load_overall(str(run / "overall.csv")).equals(means)
 
 
 def test_values_stand_beside_the_truth_that_they_are_scored_against(run: Path) -> None:
@@ -147,7 +152,7 @@ def test_every_package_and_every_file_that_is_read_is_built() -> None:
     taken = {file for package, place in built.items() for file in matching(place, [*data["*"], *data.get(package, ())])}
     assert set((ROOT / "tasks" / "sources" / "catalogue").glob("*.toml")) <= taken
     for suite in (ROOT / "leaderboards").glob("*/suite.toml"):
-        assert {suite, *suite.parent.glob("results/*.jsonl"), *suite.parent.glob("leaderboard.csv")} <= taken
+        assert {suite, *suite.parent.glob("results/*.jsonl"), *suite.parent.glob("*.csv")} <= taken
 
 
 def matching(place: Path, patterns: list[str]) -> set[Path]:

@@ -34,12 +34,12 @@ def test_the_largest_difference_is_named_with_its_place() -> None:
     )
 
 
-def test_a_changed_truth_is_told_by_its_ceiling() -> None:
+def test_a_changed_truth_is_told_by_its_reliability() -> None:
     view = view_of()
     old = entries(view.cells)
     key = ("one", "shapley", TRUTH)
     (line,) = sentences(compare(old, {**old, key: replace(old[key], score=0.7)}))
-    assert "0.2, the truth's ceiling on one, shapley (0.900 published, 0.700 here)" in line
+    assert "0.2, the truth's reliability on one, shapley (0.900 published, 0.700 here)" in line
 
 
 def test_states_and_rows_of_one_side_are_told_and_are_no_difference_of_zero() -> None:
@@ -66,6 +66,12 @@ def test_a_written_table_reads_back_as_the_view_that_it_shows() -> None:
     assert compare(entries(view.cells), read, tolerance=2e-6).same
     assert read["two", "shapley", "part"].state == "unsuitable"
     assert read["one", "shapley", TRUTH].score == pytest.approx(0.9)
+
+
+def test_a_table_of_an_older_version_calls_the_reliability_a_ceiling() -> None:
+    view = view_of()
+    older = to_csv(view.cells).replace(",reliability,ceiling,", ",ceiling,real_ceiling,").replace("rank_low", "rank")
+    assert compare(entries(view.cells), entries_of_csv(older), tolerance=2e-6).same
 
 
 def test_a_constant_answer_is_undefined_and_not_a_score() -> None:

@@ -78,6 +78,12 @@ def test_walks_take_nobody_and_everyone_once() -> None:
     assert DataShapley(seeds=4, pairs=2).budget(24, 600) == Budget(retrainings=4 * (2 * 46 + 2))
 
 
+def test_data_shapley_s_default_takes_four_retrainings_a_contributor() -> None:
+    """Its written rule: about what two seeds of the standalone and leave-one-out truths take, 2 x (2C + 2)."""
+    assert DataShapley().budget(24, 600).retrainings == 4 * 24
+    assert DataShapley().budget(10, 600).retrainings == 4 * 10
+
+
 # --- timing ---------------------------------------------------------------------------------------------
 
 

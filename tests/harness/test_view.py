@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,14 +16,14 @@ from harness.config import Suite
 from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord
 from harness.report import sentences
 from harness.report.leaderboard import leaderboard
+from harness.report.leaderboard_csv import overall_to_csv
 from harness.report.markdown import overall_short, page
-from harness.report.overall import overall
 from harness.report.view import TRUTH, Overall, View
 from harness.seeds import stream
 from harness.types import Cost, Question
 
 C = 12
-TASKS, POOLS = ("one", "two"), 2
+TASKS, POOLS = ("one", "two"), 4
 ASKED: tuple[Question, ...] = ("standalone", "shapley")
 NAMES = tuple(f"c{i}" for i in range(C))
 
@@ -39,20 +42,27 @@ def answer(method: str, task: str, pool: int, question: str) -> np.ndarray:
     return truth(task, pool, question) + noise if method in ("good", "part") else noise
 
 
-def view_of(methods: tuple[str, ...] = ("good", "noise"), lacking: str = "") -> View:
-    """Two tasks, two pools, two questions; the method ``lacking`` suits the first task only."""
+def view_of(
+    methods: tuple[str, ...] = ("good", "noise"), lacking: str = "", constant: str = "", same_questions: bool = False
+) -> View:
+    """Two tasks, four pools, two questions; the method ``lacking`` suits the first task only.
+
+    The method ``constant`` gives everyone the same value; with ``same_questions`` both have one truth and one answer.
+    """
     results = Results()
     for task in TASKS:
         for pool in range(POOLS):
             results.add(PoolRecord(task, pool, "key", NAMES, ({},) * C, {}, {}, {}))
             for question in ASKED:
+                drawn_as = ASKED[0] if same_questions else question
                 common = {"task": task, "pool": pool, "pool_key": "key", "question": question, "device": "cpu"}
                 kept = {"status": "ok", "reason": "", "run": "run", **common}
-                values = (tuple(truth(task, pool, question).tolist()),) * 2
+                values = (tuple(truth(task, pool, drawn_as).tolist()),) * 2
                 cost = Cost(seconds=8.0, retrainings=100)
-                results.add(TruthRecord(values=values, ceiling=0.9, accuracy=0.5, cost=cost, **kept))  # type: ignore[arg-type]
+                results.add(TruthRecord(values=values, reliability=0.9, accuracy=0.5, cost=cost, **kept))  # type: ignore[arg-type]
                 for method in methods:
-                    said = (tuple(answer(method, task, pool, question).tolist()),)
+                    own = np.ones(C) if method == constant else answer(method, task, pool, drawn_as)
+                    said = (tuple(own.tolist()),)
                     one = ValuationRecord(method=method, family="additive", values=said, cost=Cost(seconds=2.0), **kept)  # type: ignore[arg-type]
                     if method == lacking and task == "two":
                         one = replace(one, status="unsuitable", reason="no", values=())
@@ -83,7 +93,7 @@ def line_of(view: View, method: str) -> Overall:
 
 def test_a_cell_has_its_points_by_pool() -> None:
     (cell,) = [c for c in view_of().cells if (c.task, c.question, c.method) == ("two", "shapley", "good")]
-    assert [points.pool for points in cell.points] == [0, 1]
+    assert [points.pool for points in cell.points] == list(range(POOLS))
     for points in cell.points:
         assert points.contributors == NAMES
         np.testing.assert_allclose(points.truth, truth("two", points.pool, "shapley"))
@@ -103,7 +113,7 @@ def test_all_tasks_together_are_means_over_tasks_and_then_over_questions() -> No
     for mean in (line.mean, *line.by_question):
         assert mean.low < mean.spearman < mean.high
     truth_line = line_of(view, TRUTH)
-    assert truth_line.mean.ceiling == pytest.approx(0.9)
+    assert math.isnan(truth_line.mean.ceiling)  # these truths keep no values by fold
     assert math.isnan(truth_line.mean.spearman)
     assert truth_line.cost.retrainings == 100
 
@@ -122,19 +132,67 @@ def test_a_task_without_a_score_is_counted_and_its_method_stands_below_the_other
     part = line_of(view, "part")
     assert (part.complete, part.unsuitable, part.mean.tasks) == (False, True, 1)
     assert [mean.tasks for mean in part.by_question] == [1, 1]
-    assert part.by_question[0].spearman == pytest.approx(expected("part", "standalone", ("one",)))
+    for mean in (part.mean, *part.by_question):  # never over fewer tasks than the others
+        assert math.isnan(mean.spearman)
+        assert (mean.rank_low, mean.pools) == (None, POOLS)
     row = next(line for line in page(view).splitlines() if line.startswith("| part "))
-    assert row.count("(1 of 2 tasks)") == 3
+    assert row.count(" 1 of 2 tasks ") == 3
+    assert [line.mean.rank_high for line in view.overall if line.mean.rank_low is not None] == [1, 2]
 
 
 def test_a_method_without_any_score_has_no_mean_and_never_zero() -> None:
-    view = view_of(("good", "noise"))
-    cells = [replace(c, spearman=math.nan, points=()) if c.method == "noise" else c for c in view.cells]
+    view = view_of(("good", "noise"), constant="noise")
+    none = line_of(view, "noise")
+    assert all(math.isnan(value) for value in (none.mean.spearman, none.mean.low))
+    assert (none.mean.tasks, none.complete, none.mean.rank_low) == (0, False, None)
 
-    (none,) = [line for line in overall(0, cells) if line.method == "noise"]
-    assert math.isnan(none.mean.spearman)
-    assert math.isnan(none.mean.low)
-    assert (none.mean.tasks, none.complete) == (0, False)
+
+def test_ranks_over_tasks_and_their_verdicts_stand_for_each_question_and_for_their_mean() -> None:
+    view = view_of(("good", "part", "noise"))
+    lines = {line.method: line for line in view.overall}
+    for q in range(len(ASKED)):
+        assert [lines[name].by_question[q].rank_low for name in ("good", "part", "noise")] == [1, 1, 3]
+        assert (lines["good"].by_question[q].behind, lines["noise"].by_question[q].behind) == (False, True)
+    assert (lines["noise"].mean.rank_low, lines["noise"].mean.rank_high) == (3, 3)
+    over = [one for one in view.verdicts if one.task is None]
+    assert [one.question for one in over] == ["standalone", "shapley", None]
+    for one in over:
+        assert (set(one.top), one.adjacent, one.signal) == ({"good", "part"}, (1, 2), True)
+        assert one.pairs == pytest.approx(2 / 3)
+        assert one.spread < 0.15
+    assert sorted({(one.task, one.question) for one in view.verdicts if one.task}) == sorted(
+        itertools.product(TASKS, ASKED)
+    )
+    text = page(view)
+    assert text.index("**standalone**") < text.index("**mean over questions**") < text.index("| method")
+    assert "The claim is about these 2 tasks" in text
+
+
+def test_the_mean_over_questions_is_as_sure_as_pools_whose_questions_go_together() -> None:
+    """Were the questions of a pool taken for independent, equal answers to both would make the mean too sure."""
+    view = view_of(("good", "noise"), same_questions=True)
+    line = line_of(view, "good")
+    own = line.by_question[0]
+    assert (line.mean.spearman, line.by_question[1].spearman) == pytest.approx((own.spearman, own.spearman))
+    assert line.mean.high - line.mean.low == pytest.approx(own.high - own.low, rel=0.2)
+
+
+def test_overall_csv_is_the_view() -> None:
+    view = view_of(("good", "part", "noise"), lacking="part")
+    rows = list(csv.DictReader(io.StringIO(overall_to_csv(view))))
+    assert ",".join(rows[0]) == (
+        "question,method,family,spearman,low,high,rank_low,rank_high,tasks,pools,seconds,reference_gpu_hours"
+    )
+    assert [(row["question"], row["method"]) for row in rows] == list(
+        itertools.product(["standalone", "shapley", "all"], ["good", "noise", "part"])
+    )
+    for row in rows:
+        line = line_of(view, row["method"])
+        mean = {"standalone": line.by_question[0], "shapley": line.by_question[1], "all": line.mean}[row["question"]]
+        assert (row["tasks"], row["pools"], row["family"]) == (str(mean.tasks), str(mean.pools), "additive")
+        assert row["rank_low"] == ("" if mean.rank_low is None else str(mean.rank_low))
+        np.testing.assert_allclose(float(row["spearman"] or "nan"), mean.spearman, rtol=1e-5)
+        assert float(row["seconds"]) == 2.0
 
 
 def test_the_short_table_has_ten_lines_and_says_who_was_left_out() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import cache
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from harness.types import Pool
 from tasks.embedded import instruction_following, reasoning, sentiment
-from tasks.embedded.grammar import Grammar, Item
+from tasks.embedded.grammar import SPLITS, Grammar, Item
 from tasks.learners.encoding import IGNORED
+from tasks.pools.splits import HELD_OUT
 from tests.tasks.published_pools import check_published, digests
 
 GRAMMARS: dict[ModuleType, Grammar] = {
@@ -137,6 +140,54 @@ def test_no_text_and_no_near_duplicate_crosses_the_splits(task: ModuleType) -> N
     assert sum(map(len, found)) == len(set.union(*found))
 
 
+def test_held_out_texts_are_fresh_and_never_of_the_other_splits(task: ModuleType) -> None:
+    """Also those that the known texts do not have: a text that nobody knows falls by its own hash."""
+    grammar, splits, held_out = GRAMMARS[task], task.prepared().splits, task.prepared().held_out
+    key = grammar.deduplication_key
+    trained = {key(item) for name in ("generator", "contributors") for item in splits[name]}
+    known = {key(item) for item in splits[HELD_OUT]}
+    seen: list[set[str]] = []
+    for index in (0, 1, 2):
+        own = held_out.draw(index, task.HELD_OUT_ROWS)
+        keys = {name: {key(item) for item in items} for name, items in own.items()}
+        assert not keys["validation"] & keys["test"]
+        assert not (keys["validation"] | keys["test"]) & trained
+        assert (keys["validation"] | keys["test"]) - known
+        prompts = [item.prompt for items in own.values() for item in items]
+        assert len(prompts) == len({*prompts})
+        for name, most in task.HELD_OUT_ROWS.items():
+            assert 0.98 * most <= len(own[name]) <= most
+        seen.append({item.prompt for item in own["test"]})
+    assert seen[0] != seen[1] != seen[2] != seen[0]
+
+
+def test_the_splits_of_a_pool_are_alike_in_their_strata(task: ModuleType) -> None:
+    """To a row, or to the near-duplicates that have to stay together."""
+    grammar, share = GRAMMARS[task], task.HELD_OUT_ROWS["test"] / sum(task.HELD_OUT_ROWS.values())
+    own = task.prepared().held_out.draw(3, task.HELD_OUT_ROWS)
+    strata = {name: Counter(map(grammar.stratum, items)) for name, items in own.items()}
+    largest = max(Counter(map(grammar.deduplication_key, own["test"] + own["validation"])).values())
+    for stratum in strata["test"] | strata["validation"]:
+        total = strata["test"][stratum] + strata["validation"][stratum]
+        assert abs(strata["test"][stratum] - share * total) <= largest
+
+
+def test_held_out_texts_are_distributed_as_the_grammars_own(task: ModuleType) -> None:
+    """Of a fresh draw of different texts, as many for their part of the grammar as a pool holds out, by stratum."""
+    grammar, counts = GRAMMARS[task], task.HELD_OUT_ROWS
+    drawn: dict[str, Item] = {}
+    rng = np.random.default_rng(5)
+    while len(drawn) < sum(counts.values()) / SPLITS[HELD_OUT]:
+        item = grammar.draw(rng)
+        drawn.setdefault(item.prompt, item)
+    expected = Counter(map(grammar.stratum, drawn.values()))
+    own = task.prepared().held_out.draw(4, counts)
+    found = Counter(grammar.stratum(item) for items in own.values() for item in items)
+    common = [stratum for stratum in expected if expected[stratum] >= 20]
+    table = [[side[s] for s in common] + [side.total() - sum(side[s] for s in common)] for side in (expected, found)]
+    assert stats.chi2_contingency(np.array(table)[:, np.sum(table, axis=0) > 0]).pvalue > 1e-3
+
+
 def test_nothing_that_is_held_out_is_trained_on(task: ModuleType, pool: Pool) -> None:
     trained = {plain(task, prompt) for prompt, _ in written(task, pool)}
     for split in ("validation", "test"):
@@ -241,6 +292,11 @@ def test_nothing_below_the_nucleus_is_sampled() -> None:
             chances = logits[place].double().softmax(-1)
             better = chances[chances > chances[ids[place + 1]]].sum()
             assert better < top_p + 1e-6
+
+
+def test_class_balance_is_told_where_there_are_labels(task: ModuleType, pool: Pool) -> None:
+    told = ["class_balance" in contributor.planted for contributor in pool.contributors]
+    assert all(told) if task is sentiment else not any(told)
 
 
 def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:

@@ -36,28 +36,28 @@ class Fitted(NamedTuple):
 
 POOLS = {
     ("image-classification", 0): Digests(
-        "415ea6790a1940c1", "9ab8eb99296de5e5", "a432b9c59899b5db", "6a76883615ce0895"
+        "415ea6790a1940c1", "a41c0e0255438d37", "2d835d5982b1036b", "6a76883615ce0895"
     ),
     ("image-classification", 1): Digests(
-        "1c135b2619ba81cc", "9ab8eb99296de5e5", "a432b9c59899b5db", "f74936d7aba323c0"
+        "1c135b2619ba81cc", "952c3f5be510b4fc", "0c58f901341dc328", "f74936d7aba323c0"
     ),
     ("instruction-following", 0): Digests(
-        "4dd6663a9d1c5081", "c7ca903cbda7df00", "d0ad90970765e604", "236d998377f908e2"
+        "e1e4e3910ac44275", "1ad5bb6e3211ffff", "068898c85932cc38", "a3764034834f81ae"
     ),
     ("instruction-following", 1): Digests(
-        "d09c4dce8435ddc6", "c7ca903cbda7df00", "d0ad90970765e604", "0c5dd7d3b9317349"
+        "f5301f6cabaeb506", "b68c43db5ef039bf", "af8b60b535c69dc9", "ba75a5b3538e9c5e"
     ),
-    ("reasoning", 0): Digests("bdb0dd150dc572d6", "05468196224090d6", "fe02cb5677661c52", "2d8b05139c5a614c"),
-    ("reasoning", 1): Digests("d900114e01c6e7c6", "05468196224090d6", "fe02cb5677661c52", "92e8f4b38bf04f90"),
-    ("sentiment", 0): Digests("91d1cba563fcf93d", "076bfec7294fc0c5", "4935c0e3dc973281", "caa83e23bde8b223"),
-    ("sentiment", 1): Digests("e79a8be8f9251847", "076bfec7294fc0c5", "4935c0e3dc973281", "4f6885a7104ced4e"),
+    ("reasoning", 0): Digests("815b3f13cf567379", "f279d06ac36d56a8", "7df45525677c8040", "e8404856b5f29831"),
+    ("reasoning", 1): Digests("9117012f07239f6f", "f7f08976a0e57dfc", "b259f5e1587c3e99", "f0b1c698d776b143"),
+    ("sentiment", 0): Digests("dddfcf95059f5185", "fd0a4d85d7fb4001", "a287f3fc56412da8", "da54c105a252d1cb"),
+    ("sentiment", 1): Digests("67a4e79adb391b38", "c4f0597cb35772f4", "d725b3ee72e7a555", "1879f3a61c301b3b"),
 }
 
 GENERATORS = {
-    "image-classification": Fitted("c79b7f674d6cdf21", 486.6),
-    "instruction-following": Fitted("fd149ab93da26a5a", 2269.8),
+    "image-classification": Fitted("d9fe4873fa5086ec", 486.6),
+    "instruction-following": Fitted("04fe25fcf4d87a22", 2269.8),
     "reasoning": Fitted("22bc8fb5908059c6", 1156.0),
-    "sentiment": Fitted("e0bcf1955947234c", 2605.8),
+    "sentiment": Fitted("9783dca251f6c8c2", 2605.8),
 }
 
 

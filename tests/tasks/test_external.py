@@ -20,7 +20,7 @@ from tasks.external import task
 from tasks.external.defaults import DEFAULTS
 from tasks.external.definition import define
 from tasks.external.images import ImageTask
-from tasks.external.prepared import SHARES, averaged
+from tasks.external.prepared import SHARES, averaged, held_out_counts
 from tasks.external.text_materials import HABITS, PreparedTextMaterials
 from tasks.external.texts import TextTask
 from tasks.external.topics import Topics
@@ -28,6 +28,7 @@ from tasks.learners.encoding import IGNORED, encode_pairs, encode_prompts, with_
 from tasks.learners.tokenizers import byte_pair_tokenizer, word_tokenizer
 from tasks.pools.image_pools import ImageMaterials, PreparedImages, image_rows
 from tasks.pools.image_styles import StylePrototypes
+from tasks.pools.splits import HELD_OUT
 from tasks.pools.text_materials import text_rows as as_rows
 
 TEXT_TASKS = ("sentiment", "instruction-following", "reasoning")
@@ -169,7 +170,7 @@ def test_the_same_files_always_give_the_same_pool(name: str, tmp_path: Path) -> 
     digests = [(p.train.digest(), p.validation.digest(), p.test.digest()) for p in pools]
     assert digests[0] == digests[1]
     assert digests[0][0] != digests[2][0]
-    assert digests[0][1:] == digests[2][1:]  # held-out rows are the same for every pool
+    assert {*digests[0][1:]}.isdisjoint(digests[2][1:])  # each pool draws its own held-out rows
     assert [c.planted for c in pools[0].contributors] == [c.planted for c in pools[1].contributors]
 
 
@@ -194,21 +195,48 @@ def test_no_text_crosses_splits_and_what_would_is_counted(tmp_path: Path) -> Non
     prepared = TextTask(define("reasoning", settings(**sources), "files", tmp_path)).prepared
     sides = {name: set(texts["prompts"]) for name, texts in prepared.splits.items()}
     assert sum(map(len, sides.values())) == len(set.union(*sides.values()))
-    held_out = sides["validation"] | sides["test"]
+    held_out = sides[HELD_OUT]
     assert not held_out & set(prepared.synthetic["prompts"])
-    assert prepared.facts["crossing_dropped"] == len(held_out)  # no held-out split is large enough to be cut here
+    assert prepared.facts["crossing_dropped"] == len(held_out)
     assert len(prepared.synthetic["prompts"]) == 590 - len(held_out)
-    assert len(held_out) == pytest.approx(500 * (SHARES["validation"] + SHARES["test"]), abs=40)
+    assert len(held_out) == pytest.approx(500 * SHARES[HELD_OUT], abs=40)
 
 
-def test_held_out_splits_are_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = text_task(tmp_path, "sentiment").prepared.splits
-    monkeypatch.setattr("tasks.external.prepared.HELD_OUT_ROWS", {"validation": 12, "test": 15})
-    cut = text_task(tmp_path, "sentiment").prepared.splits
-    for name, rows in (("validation", 12), ("test", 15)):
-        assert len(cut[name]["prompts"]) == rows < len(whole[name]["prompts"])
-        assert set(cut[name]["prompts"]) < set(whole[name]["prompts"])
-    assert set(cut["contributors"]["prompts"]) == set(whole["contributors"]["prompts"])
+@pytest.mark.parametrize("most", [{"validation": 12, "test": 15}, {"validation": 200, "test": 600}], ids=str)
+def test_held_out_splits_are_bounded_and_alike_in_their_labels(
+    most: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.external.prepared.HELD_OUT_ROWS", most)
+    made = text_task(tmp_path, "sentiment")
+    all_rows = made.prepared.splits[HELD_OUT]["answers"].tolist()
+    counts = held_out_counts(len(all_rows))
+    assert sum(counts.values()) == min(len(all_rows), sum(most.values()))
+    pools = [made.prepared.held_out("sentiment", index) for index in (0, 1)]
+    for pool in pools:
+        for name, rows in pool.items():
+            assert len(rows["answers"]) == counts[name] <= most[name]
+            for label in LABELS:
+                exact = all_rows.count(label) * counts[name] / len(all_rows)
+                assert abs(rows["answers"].tolist().count(label) - exact) < 2
+        assert not {*pool["validation"]["prompts"]} & {*pool["test"]["prompts"]}
+    assert {*pools[0]["test"]["prompts"]} != {*pools[1]["test"]["prompts"]}
+
+
+def test_questions_of_many_answers_stay_on_one_side_of_a_pools_held_out_rows(tmp_path: Path) -> None:
+    """Each question comes three times, answered otherwise: were it in both splits, a method would see the test."""
+    rows = text_rows("reasoning", 200, 0)
+    answers = text_rows("reasoning", 600, 5)
+    asked = [{"question": rows[k % 200]["question"], "said": other["said"]} for k, other in enumerate(answers)]
+    sources = {
+        "real": (text_source(tmp_path, "reasoning", "real", asked),),
+        "synthetic": (text_source(tmp_path, "reasoning", "synthetic", text_rows("reasoning", 200, 1)),),
+    }
+    prepared = TextTask(define("reasoning", settings(**sources), "files", tmp_path)).prepared
+    assert len(prepared.splits[HELD_OUT]["prompts"]) > 1.5 * len({*prepared.splits[HELD_OUT]["prompts"]})
+    for index in range(5):
+        found = prepared.held_out("reasoning", index)
+        assert min(len(rows["prompts"]) for rows in found.values()) > 20
+        assert not {*found["validation"]["prompts"]} & {*found["test"]["prompts"]}
 
 
 def test_near_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -397,7 +425,7 @@ def test_a_split_too_small_for_the_pool_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"reasoning: a contributor needs \d+ more real rows, \d+ are left\. Give more"):
         task("reasoning", large, "files", tmp_path).deal(0)
     tiny = sources_of(tmp_path, "reasoning", 60, 60)
-    with pytest.raises(UserError, match=r"the validation split \(8% of the real rows\) has \d rows, at least 10"):
+    with pytest.raises(UserError, match=r"\d rows are left for the validation split \(20% of .* at least 10"):
         task("reasoning", settings(**tiny), "files", tmp_path).deal(0)
 
 

@@ -11,8 +11,9 @@ from sklearn.datasets import load_digits
 
 from harness.errors import UserError
 from harness.types import Pool
-from tasks.embedded.image_classification import AXES, CLASSES, deal_pool, prepared, task
+from tasks.embedded.image_classification import AXES, CLASSES, HELD_OUT_ROWS, deal_pool, prepared, task
 from tasks.pools.image_pools import ImageMaterials
+from tasks.pools.splits import HELD_OUT
 from tests.tasks.published_pools import digests
 
 POOLS = (0, 1)
@@ -55,13 +56,24 @@ def test_images_keep_their_labels() -> None:
         assert [label_of[image.tobytes()] for image in rows["images"]] == rows["labels"].tolist()
 
 
-def test_held_out_splits_are_real_and_the_same_in_every_pool() -> None:
-    first, second = deal_pool(0), deal_pool(1)
+def test_each_pool_divides_what_is_held_out_anew_and_alike_in_classes() -> None:
+    """What one fixed split is lucky in never averages out over pools."""
+    rows = prepared().splits[HELD_OUT]
+    known = {image.tobytes(): label for image, label in zip(rows["images"], rows["labels"], strict=True)}
+    found = [prepared().held_out(index, HELD_OUT_ROWS) for index in (0, 1)]
+    for own in found:
+        contents = {name: [image.tobytes() for image in split["images"]] for name, split in own.items()}
+        assert not {*contents["validation"]} & {*contents["test"]}
+        for name, most in HELD_OUT_ROWS.items():
+            assert len({*contents[name]}) == most
+            assert [known[content] for content in contents[name]] == own[name]["labels"].tolist()
+            exact_K = np.bincount(rows["labels"]) * most / len(known)
+            assert np.abs(np.bincount(own[name]["labels"]) - exact_K).max() < 1
+    assert not np.array_equal(found[0]["test"]["images"], found[1]["test"]["images"])
     for split in ("validation", "test"):
-        assert getattr(first, split).digest() == getattr(second, split).digest()
-        assert getattr(first, split).real_N.all()
-        original = prepared().splits[split]["images"].reshape(-1, 64)
-        np.testing.assert_allclose(pixels(first, split), original, atol=1e-6)
+        given = getattr(deal_pool(0), split)
+        assert given.real_N.all()
+        np.testing.assert_allclose(pixels(deal_pool(0), split), found[0][split]["images"].reshape(-1, 64), atol=1e-6)
 
 
 # --- pools --------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import UserError
-from tasks.pools.dealing import Axes, Dealt, deal
+from tasks.pools.dealing import Axes, Dealt, class_balance, deal
 from tasks.pools.image_generator import ClassGaussians
-from tasks.pools.splits import split_by_content
+from tasks.pools.splits import divide, split_by_content
 from tasks.pools.truncation import truncation_caused
 
 SHARES = {"generator": 0.2, "contributors": 0.4, "validation": 0.15, "test": 0.25}
@@ -74,6 +74,57 @@ def test_shares_that_do_not_add_up_and_empty_splits_are_mistakes() -> None:
         split_by_content(rows_of(9), {"a": 0.5, "b": 0.4}, "salt")
     with pytest.raises(UserError, match=r"The split '\w+' .* of 2 rows\) is empty; give more rows"):
         split_by_content(rows_of(2), SHARES, "salt")
+
+
+# --- what is held out, divided ----------------------------------------------------------------------------
+
+PARTS = {"validation": 30, "test": 70}
+
+
+@pytest.mark.parametrize(("count", "within"), [(100, 1), (401, 2)])
+def test_a_division_takes_of_each_stratum_its_share_to_the_row(count: int, within: int) -> None:
+    contents = rows_of(count)
+    strata = [f"stratum {min(k % 9, 5)}" for k in range(count)]
+    found = divide(contents, strata, PARTS, "pool 1")
+    assert {name: len(rows) for name, rows in found.items()} == PARTS
+    assert not set(found["validation"]) & set(found["test"])
+    for name, rows in found.items():
+        for stratum in set(strata):
+            exact = PARTS[name] * strata.count(stratum) / count
+            assert abs(sum(strata[k] == stratum for k in rows) - exact) < within
+    again, other = (divide(contents, strata, PARTS, salt)["test"].tolist() for salt in ("pool 1", "pool 2"))
+    assert found["test"].tolist() == again != other
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), max_size=60), st.integers(1, 30), st.integers(1, 30))
+def test_equal_contents_stay_together_and_no_part_is_too_large(
+    rows: list[tuple[int, int]], validation: int, test: int
+) -> None:
+    contents, counts = [f"{content}".encode() for content, _ in rows], {"validation": validation, "test": test}
+    found = divide(contents, [f"{stratum}" for _, stratum in rows], counts, "pool 1")
+    assert all(len(found[name]) <= counts[name] for name in counts)
+    sides = [{contents[k] for k in found[name]} for name in counts]
+    assert not sides[0] & sides[1]
+    if len({*contents}) == len(contents):
+        assert sum(map(len, found.values())) == min(len(rows), validation + test)
+
+
+def test_every_row_is_as_likely_to_be_drawn() -> None:
+    """Over many pools, each of 60 rows in strata of 41, 12 and 7 is in test a third of the time."""
+    contents, strata = rows_of(60), ["a"] * 41 + ["b"] * 12 + ["c"] * 7
+    counts = np.zeros(60)
+    for pool in range(600):
+        counts[divide(contents, strata, {"validation": 10, "test": 20}, f"pool {pool}")["test"]] += 1
+    assert np.abs(counts / 600 - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 600)
+
+
+# --- class balance ----------------------------------------------------------------------------------------
+
+
+def test_class_balance_is_one_minus_the_total_variation_distance() -> None:
+    labels, owners = np.array([0, 0, 1, 1, 0, 0, 2, 2]), np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    found = class_balance(labels, owners, np.array([0, 1, 0, 1, 1, 0]))
+    assert found.tolist() == [1.0, 0.5, 0.0]  # alike; one label of two; none in common
 
 
 # --- truncation ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ Importing this brings no torch. ``harness`` is how it is done and may change; th
 from importlib.metadata import version
 
 from harness.errors import UserError
-from harness.report.frames import load_leaderboard, load_values
+from harness.report.frames import load_leaderboard, load_overall, load_values
 from harness.statistics.scores import kendall, spearman, top_recall
 from harness.types import (
     FORMS,
@@ -86,6 +86,7 @@ __all__ = [
     "__version__",
     "kendall",
     "load_leaderboard",
+    "load_overall",
     "load_values",
     "spearman",
     "top_recall",

@@ -1,0 +1,74 @@
+"""Stored results by task and question: the truths, and what each method said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.config import Suite
+from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord
+from harness.statistics.scores import levels
+from harness.types import Floats, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """A task and question.
+
+    Args:
+        truths, dealt: by pool; valuations: each method's by pool.
+        pools: those with a truth that orders the contributors: methods are scored there.
+        flat: those with a truth that gives no order.
+    """
+
+    task: str
+    question: Question
+    truths: Mapping[int, TruthRecord]
+    valuations: Mapping[str, Mapping[int, ValuationRecord]]
+    dealt: Mapping[int, PoolRecord]
+    pools: tuple[int, ...]
+    flat: tuple[int, ...]
+
+    @property
+    def answered(self) -> list[TruthRecord]:
+        """The truths that were found, whether they give an order or not."""
+        return [self.truths[pool] for pool in sorted((*self.pools, *self.flat))]
+
+    def methods(self) -> list[str]:
+        """Those that answered every pool that has a truth, and failed on no other."""
+        return [
+            name
+            for name, found in self.valuations.items()
+            if all(valuation.status == "ok" for valuation in found.values()) and set(self.pools) <= set(found)
+        ]
+
+
+def matters(suite: Suite, results: Results) -> list[Matter]:
+    """Every task and question with any answer, in the suite's order; answers to a changed pool are left out."""
+    found = []
+    for task in [*suite.tasks, *(t for t in results.tasks() if t not in suite.tasks)]:
+        records = results.of_task(task)
+        dealt = {record.pool: record for record in records if isinstance(record, PoolRecord)}
+        for question in suite.questions:
+            truths = {r.pool: r for r in records if isinstance(r, TruthRecord) and r.question == question}
+            answers = [r for r in records if isinstance(r, ValuationRecord) and r.question == question]
+            names = [m for m in suite.methods if any(r.method == m for r in answers)]
+            names += sorted({r.method for r in answers} - set(names))
+            valuations = {name: {r.pool: r for r in answers if r.method == name} for name in names}
+            if truths or valuations:
+                ordered = {pool: _orders(r) for pool, r in sorted(truths.items()) if r.status == "ok"}
+                pools = tuple(pool for pool, orders in ordered.items() if orders)
+                flat = tuple(pool for pool, orders in ordered.items() if not orders)
+                found.append(Matter(task, question, truths, valuations, dealt, pools, flat))
+    return found
+
+
+def _orders(truth: TruthRecord) -> bool:
+    return bool(levels(mean_values(truth.values)).any())
+
+
+def mean_values(values: Sequence[Sequence[float]]) -> Floats:
+    """The mean over repeats, C."""
+    return np.asarray(np.mean(values, axis=0))

@@ -1,0 +1,189 @@
+"""Methods' scores with their uncertainty, and how they compare: for one task and question, or over tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.report.matters import Matter, mean_values
+from harness.report.view import FEWEST_POOLS, RANDOM, MeanCost, PoolPoints, Verdict
+from harness.statistics.intervals import LEVEL, estimate
+from harness.statistics.jackknife import PoolScores, pool_scores
+from harness.statistics.overdispersion import Moderation, moderate
+from harness.statistics.ranks import rank_ranges, resolution, told_apart
+from harness.types import Bools, Floats, Question
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The methods with a score in every pool of a task, and these scores.
+
+    Args:
+        pools: P; methods: M; seen: the scores of each pool, P.
+    """
+
+    task: str
+    pools: tuple[int, ...]
+    methods: tuple[str, ...]
+    seen: tuple[PoolScores, ...]
+
+    @property
+    def compared(self) -> list[PoolScores]:
+        """The same with random orders at their expectation."""
+        if RANDOM not in self.methods:
+            return list(self.seen)
+        return [pool.with_exact(self.methods.index(RANDOM), 0.0) for pool in self.seen]
+
+    def take(self, methods: Sequence[str]) -> Scored:
+        """Some of the methods, in the order given."""
+        columns = [self.methods.index(name) for name in methods]
+        return Scored(self.task, self.pools, tuple(methods), tuple(pool.take(columns) for pool in self.seen))
+
+
+def scored(matter: Matter) -> tuple[Scored, dict[str, tuple[PoolPoints, ...]]]:
+    """The methods with a score in every pool; and the points by pool of all that answered every pool."""
+    methods = matter.methods() if matter.pools else []
+    points: dict[str, list[PoolPoints]] = {name: [] for name in methods}
+    seen = []
+    for pool in matter.pools if methods else ():
+        truth_C = mean_values(matter.truths[pool].values)
+        values = [mean_values(matter.valuations[name][pool].values) for name in methods]
+        found = pool_scores(values, [truth_C] * len(methods))
+        seen.append(found)
+        contributors, truth = matter.dealt[pool].contributors, tuple(truth_C.tolist())
+        for name, values_C, score in zip(methods, values, found.scores_M, strict=True):
+            points[name].append(PoolPoints(pool, float(score), contributors, tuple(values_C.tolist()), truth))
+    every = Scored(matter.task, matter.pools, tuple(methods), tuple(seen))
+    defined = [name for name in methods if all(math.isfinite(one.spearman) for one in points[name])]
+    return every.take(defined), {name: tuple(own) for name, own in points.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """The overdispersion of scores and of their differences, told from many tables at once."""
+
+    scores: Moderation
+    differences: Moderation
+
+    @classmethod
+    def of(cls, groups: Sequence[Scored]) -> Priors:
+        return cls(
+            moderate(one.seen for one in groups if one.methods),
+            moderate([pool.differences() for pool in one.compared] for one in groups if one.methods),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One method in one table; fields as of a cell (``view.Cell``)."""
+
+    spearman: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    rank_low: int | None = None
+    rank_high: int | None = None
+    above_zero: bool = False
+    behind: bool = False
+
+
+NOWHERE = Standing()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Methods that were compared with each other.
+
+    Args:
+        methods: M, in the suite's order; standings: of each.
+        pools: of the task with the fewest; below ``FEWEST_POOLS`` nothing is told apart.
+        mean_M: the scores that were compared; apart_MM: which pairs differ.
+    """
+
+    methods: tuple[str, ...]
+    standings: Mapping[str, Standing]
+    pools: int
+    mean_M: Floats
+    apart_MM: Bools
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.pools >= FEWEST_POOLS
+
+
+def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -> Table:
+    """Means over tasks of the mean over pools.
+
+    Args:
+        tasks: all with the same methods; one for a single task and question.
+    """
+    methods = tasks[0].methods if tasks else ()
+    pools = min((len(task.pools) for task in tasks), default=0)
+    apart_MM = np.zeros((len(methods), len(methods)), dtype=np.bool_)
+    if not methods:
+        return Table((), {}, pools, np.empty(0), apart_MM)
+    shown = estimate([task.seen for task in tasks], priors.scores)
+    compared = [task.compared for task in tasks]
+    fair = estimate(compared, priors.scores)
+    if pools >= FEWEST_POOLS:
+        apart_MM = told_apart(compared, priors.differences, rng)
+    ranges = rank_ranges(fair.mean_M, apart_MM)
+    best = int(np.argmax(np.round(fair.mean_M, 9)))  # what only rounding separates comes in the suite's order
+    standings = {}
+    for m, name in enumerate(methods):
+        low, high = shown.interval(m)
+        standings[name] = Standing(
+            spearman=float(shown.mean_M[m]),
+            low=low,
+            high=high,
+            rank_low=ranges[m].low if pools >= FEWEST_POOLS else None,
+            rank_high=ranges[m].high if pools >= FEWEST_POOLS else None,
+            above_zero=fair.above_zero(m) < 1 - LEVEL,
+            behind=bool(apart_MM[m, best]),
+        )
+    return Table(methods, standings, pools, fair.mean_M, apart_MM)
+
+
+def verdict(
+    table: Table, task: str | None, question: Question | None, costs: Mapping[str, MeanCost], spread: float = math.nan
+) -> Verdict:
+    """What a table says.
+
+    Args:
+        costs: of the methods; spread: of method x task.
+    """
+    order = np.argsort(-np.round(table.mean_M, 9), kind="stable")
+    ranked = tuple(table.methods[m] for m in order) if table.is_ranked else ()
+    top = tuple(name for name in ranked if not table.standings[name].behind)
+    adjacent, pairs = resolution(np.round(table.mean_M, 9), table.apart_MM)
+    neighbours = max(len(ranked) - 1, 0)
+    cheapest = _cheapest([name for name in top if name != RANDOM] or list(top), costs)
+    return Verdict(
+        task=task,
+        question=question,
+        pools=table.pools,
+        ranked=ranked,
+        top=top,
+        signal=_signal(table),
+        cheapest=cheapest,
+        cost=costs.get(cheapest, MeanCost()),
+        adjacent=(round(adjacent * neighbours) if neighbours else 0, neighbours),
+        pairs=pairs if ranked else math.nan,
+        spread=spread,
+    )
+
+
+def _signal(table: Table) -> bool:
+    """Whether some method is told to be better than random orders."""
+    if RANDOM not in table.methods:
+        return any(standing.above_zero for standing in table.standings.values())
+    return bool((table.apart_MM[table.methods.index(RANDOM)] & (table.mean_M > 0)).any())
+
+
+def _cheapest(names: Sequence[str], costs: Mapping[str, MeanCost]) -> str:
+    """By GPU-hours at reference scale where all have them, else by seconds; empty of none."""
+    hours = {name: costs[name].reference_gpu_hours for name in names}
+    by = hours if all(map(math.isfinite, hours.values())) else {name: costs[name].seconds for name in names}
+    return min(names, key=lambda name: by[name] if math.isfinite(by[name]) else math.inf, default="")

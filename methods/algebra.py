@@ -1,0 +1,57 @@
+"""What the kernel methods' own algebra takes, beside passes through the model; without torch, so that a table can ask.
+
+Leading terms in examples, features and parameters, two operations a multiply-add. What is elementwise (exponentials of
+distances) is left out, here as where operations are counted.
+"""
+
+from __future__ import annotations
+
+from harness.types import JobSize
+
+EXACT_UP_TO = 5_000
+"""Examples up to which kernel sums are exact; beyond, random Fourier features keep memory linear."""
+
+FOURIER_FEATURES = 2_048
+MEDIAN_ROWS = 1_000
+
+NTK_EXACT_UP_TO = 4_000
+"""Training examples up to which the NTK itself is solved; beyond, a k x k system of projected gradients."""
+
+EXACT_ENTRIES = 80_000_000
+"""Examples x parameters up to which gradients are kept whole beside an exact NTK (640 MB in double precision)."""
+
+PROJECTED_WIDTH = 512
+
+WALKS = 32
+"""Permutations along which the harness asks a set function for its Shapley values (16 antithetic pairs)."""
+
+
+def mmd(size: JobSize, examples: float) -> float:
+    """Sums of kernels among so many training examples, between them and the validation split, and within it."""
+    validation, contributors = size.validation, size.contributors
+    median = min(validation, MEDIAN_ROWS) ** 2 * size.features
+    if examples > EXACT_UP_TO:
+        rows = examples + validation
+        return median + 2 * rows * size.features * FOURIER_FEATURES + 2 * contributors**2 * FOURIER_FEATURES
+    distances = 2 * (examples**2 + examples * validation + validation**2) * size.features
+    return median + distances + 2 * examples**2 * contributors + 2 * examples * contributors**2
+
+
+def complexity(size: JobSize) -> float:
+    """NTK complexity of every contributor alone, which sets the weights, and of all coalitions that are asked for."""
+    n, contributors = size.examples, size.contributors
+    if n > NTK_EXACT_UP_TO:
+        width = min(size.parameters, PROJECTED_WIDTH)
+        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        systems = (contributors + 1 + coalitions[size.question]) * _solve(width)
+        return 2 * n * width**2 + systems
+    alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
+    # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
+    walks = WALKS / 2 * (_solve(n) + but_one)
+    asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
+    return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+
+
+def _solve(n: float) -> float:
+    """Cholesky, n^3 / 3, and one right-hand side."""
+    return n**3 / 3 + n**2
