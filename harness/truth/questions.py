@@ -32,12 +32,12 @@ def leave_one_out(scores_K: Floats) -> Floats:
     return np.asarray(scores_K[0] - scores_K[1:])
 
 
-def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, pairs: int) -> Floats:
-    """One set function's values for one question, C; Shapley exact if affordable, else from ``pairs`` walks."""
+def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, repeats: int) -> Floats:
+    """One set function's values for one question, C; Shapley exact if affordable, else from ``repeats``."""
     if question == "standalone":
         return standalone(score(standalone_coalitions(contributors)))
     if question == "leave-one-out":
         return leave_one_out(score(leave_one_out_coalitions(contributors)))
     if contributors <= shapley.EXACT_UP_TO:
         return shapley.exact(score, contributors)
-    return np.asarray(shapley.adjusted(shapley.walk(score, contributors, pairs, rng)).mean(axis=0))
+    return np.asarray(shapley.sampled(score, contributors, repeats, rng).mean(axis=0))
