@@ -166,11 +166,13 @@ def list_all() -> None:
 @click.argument("name", metavar="SUITE|METHOD|TASK")
 @DATA
 @click.option("--measure", is_flag=True, help="Time a few of the suite's retrainings on this machine.")
+@click.option("--hours", type=float, help="With --measure: split so many hours into pools and seeds.")
 @DEVICE
-def show(name: str, data: str | None, measure: bool, device: str) -> None:
+def show(name: str, data: str | None, measure: bool, hours: float | None, device: str) -> None:
     """Tell what a suite, a method or a task is.
 
-    A suite: what it would run, and how many retrainings that takes; with --measure, how long. A method: source,
+    A suite: what it would run, how many retrainings that takes and how wide its intervals will be; with --measure,
+    how long it takes; with --hours too, how so many hours are best split into pools and seeds. A method: source,
     equation, cost. A task: data, learner, contributors; with --data, those of your files.
     """
     from harness.cli.places import is_suite
@@ -179,11 +181,16 @@ def show(name: str, data: str | None, measure: bool, device: str) -> None:
     console = make_console()
     if is_suite(name):
         from harness.cli.planning import print_plan
+        from harness.config import MOST
 
-        print_plan(console, name, data, device if measure else None)
+        if hours is not None and not measure:
+            raise UserError(f"--hours {hours:g} is split at the pace of this machine; add --measure, which times it.")
+        if hours is not None and not 0 < hours <= MOST:
+            raise UserError(f"--hours must be more than 0 and at most {MOST:,}, got {hours:g}.")
+        print_plan(console, name, data, device if measure else None, hours)
         return
-    if measure:
-        raise UserError(f"--measure is for suites, and {name} is none.")
+    if measure or hours is not None:
+        raise UserError(f"--{'measure' if measure else 'hours'} is for suites, and {name} is none.")
     from harness.cli.showing import print_one
 
     print_one(console, name, data)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.places import data_folder
+from harness.cli.widths import expect, print_expected
 from harness.config import Suite, TaskSettings, find_suite, load_suite, suite_folders
 from harness.registry import Broken, method
 from harness.report import numbers
@@ -27,12 +28,15 @@ OWN = "its own"
 """What a task takes where the suite says nothing."""
 
 
-def print_plan(console: Console, name: str, data: str | None, device: str | None) -> None:
+def print_plan(console: Console, name: str, data: str | None, device: str | None, hours: float | None = None) -> None:
     """Print the plan of a suite; retrainings are timed on ``device``, None for no timing.
+
+    Args:
+        hours: to be split into pools and seeds; only with timing.
 
     Raises:
         UserError: there is no such suite, its data are not where they should be, a method in it is unknown, or a task
-            (which is found out where something is timed).
+            (which is found out where something is timed); or the hours are none that can be split.
     """
     suite = load_suite(find_suite(name, suite_folders()))
     methods = {name: method(name) for name in suite.methods}
@@ -42,6 +46,7 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     sizes = {task: _size(suite, task, paces) for task in suite.tasks}
     budgets = {task: {name: one.budget(*size) for name, one in methods.items()} for task, size in sizes.items()}
     counts = {task: count(suite, task, size[0], [*budgets[task].values()]) for task, size in sizes.items()}
+    expected = expect(suite, {task: size[0] for task, size in sizes.items()}, budgets, paces, hours)
     console.print(_head(suite), highlight=False)
     console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
@@ -51,6 +56,7 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     if paces:
         console.print(_times(suite, counts, paces))
         _caption_of_times(console, suite, paces)
+    print_expected(console, expected)
 
 
 def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:

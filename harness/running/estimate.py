@@ -74,6 +74,11 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
     return Counts(alone, together, suite.pools * each_pool)
 
 
+def of_repeat(question: Question, contributors: int) -> int:
+    """Retrainings of one repeat of a question's truth."""
+    return len(plan(question, contributors, 0, ("", 0), 1).retrainings)
+
+
 def measure(suite: Suite, task: Task, device: str) -> Pace:
     """Deal the task's first pool and time a few of its truth's retrainings, spread over all that it takes.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import coalitions
-from harness.truth import shapley
+from harness.truth import shapley, walks
 from harness.types import Bools, Floats, Question, Scorer
 
 
@@ -40,4 +40,4 @@ def answer(question: Question, score: Scorer, contributors: int, rng: np.random.
         return leave_one_out(score(leave_one_out_coalitions(contributors)))
     if contributors <= shapley.EXACT_UP_TO:
         return shapley.exact(score, contributors)
-    return np.asarray(shapley.adjusted(shapley.walk(score, contributors, pairs, rng)).mean(axis=0))
+    return np.asarray(walks.adjusted(walks.walk(score, contributors, pairs, rng)).mean(axis=0))

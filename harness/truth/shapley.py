@@ -1,15 +1,15 @@
 """Shapley values of any set function: exact where affordable, else unbiased with a standard error.
 
-Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement. What a
-surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
+Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement.
+What a surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
 leaves is valued without bias from the pairs that it has not seen, so that a wrong surrogate costs precision and nothing
-else. At equal retrainings the variance is a fraction of antithetic permutations' (tests/benchmarks/shapley_precision.py).
+else. At equal retrainings the variance is a fraction of antithetic permutations'
+(tests/benchmarks/shapley_precision.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import factorial
 
@@ -44,8 +44,8 @@ def exact(score: Scorer, contributors: int) -> Floats:
 def size_chances(contributors: int) -> Floats:
     """Chance that a pair's smaller coalition has s = 1 .. C/2 members, proportional to 1 / sqrt(s (C - s)).
 
-    A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is the best where
-    residuals of all sizes are alike (Li & Yu 2024, One Sample Fits All, sec. 4). Half of C is one size, not two.
+    A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is best where
+    residuals of all sizes are alike (as the one-for-all estimators of Li & Yu 2024). Half of C is one size, not two.
     """
     size = np.arange(1, contributors // 2 + 1)
     chance = np.where(2 * size == contributors, 0.5, 1.0) / np.sqrt(size * (contributors - size))
@@ -67,6 +67,12 @@ def repeat_coalitions(contributors: int, rng: np.random.Generator) -> Bools:
 def _halves(contributors: int) -> list[Ints]:
     """The pairs of each half, by place."""
     return [part for part in np.array_split(np.arange(contributors - 1), HALVES) if len(part)]
+
+
+def _half_of_each(contributors: int) -> Ints:
+    """Which half each of a repeat's coalitions is of, from everyone (-1) on, 2C - 1."""
+    half = np.concatenate([np.full(len(part), h) for h, part in enumerate(_halves(contributors))])
+    return np.concatenate([[-1], half, half])
 
 
 def _draw_half(contributors: int, pairs: int, rng: np.random.Generator) -> Bools:
@@ -101,47 +107,26 @@ def pair_weights(rows_KC: Bools) -> Floats:
     return np.vstack([weights_KC, -weights_KC]).T
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Coalitions of R repeats, each of ``repeat_coalitions``.
-
-    Args:
-        rows_RKC: the coalitions, K = 2C.
-    """
-
-    rows_RKC: Bools
-
-    def __len__(self) -> int:
-        return len(self.rows_RKC)
-
-    @property
-    def contributors(self) -> int:
-        return int(self.rows_RKC.shape[2])
-
-    @property
-    def half_K(self) -> Ints:
-        """Which half each coalition is of, without nobody, from everyone (-1) on."""
-        half = np.concatenate([np.full(len(part), h) for h, part in enumerate(_halves(self.contributors))])
-        return np.concatenate([[-1], half, half])
-
-
-def estimator(sample: Sample, scores_RK: Floats) -> Callable[[Ints, Floats], Floats]:
+def estimator(rows_RKC: Bools, scores_RK: Floats) -> Callable[[Ints, Floats], Floats]:
     """Unbiased values of any choice of repeats, from scores of one kind or several (... x R x K -> ... x chosen x C).
+
+    The rows are those of ``repeat_coalitions`` for each repeat.
 
     The kernel's scales are found once, from ``scores_RK``: those that a half is predicted with come from the other
     halves of all repeats. The surrogate that predicts a half is fitted on what else the chosen repeats hold. Neither
-    has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever
-    the surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole covariance
-    (Rasmussen & Williams 2006, sec. 5.4.2).
+    has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever the
+    surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole
+    covariance (Rasmussen & Williams 2006, sec. 5.4.2).
     """
-    contributors, half_K = sample.contributors, sample.half_K
-    seeds, width = len(sample), len(half_K)
-    rows = sample.rows_RKC[:, 1:].reshape(-1, contributors)
+    seeds, _, contributors = rows_RKC.shape
+    half_K = _half_of_each(contributors)
+    width = len(half_K)
+    rows = rows_RKC[:, 1:].reshape(-1, contributors)  # nobody is in the ends alone
     seed_N, half_N = np.repeat(np.arange(seeds), width), np.tile(half_K, seeds)
     halves = [h for h in np.unique(half_K) if h >= 0]
     scales = []
     for half in halves:
-        seen = (half_N != half) if len(halves) > 1 else np.zeros(len(half_N), bool)
+        seen = half_N != half
         scales.append(surrogate.fit(rows[seen], seed_N[seen], scores_RK[:, 1:].reshape(-1)[seen]))
     grams = [scale.gram(rows, seed_N) for scale in scales]
     shapleys = [scale.shapley(rows) for scale in scales]
@@ -170,6 +155,6 @@ def estimator(sample: Sample, scores_RK: Floats) -> Callable[[Ints, Floats], Flo
 
 def sampled(score: Scorer, contributors: int, repeats: int, rng: np.random.Generator) -> Floats:
     """One unbiased estimate a repeat, R x C."""
-    sample = Sample(np.array([repeat_coalitions(contributors, rng) for _ in range(repeats)]))
-    scores = np.asarray(score(sample.rows_RKC.reshape(-1, contributors)), dtype=np.float64).reshape(repeats, -1)
-    return estimator(sample, scores)(np.arange(repeats), scores)
+    rows_RKC = np.array([repeat_coalitions(contributors, rng) for _ in range(repeats)])
+    scores_RK = np.asarray(score(rows_RKC.reshape(-1, contributors)), dtype=np.float64).reshape(repeats, -1)
+    return estimator(rows_RKC, scores_RK)(np.arange(repeats), scores_RK)

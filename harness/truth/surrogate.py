@@ -6,6 +6,7 @@ and overlaps: exact, at a cost that does not grow with the number of coalitions 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -51,8 +52,7 @@ class Scales:
 
     def gram(self, rows_KC: Bools, seed_K: Ints) -> Floats:
         """Covariance of noisy data on these coalitions, none of them empty, K x K."""
-        level_KK = LEVEL * (1.0 + (seed_K[:, None] == seed_K))
-        found_KK = self.covariance(*_overlaps(rows_KC), rows_KC.shape[1]) + level_KK
+        found_KK = self.covariance(*_overlaps(rows_KC), rows_KC.shape[1]) + _levels(seed_K)
         found_KK[np.diag_indices(len(rows_KC))] += np.exp(self.logs[len(TERMS)])
         return found_KK
 
@@ -80,48 +80,24 @@ class Scales:
 def terms(first: Array, second: Array, shared: Array, contributors: int, rate: float) -> Floats:
     """Covariance by each of TERMS: a stack of arrays of the arguments' shape. Sizes are at least 1."""
     product = np.asarray(first * second, dtype=np.float64)
-    distance = 1 / first + 1 / second - 2 * shared / product  # squared, between vectors of shares
     return np.stack(
         [
             4 * (shared - product / contributors) / contributors,
             shared / product,
             np.log(np.minimum(first, second)) / np.log(contributors) + 0 * product,
-            np.exp(-rate * distance),
+            np.exp(-rate * _distance(first, second, shared)),
         ]
     )
 
 
 def fit(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Scales:
-    """Scales of the largest posterior density (Rasmussen & Williams 2006, Gaussian Processes, sec. 5.4.1)."""
+    """Scales of the largest posterior density, from at most ``MOST_ROWS`` values."""
     rows_KC, seed_K, values_K = rows_KC[:MOST_ROWS], seed_K[:MOST_ROWS], values_K[:MOST_ROWS]
     centre, spread = float(values_K.mean()), float(values_K.std())
     if not spread > 1e-12 * max(1.0, abs(centre)):
         return Scales(START, centre)
-    target_K = (values_K - centre) / spread
-    overlaps, contributors = _overlaps(rows_KC), rows_KC.shape[1]
-    level_KK = LEVEL * (1.0 + (seed_K[:, None] == seed_K))
-    distance_KK = 1 / overlaps[0] + 1 / overlaps[1] - 2 * overlaps[2] / (overlaps[0] * overlaps[1])
-    flat = terms(*overlaps, contributors, 0.0)[:-1]
-    identity = np.eye(len(target_K))
-
-    def negative_log_density(logs: Floats) -> tuple[float, Floats]:
-        rate = np.exp(logs[-1])
-        variances = np.exp(logs[:-1])
-        mixture_KK = variances[len(TERMS) - 1] * np.exp(-rate * distance_KK)
-        gram_KK = np.tensordot(variances[: len(flat)], flat, axes=1) + mixture_KK + level_KK + variances[-1] * identity
-        lower = np.linalg.cholesky(gram_KK)
-        inverse_KK = np.linalg.inv(gram_KK)
-        weight_K = inverse_KK @ target_K
-        slope_KK = (inverse_KK - np.outer(weight_K, weight_K)) / 2
-        gradient = [variance * (slope_KK * part).sum() for variance, part in zip(variances, flat, strict=False)]
-        gradient += [(slope_KK * mixture_KK).sum(), variances[-1] * np.trace(slope_KK)]
-        gradient += [-(slope_KK * mixture_KK * rate * distance_KK).sum()]
-        off = (logs - START) / PRIOR_SD
-        value = target_K @ weight_K / 2 + np.log(np.diag(lower)).sum() + off @ off / 2
-        return float(value), np.asarray(gradient) + off / PRIOR_SD
-
     found = minimize(
-        negative_log_density,
+        negative_log_density(rows_KC, seed_K, (values_K - centre) / spread),
         START,
         jac=True,
         method="L-BFGS-B",
@@ -129,6 +105,44 @@ def fit(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Scales:
         options={"maxiter": STEPS},
     )
     return Scales(np.asarray(found.x), centre)
+
+
+def negative_log_density(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Callable[[Floats], tuple[float, Floats]]:
+    """Minus the log posterior density of a scale's logs, up to a constant, and its gradient.
+
+    The marginal likelihood's gradient is Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, eq. 5.9.
+    """
+    overlaps = _overlaps(rows_KC)
+    distance_KK = _distance(*overlaps)
+    flat = terms(*overlaps, rows_KC.shape[1], 0.0)[:-1]
+    level_KK, identity = _levels(seed_K), np.eye(len(values_K))
+
+    def density(logs: Floats) -> tuple[float, Floats]:
+        variances, rate = np.exp(logs[:-1]), np.exp(logs[-1])
+        mixture_KK = variances[len(flat)] * np.exp(-rate * distance_KK)
+        gram_KK = np.tensordot(variances[: len(flat)], flat, axes=1) + mixture_KK + level_KK + variances[-1] * identity
+        lower_KK = np.linalg.cholesky(gram_KK)
+        inverse_KK = np.linalg.inv(gram_KK)
+        weight_K = inverse_KK @ values_K
+        slope_KK = (inverse_KK - np.outer(weight_K, weight_K)) / 2
+        gradient = variances[: len(flat)] * np.tensordot(flat, slope_KK, axes=2)
+        mixed_KK = slope_KK * mixture_KK
+        rest = [mixed_KK.sum(), variances[-1] * np.trace(slope_KK), -rate * (mixed_KK * distance_KK).sum()]
+        off = (logs - START) / PRIOR_SD
+        value = values_K @ weight_K / 2 + np.log(np.diag(lower_KK)).sum() + off @ off / 2
+        return float(value), np.concatenate([gradient, rest]) + off / PRIOR_SD
+
+    return density
+
+
+def _levels(seed_K: Ints) -> Floats:
+    """Covariance by the level of all seeds and of each, K x K."""
+    return np.asarray(LEVEL * (1.0 + (seed_K[:, None] == seed_K)))
+
+
+def _distance(first: Array, second: Array, shared: Array) -> Floats:
+    """Squared distance between two mixtures as vectors of shares; 0 too where so many cannot be shared."""
+    return np.asarray(np.maximum(1 / first + 1 / second - 2 * shared / (first * second), 0.0))
 
 
 def _overlaps(rows_KC: Bools) -> tuple[Floats, Floats, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ class Truth:
     """A question's answer by retraining.
 
     Args:
-        values_SC: one estimate a seed (for sampled Shapley values: an antithetic pair, each on a seed of its own).
+        values_SC: one estimate a seed (for sampled Shapley values each from 2C coalitions of its own).
         reliability: what another run of the same truth with new seeds would score against it.
         cost: what all its retrainings cost when first run.
         accuracy: of the model trained on everyone, mean over seeds; nan where the question trains none.
@@ -65,6 +66,10 @@ class Truth:
         return np.asarray(self.values_SC.std(axis=0, ddof=1) / np.sqrt(len(self.values_SC)))
 
 
+Read = Callable[[Ints, Floats], Floats]
+"""Chosen repeats and utilities, ... x J -> the values that those repeats alone give, ... x chosen x C."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The retrainings that a question's truth takes, and how to read it off their outcomes.
@@ -72,13 +77,14 @@ class Plan:
     Args:
         rows: the coalitions of each repeat, K x C.
         seeds: the initialisation of each repeat.
-        read: utilities in the jobs' order -> values S x C, and the mean over any choice of the S.
+        reader: utilities in the jobs' order -> how values are read off them, and off folds of them, for any choice of
+            the repeats. What it learns from the utilities it is made with (a kernel's scales) it keeps for all.
     """
 
     question: Question
     rows: Sequence[Bools]
     seeds: Sequence[int]
-    read: Callable[[Floats], tuple[Floats, Callable[[Ints], Floats]]]
+    reader: Callable[[Floats], Read]
 
     @property
     def retrainings(self) -> list[tuple[str, int]]:
@@ -109,47 +115,54 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
         return seed_of(root, "truth", *pool, k)
 
     if question == "shapley" and contributors > shapley.EXACT_UP_TO:
-        rng = stream(root, "truth", *pool, "permutations")
-        orders = np.array([rng.permutation(contributors) for _ in range(repeats)])
-        rows = [shapley.pair_coalitions(order) for order in orders]
-        return Plan(
-            question, rows, [seed(k) for k in range(repeats)], lambda utilities_J: _read_walks(orders, utilities_J)
-        )
+        rng = stream(root, "truth", *pool, "coalitions")
+        sample = np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)])
+        return Plan(question, list(sample), [seed(k) for k in range(repeats)], partial(_sampled_reader, sample))
     rows_KC, value = _of_one_seed(question, contributors)
-    return Plan(
-        question,
-        [rows_KC] * repeats,
-        [seed(k) for k in range(repeats)],
-        lambda utilities_J: _read_seeds(utilities_J.reshape(repeats, -1), value),
-    )
+    seeds = [seed(k) for k in range(repeats)]
+    return Plan(question, [rows_KC] * repeats, seeds, lambda _: partial(_read_seeds, value, repeats))
 
 
 def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance = lambda done: None) -> Truth:
     """Retrain what the ledger does not know and read the truth off the outcomes."""
     jobs = plan.jobs
     outcomes = engine.outcomes(jobs, advance)
-    values_SC, mean_of = plan.read(np.array([outcome.utility for outcome in outcomes]))
+    utilities_J, everything = np.array([outcome.utility for outcome in outcomes]), np.arange(len(plan.seeds))
+    read = plan.reader(utilities_J)
+    values_SC = read(everything, utilities_J)
     cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
     everyone = [o.accuracy for job, o in zip(jobs, outcomes, strict=True) if "0" not in job.coalition]
     return Truth(
         question=plan.question,
         values_SC=values_SC,
-        reliability=split_half_reliability(mean_of, len(values_SC), rng),
+        reliability=split_half_reliability(_mean_of(read, utilities_J), len(values_SC), rng),
         cost=cost,
         accuracy=float(np.mean(everyone)) if everyone else float("nan"),
-        validation_SC=_on_validation(plan, outcomes),
-        **_by_fold(plan, jobs, outcomes),
+        validation_SC=_on_validation(partial(read, everything), outcomes),
+        **_by_fold(partial(read, everything), jobs, outcomes),
     )
 
 
-def _by_fold(plan: Plan, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> dict[str, Floats]:
+def _mean_of(read: Read, utilities_J: Floats) -> Callable[[Ints], Floats]:
+    """The mean over a choice of repeats; choices come again among many splits, and are read once."""
+
+    @cache
+    def mean_of(chosen: tuple[int, ...]) -> Floats:
+        return np.asarray(read(np.array(chosen), utilities_J).mean(axis=0))
+
+    return lambda chosen: mean_of(tuple(sorted(chosen.tolist())))
+
+
+def _by_fold(
+    values_of: Callable[[Floats], Floats], jobs: Sequence[Job], outcomes: Sequence[Outcome]
+) -> dict[str, Floats]:
     """What each held-out fold alone gives; nothing where an older ledger kept no folds."""
     found = [outcome.by_fold for outcome in outcomes]
     if not all(fold is not None for fold in found):
         return {}
     utilities_FJ = np.array([fold[0] for fold in found if fold is not None], dtype=np.float64).T
     with_rows_FJ = utilities_FJ[np.isfinite(utilities_FJ).all(axis=1)]
-    values_SFC = np.stack([plan.read(utilities_J)[0] for utilities_J in with_rows_FJ], axis=1)
+    values_SFC = values_of(with_rows_FJ).swapaxes(0, 1)
 
     def of(coalition: str) -> Floats:
         """By seed, each once."""
@@ -165,10 +178,10 @@ def _by_fold(plan: Plan, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> di
     }
 
 
-def _on_validation(plan: Plan, outcomes: Sequence[Outcome]) -> Floats:
+def _on_validation(values_of: Callable[[Floats], Floats], outcomes: Sequence[Outcome]) -> Floats:
     """The values on the validation split, S x C; none where an older ledger did not score it."""
     utilities_J = np.array([outcome.validation for outcome in outcomes])
-    return plan.read(utilities_J)[0] if np.isfinite(utilities_J).all() else _no_rows()
+    return values_of(utilities_J) if np.isfinite(utilities_J).all() else _no_rows()
 
 
 def _of_one_seed(question: Question, contributors: int) -> tuple[Bools, Callable[[Floats], Floats]]:
@@ -186,12 +199,14 @@ def _texts(rows_KC: Bools) -> list[str]:
     return [marks[start : start + width] for start in range(0, len(marks), width)]
 
 
-def _read_seeds(utilities_SK: Floats, value: Callable[[Floats], Floats]) -> tuple[Floats, Callable[[Ints], Floats]]:
-    values_SC = np.array([value(scores_K) for scores_K in utilities_SK])
-    return values_SC, lambda chosen: np.asarray(values_SC[chosen].mean(axis=0))
+def _read_seeds(value: Callable[[Floats], Floats], seeds: int, chosen: Ints, utilities_J: Floats) -> Floats:
+    """One seed after another, by what a question makes of a seed's utilities."""
+    by_seed = utilities_J.reshape(*utilities_J.shape[:-1], seeds, -1)[..., chosen, :]
+    return np.asarray(np.apply_along_axis(value, -1, by_seed))
 
 
-def _read_walks(orders: Ints, utilities_J: Floats) -> tuple[Floats, Callable[[Ints], Floats]]:
-    """Each half of a split fits its own surrogate, so that the halves share nothing."""
-    rows_of = shapley.adjuster(shapley.Walks(orders, utilities_J.reshape(len(orders), -1)))
-    return rows_of(np.arange(len(orders))), lambda chosen: np.asarray(rows_of(chosen).mean(axis=0))
+def _sampled_reader(rows_SKC: Bools, utilities_J: Floats) -> Read:
+    """Shapley values from sampled coalitions; halves of the repeats share the kernel's scales and nothing else."""
+    by_repeat = utilities_J.reshape(len(rows_SKC), -1)
+    estimate = shapley.estimator(rows_SKC, by_repeat)
+    return lambda chosen, found: estimate(chosen, found.reshape(*found.shape[:-1], *by_repeat.shape))

@@ -1,152 +1,165 @@
-"""Precision of Shapley estimators at equal retrainings, on pools of the image task.
+"""Precision and bias of Shapley estimators at equal retrainings, on closed games and on pools of two tasks.
 
-Every estimator gets the same number of retrainings a repeat, on seeds of its own. Their values over independent repeats
-give the variance (mean over contributors) and the reliability: the Spearman correlation of one repeat with another.
+On a game whose values are known, or enumerated from all coalitions of a pool's first twelve contributors, the error
+itself is measured; with all contributors, each estimator is held to a long run of the *other* design on other seeds,
+so that a bias which an estimator shares with itself cannot hide: agreement with its own repeats stands beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import tempfile
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from harness import coalitions
-from harness.coalitions import to_text
+from harness.coalitions import powerset, to_text
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
 from harness.truth import shapley
+from harness.truth import walks as antithetic
 from harness.types import Bools, Floats
-from tasks.embedded import image_classification
-from tests.benchmarks.bench import figure, start, table
+from tests.benchmarks.bench import start, table
+from tests.games import Game, airport, glove
 
-PAIRS = 16
-"""Pairs of permutations a repeat, each on its own seed, as the truth does it: 2 C coalitions a seed."""
+TWELVE = 12
+PLAYERS = 12
+SEEDS = 4
+REPEATS = (4, 8, 16)
 
-Drawn = tuple[list[Bools], list[np.ndarray]]
-
-
-def permutations(contributors: int, antithetic: bool, rng: np.random.Generator) -> Drawn:
-    """2 C coalitions for each of PAIRS seeds: a walk there, and back or along another permutation."""
-    rows, orders = [], []
-    for _ in range(PAIRS):
-        order = rng.permutation(contributors)
-        other = order[::-1] if antithetic else rng.permutation(contributors)
-        rows.append(np.vstack([coalitions.prefixes(order), coalitions.prefixes(other)[1:-1]]))
-        orders.append(np.stack([order, other]))
-    return rows, orders
+RepeatScorer = Callable[[int, Bools], Floats]
+"""A repeat's number and coalitions K x C -> scores K, on a seed of the repeat's own."""
 
 
-def mean_gains(scores_RK: Floats, orders: list[np.ndarray]) -> Floats:
-    """Mean gain of each contributor over all walks, C."""
-    contributors = orders[0].shape[1]
-    there = scores_RK[:, : contributors + 1]
-    back = np.hstack([there[:, :1], scores_RK[:, contributors + 1 :], there[:, -1:]])
-    total_C = np.zeros(contributors)
-    for pair, *walks in zip(orders, there, back, strict=True):
-        for order, walk in zip(pair, walks, strict=True):
-            total_C[order] += np.diff(walk)
-    return total_C / (2 * len(orders))
+def pairs_and_values(score: RepeatScorer, repeats: list[int], contributors: int, rng: np.random.Generator) -> Floats:
+    """The truth's estimate of each repeat, R x C."""
+    rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in repeats])
+    scores_RK = np.array([score(k, rows_KC) for k, rows_KC in zip(repeats, rows_RKC, strict=True)])
+    return shapley.estimator(rows_RKC, scores_RK)(np.arange(len(repeats)), scores_RK)
 
 
-def complements(contributors: int, rng: np.random.Generator) -> list[Bools]:
-    """2 C coalitions for each of PAIRS seeds: nobody, everyone, and C - 1 coalitions with their complements.
+def walked(score: RepeatScorer, repeats: list[int], contributors: int, rng: np.random.Generator) -> antithetic.Walks:
+    orders_RC = np.array([rng.permutation(contributors) for _ in repeats])
+    pairs = zip(repeats, orders_RC, strict=True)
+    return antithetic.Walks(orders_RC, np.array([score(k, antithetic.pair_coalitions(order)) for k, order in pairs]))
 
-    Sizes s have KernelSHAP's probability, proportional to (C - 1) / (s (C - s)) (Lundberg & Lee 2017, theorem 2), so
-    that plain least squares has its weights; complements are the paired sampling of Covert & Lee (2021), sec. 4.2.
-    """
-    sizes = np.arange(1, contributors)
-    chances = 1 / (sizes * (contributors - sizes))
-    rows = []
-    for _ in range(PAIRS):
-        size = rng.choice(sizes, size=contributors - 1, p=chances / chances.sum())
-        half = rng.random((contributors - 1, contributors)).argsort(1).argsort(1) < size[:, None]
-        rows.append(np.vstack([coalitions.nobody(contributors), coalitions.everyone(contributors), half, ~half]))
+
+def errors(score: RepeatScorer, known_C: Floats, repeats: int, draws: int) -> list[list[object]]:
+    """Squared error over the values' variance, agreement, and the largest standardised bias of any contributor."""
+    rng, numbers = np.random.default_rng(1), list(range(repeats))
+    found: dict[str, list[Floats]] = {}
+    for _ in range(draws):
+        walks = walked(score, numbers, len(known_C), rng)
+        sampled_RC = pairs_and_values(score, numbers, len(known_C), rng)
+        for name, rows_RC in (
+            ("antithetic pairs", antithetic.plain(walks)),
+            ("antithetic pairs, linear surrogate", antithetic.adjusted(walks)),
+            ("complement pairs, Gaussian process", sampled_RC),
+        ):
+            found.setdefault(name, []).append(rows_RC.mean(axis=0))
+    rows: list[list[object]] = []
+    for name, means in found.items():
+        off_DC = np.array(means) - known_C
+        z_C = off_DC.mean(axis=0) / (off_DC.std(axis=0, ddof=1) / np.sqrt(draws))
+        error = (off_DC**2).mean() / known_C.var() if known_C.std() > 0 else np.nan
+        agree = np.mean([spearman(mean_C, known_C) for mean_C in means])
+        rows.append([2 * len(known_C) * repeats, name, f"{error:.3f}", f"{agree:.3f}", f"{np.abs(z_C).max():.1f}"])
     return rows
 
 
-def least_squares(scores_RK: Floats, rows: list[Bools]) -> Floats:
-    """KernelSHAP's constrained fit on differences of complements, in which a seed's level cancels, C."""
-    contributors = rows[0].shape[1]
-    pairs = contributors - 1
-    total = float((scores_RK[:, 1] - scores_RK[:, 0]).mean())
-    signs = np.vstack([np.where(row[2 : 2 + pairs], 0.5, -0.5) for row in rows])
-    halves = np.concatenate([(scores[2 : 2 + pairs] - scores[2 + pairs :]) / 2 for scores in scores_RK])
-    gram, ones = signs.T @ signs, np.ones(contributors)
-    free, shift = np.linalg.solve(gram, signs.T @ halves), np.linalg.solve(gram, ones)
-    return free + shift * (total - free.sum()) / shift.sum()
-
-
-def one_repeat(engine: Engine, repeat: int) -> dict[str, Floats]:
-    """One estimate by each estimator, C."""
-    contributors, rng = engine.contributors, np.random.default_rng((7, repeat))
-    pairs, orders = permutations(contributors, True, rng)
-    singles, random_orders = permutations(contributors, False, rng)
-    halves = complements(contributors, rng)
-    jobs = [
-        Job(to_text(row), (3 * repeat + design) * PAIRS + k)
-        for design, rows in enumerate((pairs, singles, halves))
-        for k, rows_KC in enumerate(rows)
-        for row in rows_KC
+def closed(game: Game, draws: int) -> None:
+    rows = [
+        row
+        for repeats in REPEATS[:2]
+        for row in errors(lambda _, rows_KC: game.score(rows_KC), game.shapley_C, repeats, draws)
     ]
-    found = np.array([outcome.utility for outcome in engine.outcomes(jobs)]).reshape(3, PAIRS, -1)
-    walks = shapley.Walks(np.array([pair[0] for pair in orders]), found[0])
-    return {
-        "antithetic pairs, regression-adjusted": shapley.adjusted(walks).mean(axis=0),
-        "antithetic pairs": shapley.plain(walks).mean(axis=0),
-        "weighted least squares, complements": least_squares(found[2], halves),
-        "random permutations": mean_gains(found[1], random_orders),
-    }
+    table(f"{game.name}, {game.players} players, {draws} draws", HEADERS, rows)
 
 
-def check() -> None:
-    """On an additive game every estimator is exact."""
-    rng, worth = np.random.default_rng(0), np.arange(24) / 10
-    pairs, orders = permutations(24, False, rng)
-    halves = complements(24, rng)
-    assert np.allclose(mean_gains(np.array([rows @ worth for rows in pairs]), orders), worth)
-    assert np.allclose(least_squares(np.array([rows @ worth for rows in halves]), halves), worth)
+HEADERS = ["scores", "estimator", "squared error / variance", "Spearman", "largest |z| of the bias"]
+
+
+def utilities(engine: Engine, rows_KC: Bools, seed: int) -> Floats:
+    return np.array([outcome.utility for outcome in engine.outcomes([Job(to_text(row), seed) for row in rows_KC])])
+
+
+def first_twelve(engine: Engine, title: str, seeds: int, draws: int) -> None:
+    """All coalitions of twelve contributors retrained: the values are exact, and draws cost nothing more."""
+    rows = np.zeros((2**TWELVE, engine.contributors), dtype=np.bool_)
+    rows[:, :TWELVE] = powerset(TWELVE)
+    known_SK = np.array([utilities(engine, rows, 1000 + seed) for seed in range(seeds)])
+    place = 1 << np.arange(TWELVE)
+    exact_SC = np.array([shapley.exact(lambda asked, k=known_K: k[asked @ place], TWELVE) for known_K in known_SK])  # type: ignore[misc]
+    lines: list[list[object]] = []
+    for repeats in REPEATS[:2]:
+        known_C = exact_SC[np.arange(repeats) % seeds].mean(axis=0)
+        lines += errors(lambda k, asked: known_SK[k % seeds][asked @ place], known_C, repeats, draws)
+    table(f"{title}, twelve contributors enumerated, {seeds} seeds, {draws} draws", HEADERS, lines)
+
+
+def all_contributors(engine: Engine, title: str, blocks: int) -> None:
+    """Blocks of repeats by either design, each against the mean of the other design's."""
+    rng, contributors = np.random.default_rng(5), engine.contributors
+    walks = walked(
+        lambda k, rows: utilities(engine, rows, 7000 + k), list(range(blocks * REPEATS[-1])), contributors, rng
+    )
+    rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(len(walks))])
+    scores_RK = np.array([utilities(engine, rows_KC, 5000 + k) for k, rows_KC in enumerate(rows_RKC)])
+    lines: list[list[object]] = []
+    for repeats in REPEATS:
+        parts = np.arange(len(walks)).reshape(-1, repeats)
+        everyone = np.arange(repeats)
+        found = {
+            "antithetic pairs": [antithetic.plain(walks.take(part)).mean(axis=0) for part in parts],
+            "antithetic pairs, linear surrogate": [
+                antithetic.adjusted(walks.take(part)).mean(axis=0) for part in parts
+            ],
+            "complement pairs, Gaussian process": [
+                shapley.estimator(rows_RKC[part], scores_RK[part])(everyone, scores_RK[part]).mean(axis=0)
+                for part in parts
+            ],
+        }
+        long = {name: np.mean(means, axis=0) for name, means in found.items()}
+        *_, linear, process = long
+        spread = long[process].var()
+        for name, means in found.items():
+            reference_C = long[linear] if name == process else long[process]
+            with_other = np.mean([spearman(mean_C, reference_C) for mean_C in means])
+            again = np.mean([spearman(a, b) for a, b in combinations(means, 2)])
+            variance = np.var(means, axis=0, ddof=1).mean() / spread
+            lines.append([2 * contributors * repeats, name, f"{variance:.3f}", f"{with_other:.3f}", f"{again:.3f}"])
+    headers = ["retrainings", "estimator", "variance / of values", "Spearman with the other design", "with its own"]
+    table(f"{title}, {contributors} contributors, reference of {len(walks)} repeats", headers, lines)
 
 
 def main() -> None:
     def more(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--repeats", type=int, default=5)
-        parser.add_argument("--pools", type=int, nargs="+", default=[0])
+        parser.add_argument("--blocks", type=int, default=4, help="of 16 repeats, each by two designs")
+        parser.add_argument("--pool", type=int, default=101)
+        parser.add_argument("--tasks", nargs="*", default=["image_classification", "sentiment"])
+        parser.add_argument("--twelve", nargs="*", default=["image_classification"], help="tasks to enumerate")
         parser.add_argument("--ledger", type=Path, help="a folder that keeps the retrainings")
 
     options = start(__doc__ or "", more=more)
-    check()
-    rows: list[list[object]] = []
+    draws = 5 if options.quick else 80
+    for game in (glove(5, 7), airport([float(k) ** 1.5 for k in range(1, PLAYERS + 1)])):
+        closed(game, draws)
     with tempfile.TemporaryDirectory() as scratch:
-        for index in options.pools:
-            pool = image_classification.deal_pool(index)
-            ledger = Ledger((options.ledger or Path(scratch)) / "shapley-precision.sqlite")
-            engine = Engine(image_classification.small_cnn(), pool.train, pool.test, ledger)
-            repeats = [one_repeat(engine, repeat) for repeat in range(2 if options.quick else options.repeats)]
+        for name in dict.fromkeys([*options.twelve, *options.tasks]):
+            task = importlib.import_module(f"tasks.embedded.{name}").task()
+            pool = task.deal(options.pool)
+            ledger = Ledger((options.ledger or Path(scratch)) / f"{name}-{options.pool}.sqlite")
+            engine = Engine(task.learner(), pool.train, pool.test, ledger)
+            if name in options.twelve:
+                first_twelve(engine, f"{name} {options.pool}", 1 if options.quick else SEEDS, draws)
+            if name in options.tasks:
+                all_contributors(engine, f"{name} {options.pool}", 2 if options.quick else options.blocks)
             ledger.close()
-            values = {name: np.array([repeat[name] for repeat in repeats]) for name in repeats[0]}
-            variance = {name: values_RC.var(axis=0, ddof=1) for name, values_RC in values.items()}
-            for name, values_RC in values.items():
-                again = [spearman(a, b) for a, b in combinations(values_RC, 2)]
-                rows.append(
-                    [
-                        f"pool {index}",
-                        name,
-                        figure(1e6 * variance[name].mean()),
-                        f"{variance[name].mean() / variance['antithetic pairs'].mean():.2f}",
-                        f"{np.mean(again):.3f} ({min(again):.3f} to {max(again):.3f})",
-                    ]
-                )
-    table(
-        f"{2 * engine.contributors * PAIRS} outcomes a repeat ({PAIRS} of them of nobody), {len(repeats)} repeats, "
-        f"{engine.contributors} contributors",
-        ["", "estimator", "variance x 1e6", "over plain pairs", "repeat with repeat, mean (min to max)"],
-        rows,
-    )
 
 
 if __name__ == "__main__":

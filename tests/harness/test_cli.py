@@ -17,6 +17,7 @@ import pytest
 import harness.cli.running as running
 from harness import registry
 from harness.cli.places import Place, known_suites
+from harness.cli.widths import _default
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
 from harness.records.provenance import provenance
@@ -467,6 +468,35 @@ def test_show_times_retrainings_when_asked(command: Command, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("tiny_tables")
+def test_widths_of_a_suite_without_results_say_where_they_are_from(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(pools=4, seeds=12))
+    shown = " ".join(command("show", path).out.split())
+    width = _default("shapley", 24).width(4, 12)
+    assert "4 pools, seeds width" in shown
+    assert f"tiny shapley 0.062 0.096 12 {width:.2f}" in shown
+    assert "For want of results those of all cells are the mean of the published suite embedded." in shown
+
+
+@pytest.mark.usefixtures("tiny_tables")
+def test_hours_are_split_beside_the_suite_as_it_is(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(seeds=12))
+    said = command("show", path, "--measure", "--hours", 0.02)
+    assert said.status == 0
+    shown = " ".join(said.out.split())
+    pools = re.search(r"pools = (\d+)", said.out)
+    row = re.search(r"tiny shapley [\d.]+ [\d.]+ 12 ([\d.]+) (\d+) ([\d.]+)", shown)
+    assert pools is not None
+    assert row is not None
+    assert f"best: {int(pools[1]):,} pools, seeds" in shown
+    assert int(pools[1]) > 1
+    assert float(row[3]) < float(row[1])
+    assert "of methods only retrainings are counted" in shown
+    hours = re.search(r"about ([\d.e-]+) h on this machine", shown)
+    assert hours is not None
+    assert 0.01 < float(hours[1]) <= 0.02
+
+
+@pytest.mark.usefixtures("tiny_tables")
 @pytest.mark.parametrize(
     ("changes", "options", "parts"),
     [
@@ -476,6 +506,10 @@ def test_show_times_retrainings_when_asked(command: Command, tmp_path: Path) -> 
         ({"tasks": ["tinny"]}, ["--measure"], ["'tinny'", "Did you mean tiny?"]),
         ({"methods": ["sise"]}, ["--measure"], ["'sise'", "Did you mean size?"]),
         ({}, ["--measure", "--device", "quantum"], ["--device", "'quantum'"]),
+        ({}, ["--hours", 1], ["--hours 1 is split at the pace of this machine", "add --measure"]),
+        ({}, ["--measure", "--hours", 0], ["--hours must be more than 0", "got 0"]),
+        ({}, ["--measure", "--hours", "nan"], ["--hours must be more than 0", "got nan"]),
+        ({}, ["--measure", "--hours", 1e-9], ["--hours 1e-09 does not pay for one pool", "at 2 seeds", "takes about"]),
     ],
 )
 def test_mistakes_about_a_suite_that_is_shown(
@@ -486,6 +520,7 @@ def test_mistakes_about_a_suite_that_is_shown(
 
 def test_what_is_no_suite_is_not_timed_and_a_method_has_no_data(command: Command) -> None:
     mistake(command("show", "tracin", "--measure"), "--measure is for suites", "tracin")
+    mistake(command("show", "tracin", "--hours", 1), "--hours is for suites", "tracin")
     mistake(command("show", "tracin", "--data", "."), "--data is for suites and tasks", "tracin is a method")
     mistake(command("show", "image-classification", "--data", "gone"), "'gone' is no folder")
 
