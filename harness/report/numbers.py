@@ -26,9 +26,11 @@ def ranks(low: int | None, high: int | None) -> str:
 
 
 def hours(value: float) -> str:
-    """Hours to two digits; undefined is a dash."""
+    """Hours to two digits, large ones written out; undefined is a dash."""
     if math.isnan(value):
         return NONE
+    if value >= 100:
+        return f"{float(f'{value:.2g}'):,.0f}"
     return "0" if value == 0 else f"{value:.2g}"
 
 
