@@ -17,7 +17,7 @@ from scipy import stats
 
 from harness.config import Projection, Suite
 from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
-from harness.report import numbers, sentences
+from harness.report import sentences
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import to_csv
 from harness.report.markdown import page
