@@ -39,14 +39,13 @@ def mean_cost(
         return float(np.mean([getattr(cost, name) for cost in costs]))
 
     on_gpu = all(record.device.startswith("cuda") for record in records)
-    projection, job = suite.projection, suite.projection.job(task)
-    own_algebra = algebra(name, job.size(question))
+    own_algebra = algebra(name, suite.projection.job(task).size(question))
     return MeanCost(
         seconds=mean("seconds"),
         core_hours=mean("core_seconds") / 3600,
         gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
         projected_gpu_hours=float(np.mean([_projected(suite, cost, precision) for cost in costs])),
-        reference_gpu_hours=float(np.mean([projection.reference_hours(task, cost, own_algebra) for cost in costs])),
+        reference_gpu_hours=float(np.mean([_at_reference(suite, task, cost, own_algebra) for cost in costs])),
         flops=mean("flops"),
         bytes_moved=mean("bytes_moved"),
         launches=mean("launches"),
@@ -60,6 +59,12 @@ def mean_cost(
 
 def _projected(suite: Suite, cost: Cost, precision: str) -> float:
     return suite.projection.hours(cost.flops, cost.bytes_moved, cost.launches, precision)
+
+
+def _at_reference(suite: Suite, task: str, cost: Cost, own_algebra: float) -> float:
+    """nan where all that ran was forward passes, and it ran before these were counted."""
+    uncounted = cost.flops > 0 and not (cost.launches or cost.retrainings or cost.gradient_passes)
+    return math.nan if uncounted else suite.projection.reference_hours(task, cost, own_algebra)
 
 
 def algebra(name: str, size: JobSize) -> float:

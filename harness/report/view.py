@@ -19,7 +19,7 @@ TRUTH = "retraining (truth)"
 RANDOM = "random"
 """The method whose values are random orders: it is compared at 0, which these score on average, and not by its draw."""
 FEWEST_POOLS = 3
-"""Fewer pools are not ranked: there one family of comparisons in eight has told a pair apart wrongly."""
+"""Fewer pools are not ranked: two hardly tell how much pools differ, and all comparisons rest on that."""
 WEAK = 0.8
 """A truth whose ceiling is lower is weak."""
 RULE = 0.7

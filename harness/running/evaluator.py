@@ -45,8 +45,8 @@ from harness.types import (
     Valuation,
 )
 
-REPEATS = 16
-"""Repeats of 2C coalitions from which the Shapley values of a set function's scores are estimated."""
+PAIRS = 16
+"""Antithetic pairs from which the Shapley values of a set function's scores are estimated."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +131,7 @@ class Evaluator:
 
             def answer(score: Scorer) -> Floats:
                 rng = stream(self.root, "answers", self.task, self.pool, problem.question)
-                return questions.answer(problem.question, score, contributors, rng, REPEATS)
+                return questions.answer(problem.question, score, contributors, rng, PAIRS)
 
             return np.array([answer(_checked(score)) for score in method.scorers(problem)])
         if isinstance(method, Additive):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import coalitions
-from harness.truth import shapley
+from harness.truth import shapley, walks
 from harness.types import Bools, Floats, Question, Scorer
 
 
@@ -32,12 +32,12 @@ def leave_one_out(scores_K: Floats) -> Floats:
     return np.asarray(scores_K[0] - scores_K[1:])
 
 
-def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, repeats: int) -> Floats:
-    """One set function's values for one question, C; Shapley exact if affordable, else from ``repeats``."""
+def answer(question: Question, score: Scorer, contributors: int, rng: np.random.Generator, pairs: int) -> Floats:
+    """One set function's values for one question, C; Shapley exact if affordable, else from ``pairs`` walks."""
     if question == "standalone":
         return standalone(score(standalone_coalitions(contributors)))
     if question == "leave-one-out":
         return leave_one_out(score(leave_one_out_coalitions(contributors)))
     if contributors <= shapley.EXACT_UP_TO:
         return shapley.exact(score, contributors)
-    return np.asarray(shapley.sampled(score, contributors, repeats, rng).mean(axis=0))
+    return np.asarray(walks.adjusted(walks.walk(score, contributors, pairs, rng)).mean(axis=0))

@@ -44,7 +44,7 @@ def exact(score: Scorer, contributors: int) -> Floats:
 def size_chances(contributors: int) -> Floats:
     """Chance that a pair's smaller coalition has s = 1 .. C/2 members, proportional to 1 / sqrt(s (C - s)).
 
-    A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is the best where
+    A residual at size s enters the values with variance in proportion to 1 / (s (C - s)), so that this is best where
     residuals of all sizes are alike (as the one-for-all estimators of Li & Yu 2024). Half of C is one size, not two.
     """
     size = np.arange(1, contributors // 2 + 1)

@@ -22,8 +22,8 @@ from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
 from harness.truth import shapley
+from harness.truth import walks as antithetic
 from harness.types import Bools, Floats
-from tests import antithetic
 from tests.benchmarks.bench import start, table
 from tests.games import Game, airport, glove
 

@@ -1,4 +1,8 @@
-"""Shapley values from antithetic pairs of permutations, plain or with a linear surrogate: rivals of the truth."""
+"""Shapley values from antithetic pairs of permutations, adjusted by a linear surrogate: for methods' set functions.
+
+Scores of coalitions that grow one into the next share work that scores of unrelated ones don't (a kernel's factor is
+extended by one block), so that methods are asked along walks; the truth's retrainings share nothing.
+"""
 
 from __future__ import annotations
 
