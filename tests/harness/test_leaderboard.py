@@ -19,7 +19,7 @@ from scipy import stats
 from harness.config import Projection, Suite, load_suite
 from harness.errors import UserError
 from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord, load
-from harness.report import numbers, sentences
+from harness.report import sentences
 from harness.report.files import drawn, write_report
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import to_csv
