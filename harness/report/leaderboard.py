@@ -17,7 +17,7 @@ from harness.report.truths import Truth, truths
 from harness.report.view import TRUTH, Cell, MeanCost, Origin, PoolPoints, Secondary, View
 from harness.seeds import stream
 from harness.statistics.means import finite_mean
-from harness.statistics.scores import kendall, spearman, top_recall
+from harness.statistics.scores import between_repeats, kendalls, top_recalls
 from harness.types import QUESTIONS
 
 
@@ -55,17 +55,24 @@ def _cells(
     points: Mapping[str, tuple[PoolPoints, ...]],
 ) -> list[Cell]:
     """The truth's, then the methods' in the suite's order."""
+    secondaries = _secondaries(matter)
     return [
         _truth_cell(suite, matter, truth),
         *(
-            _method_cell(suite, matter, truth, name, standings.get(name, NOWHERE), points.get(name, ()))
+            _method_cell(suite, matter, truth, standings.get(name, NOWHERE), points.get(name, ()), name, secondaries)
             for name in matter.valuations
         ),
     ]
 
 
 def _method_cell(
-    suite: Suite, matter: Matter, truth: Truth, name: str, standing: Standing, points: tuple[PoolPoints, ...]
+    suite: Suite,
+    matter: Matter,
+    truth: Truth,
+    standing: Standing,
+    points: tuple[PoolPoints, ...],
+    name: str,
+    secondaries: Mapping[str, Secondary],
 ) -> Cell:
     records = list(matter.valuations[name].values())
     status, reason = _status(records)
@@ -100,7 +107,7 @@ def _method_cell(
         contributors=len(answered[0].values[0]) if answered else 0,
         cost=_cost(suite, matter, name, answered),
         points=points,
-        secondary=_secondary(matter, name),
+        secondary=secondaries.get(name),
     )
 
 
@@ -139,18 +146,28 @@ def _truth_cell(suite: Suite, matter: Matter, truth: Truth) -> Cell:
     )
 
 
-def _secondary(matter: Matter, name: str) -> Secondary | None:
-    """Of the pools with both a truth and an answer, also where the method did not answer every one."""
-    valuations = matter.valuations[name]
-    pools = [pool for pool in matter.pools if pool in valuations and valuations[pool].status == "ok"]
-    if not pools:
-        return None
-    pairs = [(mean_values(valuations[p].values), mean_values(matter.truths[p].values)) for p in pools]
-    return Secondary(
-        kendall=finite_mean(kendall(*pair) for pair in pairs),
-        top_quarter=finite_mean(top_recall(*pair) for pair in pairs),
-        repeats=finite_mean(_between_repeats(valuations[p].values) for p in pools),
-    )
+def _secondaries(matter: Matter) -> dict[str, Secondary]:
+    """Of the pools with both a truth and an answer, also where a method did not answer every one."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for pool in matter.pools:
+        said = {n: own[pool].values for n, own in matter.valuations.items() if pool in own and own[pool].status == "ok"}
+        if said:
+            truth_C = mean_values(matter.truths[pool].values)
+            values_MC = np.array([mean_values(values) for values in said.values()])
+            measures = kendalls(values_MC, truth_C), top_recalls(values_MC, truth_C), _between_repeats(said)
+            for name, *row in zip(said, *measures, strict=True):
+                found.setdefault(name, []).append((float(row[0]), float(row[1]), float(row[2])))
+    return {name: Secondary(*map(finite_mean, zip(*rows, strict=True))) for name, rows in found.items()}
+
+
+def _between_repeats(said: Mapping[str, Sequence[Sequence[float]]]) -> list[float]:
+    """Of each method; those with as many repeats at once."""
+    found = dict.fromkeys(said, math.nan)
+    for repeats in {len(values) for values in said.values()} - {1}:
+        names = [name for name, values in said.items() if len(values) == repeats]
+        values_MRC = np.array([said[name] for name in names])
+        found |= dict(zip(names, between_repeats(values_MRC).tolist(), strict=True))
+    return list(found.values())
 
 
 def _origins(results: Results) -> tuple[Origin, ...]:
@@ -190,8 +207,3 @@ def _cost(
     return mean_cost(
         suite, matter.task, matter.question, name, records, str(learner.get("precision", UNKNOWN_PRECISION))
     )
-
-
-def _between_repeats(values: Sequence[Sequence[float]]) -> float:
-    rows = [np.array(row) for row in values]
-    return finite_mean(spearman(rows[i], rows[j]) for i in range(len(rows)) for j in range(i))

@@ -166,7 +166,7 @@ def _names(names: Sequence[str]) -> str:
 
 def over_tasks(view: View) -> list[tuple[str, str]]:
     """What the table over all tasks says: of each question, then of their mean."""
-    found = [(one.question or "mean over questions", verdict(one)) for one in view.verdicts if one.task is None]
+    found = [(str(one.question or "mean over questions"), verdict(one)) for one in view.verdicts if one.task is None]
     if len(found) > 1 and len({text for _, text in found}) == 1:
         return [("every question and their mean", found[0][1])]
     return found

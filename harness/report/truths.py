@@ -15,7 +15,7 @@ from harness.statistics.ceilings import Squares, agreement, ceiling, repeats_nee
 from harness.statistics.gains import gain
 from harness.statistics.means import finite_mean
 from harness.statistics.overdispersion import moderate
-from harness.statistics.scores import spearman
+from harness.statistics.scores import spearmans
 from harness.types import Floats
 
 ADVICE = 6
@@ -100,8 +100,11 @@ def _discrimination(
     """The one-feature baselines of every pool against its truth, and what was learned; None where neither is known."""
     scores: dict[str, list[float]] = {}
     for pool in matter.pools:
-        for name, values in sorted(matter.dealt[pool].features.items()):
-            scores.setdefault(name, []).append(spearman(np.array(values), mean_values(matter.truths[pool].values)))
+        dealt = dict(sorted(matter.dealt[pool].features.items()))
+        truth_C = mean_values(matter.truths[pool].values)
+        values_MC = np.array(list(dealt.values())).reshape(len(dealt), len(truth_C))
+        for name, score in zip(dealt, spearmans(values_MC, truth_C), strict=True):
+            scores.setdefault(name, []).append(float(score))
     means = {name: abs(finite_mean(row)) for name, row in scores.items()}
     features = {name: value for name, value in means.items() if math.isfinite(value)}
     asked = [truth.pool for truth in matter.answered]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.scores import below
+from harness.statistics.scores import below, correlation
 from harness.types import Floats, Ints
 
 
@@ -79,8 +79,8 @@ def mean_of(several: Sequence[PoolScores]) -> PoolScores:
 def pool_scores(values_MC: Sequence[Floats], truth_MC: Sequence[Floats]) -> PoolScores:
     """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0."""
     values_MCC, truth_MCC = below(np.asarray(values_MC)), below(np.asarray(truth_MC))
-    scores_M = _correlation(values_MCC.sum(axis=1), truth_MCC.sum(axis=1))
-    without_MC = np.nan_to_num(_correlation(_deleted_ranks(values_MCC), _deleted_ranks(truth_MCC)))
+    scores_M = correlation(values_MCC.sum(axis=1), truth_MCC.sum(axis=1))
+    without_MC = np.nan_to_num(correlation(_deleted_ranks(values_MCC), _deleted_ranks(truth_MCC)))
     return from_deletions(scores_M, without_MC)
 
 
@@ -90,10 +90,3 @@ def _deleted_ranks(below_MCC: Floats) -> Floats:
     every = np.arange(ranks_MCC.shape[1])
     ranks_MCC[:, every, every] = (len(every) - 1) / 2  # the mean of what is left, so that it adds nothing
     return np.asarray(ranks_MCC)
-
-
-def _correlation(a: Floats, b: Floats) -> Floats:
-    """Pearson's correlation over the last axis; nan where a side is constant."""
-    a, b = (side - side.mean(axis=-1, keepdims=True) for side in (a, b))
-    spread = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    return np.asarray(np.where(spread > 1e-9, (a * b).sum(axis=-1) / np.where(spread > 1e-9, spread, 1.0), np.nan))

@@ -7,11 +7,9 @@ heavy.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from harness.types import Array, Floats, Ints
+from harness.types import Floats, Ints
 
 TIED = 1e-9
 """Values closer than this share of the largest are tied: what separates them is rounding, which differs by machine."""
@@ -41,42 +39,60 @@ def below(values_C: Floats) -> Floats:
     return np.asarray((first < second) + (first == second) / 2)
 
 
-def weighted_ranks(values_C: Floats, weights_DC: Array) -> Floats:
-    """Average ranks of C values when value c occurs ``weights[d, c]`` times, D x C; ties share their mean rank.
-
-    With every weight 1 these are the usual ranks; with counts they are the ranks of each resample, without sorting any
-    of them.
-    """
-    return np.asarray(weights_DC.astype(np.float64) @ below(values_C) + 0.5)
+def ranks(values_C: Floats) -> Floats:
+    """Average ranks, from 1/2 up; ties share their mean rank. Of a stack of values, the last axis is C."""
+    return np.asarray(below(values_C).sum(axis=-2))
 
 
-def weighted_spearman(a_C: Floats, b_C: Floats, weights_DC: Array) -> Floats:
-    """Spearman correlation in each of D resamples given by counts, D; nan where a side is constant."""
-    weights_DC = weights_DC.astype(np.float64)
-    middle_D1 = (weights_DC.sum(axis=1, keepdims=True) + 1) / 2  # the mean rank, whatever is tied
-    a_DC, b_DC = weighted_ranks(a_C, weights_DC) - middle_D1, weighted_ranks(b_C, weights_DC) - middle_D1
-    counted_DC = weights_DC * a_DC
-    agreement = np.einsum("dc,dc->d", counted_DC, b_DC)
-    spread = np.sqrt(np.einsum("dc,dc->d", counted_DC, a_DC) * np.einsum("dc,dc,dc->d", weights_DC, b_DC, b_DC))
-    return np.where(spread > 1e-9, agreement / np.where(spread > 1e-9, spread, 1.0), np.nan)
+def correlation(a_C: Floats, b_C: Floats) -> Floats:
+    """Pearson's correlation over the last axis, of stacks that go together; nan where a side is constant."""
+    a_C, b_C = (side - side.mean(axis=-1, keepdims=True) for side in (a_C, b_C))
+    spread = np.sqrt((a_C * a_C).sum(axis=-1) * (b_C * b_C).sum(axis=-1))
+    return np.asarray(np.where(spread > 1e-9, (a_C * b_C).sum(axis=-1) / np.where(spread > 1e-9, spread, 1.0), np.nan))
+
+
+def spearmans(values_MC: Floats, truth_C: Floats) -> Floats:
+    """Spearman's rank correlation (1904) of each row, M; ties share ranks, nan where a side is constant."""
+    return correlation(ranks(values_MC), ranks(truth_C))
 
 
 def spearman(a_C: Floats, b_C: Floats) -> float:
-    """Spearman's rank correlation (1904), ties sharing ranks; nan where a side is constant."""
-    return float(weighted_spearman(a_C, b_C, np.ones((1, len(a_C))))[0])
+    """Spearman's rank correlation of two, as ``spearmans``."""
+    return float(spearmans(a_C, b_C))
+
+
+def between_repeats(values_MRC: Floats) -> Floats:
+    """Mean Spearman correlation of two of R repeats, over all pairs where it is defined, M; nan where none is."""
+    ranks_MRC = ranks(values_MRC)
+    first, second = np.triu_indices(values_MRC.shape[1], 1)
+    found_MK = correlation(ranks_MRC[:, first], ranks_MRC[:, second])
+    defined_M = np.isfinite(found_MK).sum(axis=1)
+    return np.where(defined_M > 0, np.nansum(found_MK, axis=1) / np.maximum(defined_M, 1), np.nan)
+
+
+def kendalls(values_MC: Floats, truth_C: Floats) -> Floats:
+    """Kendall's tau-b (1945) of each row, M; nan where a side is constant."""
+    levels_MC, levels_C = levels(values_MC), levels(truth_C)
+    signs_MCC = np.sign(levels_MC[..., :, None] - levels_MC[..., None, :])
+    signs_CC = np.sign(levels_C[:, None] - levels_C[None, :])
+    spread_M = np.sqrt((signs_MCC**2).sum(axis=(-2, -1)) * (signs_CC**2).sum())
+    agreement_M = (signs_MCC * signs_CC).sum(axis=(-2, -1))
+    return np.asarray(np.where(spread_M > 0, agreement_M / np.where(spread_M > 0, spread_M, 1.0), np.nan))
 
 
 def kendall(a_C: Floats, b_C: Floats) -> float:
-    """Kendall's tau-b (1945); nan where a side is constant."""
-    levels_a, levels_b = levels(a_C), levels(b_C)
-    signs_a = np.sign(levels_a[:, None] - levels_a[None, :])
-    signs_b = np.sign(levels_b[:, None] - levels_b[None, :])
-    spread = math.sqrt((signs_a**2).sum() * (signs_b**2).sum())
-    return float((signs_a * signs_b).sum() / spread) if spread else math.nan
+    """Kendall's tau-b of two, as ``kendalls``."""
+    return float(kendalls(a_C, b_C))
+
+
+def top_recalls(values_MC: Floats, truth_C: Floats, share: float = 0.25) -> Floats:
+    """How many of the truth's best contributors are among each row's best, as a share, M."""
+    k = max(1, round(share * len(truth_C)))
+    best = np.argsort(-levels(truth_C), kind="stable")[:k]
+    own = np.argsort(-levels(values_MC), axis=-1, kind="stable")[..., :k]
+    return np.asarray(np.isin(own, best).sum(axis=-1) / k)
 
 
 def top_recall(values_C: Floats, truth_C: Floats, share: float = 0.25) -> float:
-    """How many of the truth's best contributors are among the method's best, as a share."""
-    k = max(1, round(share * len(truth_C)))
-    best = set(np.argsort(-levels(truth_C), kind="stable")[:k].tolist())
-    return len(best & set(np.argsort(-levels(values_C), kind="stable")[:k].tolist())) / k
+    """The same of one, as ``top_recalls``."""
+    return float(top_recalls(values_C, truth_C, share))

@@ -92,7 +92,7 @@ def one(trial: int, world: World, count: int, target_M: Floats) -> tuple[float, 
 
 def main() -> None:
     options = start(__doc__ or "")
-    trials = 10 if options.quick else 120
+    trials = 10 if options.quick else 40
     rows: list[list[object]] = []
     covers: list[float] = []
     errors: list[float] = []

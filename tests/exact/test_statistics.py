@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.statistics.ceilings import repeats_needed, spearman_brown, split_half_reliability
-from harness.statistics.scores import kendall, spearman, top_recall, weighted_ranks, weighted_spearman
+from harness.statistics.scores import (
+    between_repeats,
+    kendall,
+    kendalls,
+    ranks,
+    spearman,
+    spearmans,
+    top_recall,
+    top_recalls,
+)
 from harness.statistics.scores import levels as places
 from harness.types import Floats
 
@@ -39,19 +49,6 @@ def test_spearman_and_kendall_equal_scipy_with_ties(pair: Floats) -> None:
     assert kendall(a, b) == pytest.approx(stats.kendalltau(a, b)[0], abs=1e-12)
 
 
-@properties
-@given(tied_pairs, st.data())
-def test_weighted_spearman_is_spearman_of_the_repeated_sample(pair: Floats, data: st.DataObject) -> None:
-    a, b = pair
-    counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(a), max_size=len(a)).filter(any)))
-    more_a, more_b = np.repeat(a, counts), np.repeat(b, counts)
-    (found,) = weighted_spearman(a, b, counts[None])
-    if constant(more_a) or constant(more_b):
-        assert math.isnan(found)
-    else:
-        assert found == pytest.approx(stats.spearmanr(more_a, more_b)[0], abs=1e-9)
-
-
 def test_a_stack_of_values_has_the_levels_of_each() -> None:
     rows = np.round(np.random.default_rng(2).standard_normal((6, 9)), 1) * np.array([[0, 1e-12, 1, 1, 5, 1e9]]).T
     np.testing.assert_array_equal(places(rows), [places(row) for row in rows])
@@ -60,8 +57,8 @@ def test_a_stack_of_values_has_the_levels_of_each() -> None:
 
 @properties
 @given(st.lists(levels, min_size=1, max_size=15).map(np.array))
-def test_ranks_with_every_weight_one_are_scipy_s(values: Floats) -> None:
-    np.testing.assert_allclose(weighted_ranks(values, np.ones((1, len(values))))[0], stats.rankdata(values))
+def test_ranks_are_scipy_s(values: Floats) -> None:
+    np.testing.assert_allclose(ranks(values) + 0.5, stats.rankdata(values))
 
 
 def test_ranks_see_order_and_not_size() -> None:
@@ -69,6 +66,25 @@ def test_ranks_see_order_and_not_size() -> None:
     assert spearman(a, np.exp(5 * a)) == pytest.approx(1)
     assert spearman(a, -(a**3)) == pytest.approx(-1)
     assert kendall(a, np.exp(a)) == pytest.approx(1)
+
+
+def test_a_stack_of_values_has_the_scores_of_each() -> None:
+    rng = np.random.default_rng(4)
+    values_MC, truth_C = np.round(rng.standard_normal((7, 12)), 1), rng.standard_normal(12)
+    values_MC[3] = 1.0
+    for many, one in ((spearmans, spearman), (kendalls, kendall), (top_recalls, top_recall)):
+        np.testing.assert_array_equal(many(values_MC, truth_C), [one(row, truth_C) for row in values_MC])
+
+
+def test_repeats_are_compared_in_all_pairs_where_that_is_defined() -> None:
+    values_MRC = np.random.default_rng(5).standard_normal((3, 4, 10))
+    values_MRC[1, 2] = 0.0
+    values_MRC[2] = 1.0
+    found = between_repeats(values_MRC)
+    for m in range(2):
+        own = [stats.spearmanr(a, b)[0] for a, b in itertools.combinations(values_MRC[m], 2) if np.ptp(a) and np.ptp(b)]
+        assert found[m] == pytest.approx(np.mean(own))
+    assert math.isnan(found[2])
 
 
 def test_top_recall_counts_the_shared_best() -> None:

@@ -9,15 +9,18 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from harness.config import Projection, Suite
-from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord
-from harness.report import numbers, sentences
+from harness.config import Projection, Suite, load_suite
+from harness.errors import UserError
+from harness.records.results import PoolRecord, Results, RunRecord, TruthRecord, ValuationRecord, load
+from harness.report import sentences
+from harness.report.files import drawn, write_report
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import to_csv
 from harness.report.markdown import page
@@ -31,6 +34,7 @@ HEADER = (
     "reference_gpu_hours,flops,bytes_moved,launches,peak_memory_mb,retrainings,gradient_passes,forward_passes,load"
 )
 C, TASK, QUESTION = 24, "digits", "standalone"
+PUBLISHED = sorted(file.parent for file in (Path(__file__).resolve().parents[2] / "leaderboards").glob("*/results"))
 TRUTHS = [np.arange(C, dtype=float) ** 2, np.random.default_rng(1).standard_normal(C)]
 """Of two pools."""
 
@@ -602,3 +606,34 @@ def test_the_page_tells_reasons_and_where_it_came_from() -> None:
     assert "`run`: `dataworth run` on 2025-01-01T00:00:00, commit abc" in text
     assert "torch 2.0." in text
     assert "absent" not in text
+
+
+# --- what older versions published ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_published_results_are_drawn_with_the_scores_that_were_published(folder: Path) -> None:
+    view = leaderboard(load_suite(folder / "suite.toml"), load(folder / "results"))
+    files = drawn(view)
+    assert list(files) == ["leaderboard.csv", "overall.csv", "README.md"]
+    before = keyed((folder / "leaderboard.csv").read_text(encoding="utf-8"))
+    after = keyed(files["leaderboard.csv"])
+    assert set(before) == set(after)
+    for key, row in after.items():
+        assert float(row["spearman"] or "nan") == pytest.approx(float(before[key]["spearman"] or "nan"), nan_ok=True)
+        assert row["status"] == before[key]["status"]
+
+
+def keyed(text: str) -> dict[tuple[str, str, str], dict[str, str]]:
+    return {(row["task"], row["question"], row["method"]): row for row in parsed(text)}
+
+
+def test_a_table_that_an_older_version_drew_may_be_drawn_again(tmp_path: Path) -> None:
+    older = "task,question,method,family,status,reason,spearman,low,high,ceiling,fraction_of_ceiling,rank,pools\n"
+    (tmp_path / "leaderboard.csv").write_text(older, encoding="utf-8")
+    write_report(tmp_path, SUITE, results_of())
+    assert (tmp_path / "leaderboard.csv").read_text(encoding="utf-8").startswith(HEADER)
+    assert (tmp_path / "overall.csv").read_text(encoding="utf-8").startswith("question,method,family,spearman,")
+    (tmp_path / "overall.csv").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"overall.csv was not drawn by dataworth"):
+        write_report(tmp_path, SUITE, results_of())
