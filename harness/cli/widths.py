@@ -226,9 +226,9 @@ def _table(spreads: Mapping[CellKey, Spread], splits: Sequence[Split]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("task", "question", "A", "B"):
         table.add_column(name, no_wrap=name in ("task", "question"), overflow="fold")
-    for split, best in zip(splits, ("", "best: "), strict=False):
+    for split, best in zip(splits, ("", "best of "), strict=False):
         pools = f"{numbers.count(split.pools)} pool{'s' if split.pools > 1 else ''}"
-        table.add_column(f"{best}{pools}, seeds")
+        table.add_column(f"{best}{pools}\nseeds")
         table.add_column("width")
     for k, ((task, question), one) in enumerate(spreads.items()):
         cells: list[str] = []

@@ -88,7 +88,7 @@ def _weakness(matter: Matter, middle: float, reliability: float) -> Weakness | N
         ceiling=middle,
         reliability=reliability,
         repeats=repeats,
-        unit="pairs" if matter.question == "shapley" else "seeds",
+        unit="repeats" if matter.question == "shapley" else "seeds",
         needed=repeats_needed(reliability, repeats, target) if repeats >= ADVICE else None,
         held_out=repeats >= ADVICE and target >= 1,
     )

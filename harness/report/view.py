@@ -72,7 +72,7 @@ class Weakness:
     ceiling: float
     reliability: float
     repeats: int
-    unit: Literal["seeds", "pairs"]
+    unit: Literal["seeds", "repeats"]
     needed: int | None
     held_out: bool = False
 

@@ -57,6 +57,8 @@ class TaskLearner:
         """The module of its class."""
         self.libraries = {*self._learner.packages} - {*OURS}
         """Packages whose layers its model is made of."""
+        self.overhead: ProfilingOverhead | None = None
+        """What counting operations costs with it, once that has been measured."""
 
     def get(self) -> Learner:
         """The learner as the task made it.
@@ -106,7 +108,6 @@ class PoolRun:
         self._ledgers, self._learner, self._note = ledgers, learner or TaskLearner(task), note
         self._truth: Engine | None = None
         self._evaluator: Evaluator | None = None
-        self._overhead: ProfilingOverhead | None = None
         self._context = ""
         self._context = self._methods_engine().context
         self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
@@ -119,7 +120,7 @@ class PoolRun:
 
     def _drop_evaluator(self) -> None:
         if self._evaluator is not None:
-            self._overhead = self._evaluator.overhead
+            self._learner.overhead = self._evaluator.overhead
         self._evaluator = None
 
     def _truth_engine(self) -> Engine:
@@ -156,7 +157,8 @@ class PoolRun:
         if self._evaluator is None:
             engine, root, place = self._methods_engine(), self.suite.seed, (self.task.name, self.index)
             pool = self.pool  # which may have been dealt again for the engine
-            self._evaluator = Evaluator(root, *place, pool.names, pool.train, pool.validation, engine, self._overhead)
+            split, overhead = (pool.train, pool.validation), self._learner.overhead
+            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:

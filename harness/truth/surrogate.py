@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.stats import hypergeom
 
 from harness.types import Array, Bools, Floats, Ints
 
@@ -96,6 +94,8 @@ def fit(rows_KC: Bools, seed_K: Ints, values_K: Floats) -> Scales:
     centre, spread = float(values_K.mean()), float(values_K.std())
     if not spread > 1e-12 * max(1.0, abs(centre)):
         return Scales(START, centre)
+    from scipy.optimize import minimize  # a second to import, and a plan is counted without
+
     found = minimize(
         negative_log_density(rows_KC, seed_K, (values_K - centre) / spread),
         START,
@@ -160,6 +160,8 @@ def _overlap_weights(contributors: int, size: int, member: int) -> Floats:
     ``member``: whether i is in x. A coalition of s members holds i and s - 1 of the other C - 1, or s of them.
     """
     s, t = np.meshgrid(np.arange(1, contributors), np.arange(contributors + 1), indexing="ij")
+    from scipy.stats import hypergeom
+
     others, in_column = contributors - 1, size - member
     with_i = hypergeom.pmf(t - member, others, in_column, s - 1)
     without_i = hypergeom.pmf(t, others, in_column, s)
