@@ -10,6 +10,7 @@ from harness.config import (
     MOST,
     RESULTS,
     SUITE_FILE,
+    Repeats,
     Suite,
     TaskSettings,
     find_suite,
@@ -173,12 +174,12 @@ def _with_seeds(suite: Suite, seeds: int) -> Suite:
 
 
 def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[str]:
-    """What would change a truth between two suites, as 'seeds of shapley 2 (asked: 3)'."""
-    found = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
-    found |= {f"seeds of {question}": (there.seeds.get(question), other.seeds.get(question)) for question in QUESTIONS}
+    """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
+    found: dict[str, tuple[object, object]] = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
+    found |= _seeds("seeds", there.seeds, other.seeds)
     for task in sorted(set(there.tasks) & set(other.tasks)):
         was, now = there.settings_of(task), other.settings_of(task)
-        found |= {f"{task}.seeds of {q}": ((was.seeds or {}).get(q), (now.seeds or {}).get(q)) for q in QUESTIONS}
+        found |= _seeds(f"{task}.seeds", was.seeds or {}, now.seeds or {})
         keys = [key for key in TaskSettings.model_fields if key != "seeds"]
         found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in keys}
     return [
@@ -186,3 +187,11 @@ def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[
         for key, (was, now) in found.items()
         if was != now
     ]
+
+
+def _seeds(name: str, was: Repeats, now: Repeats) -> dict[str, tuple[object, object]]:
+    """One number where each side has one for all questions, else the questions' own."""
+    sides = [{seeds.get(question) for question in QUESTIONS} for seeds in (was, now)]
+    if all(len(side) == 1 for side in sides):
+        return {name: (sides[0].pop(), sides[1].pop())}
+    return {f"{name} of {question}": (was.get(question), now.get(question)) for question in QUESTIONS}

@@ -147,7 +147,7 @@ def test_a_folder_of_another_truth_is_not_mixed_up(command: Command, tmp_path: P
     assert command("run", "--suite", path, "--out", tmp_path / "out").status == 0
     kept = (tmp_path / "out" / "leaderboard.csv").read_bytes()
     said = command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out")
-    mistake(said, "holds results with seeds of standalone 2 (asked: 3)", "--out", "--fresh")
+    mistake(said, "holds results with seeds 2 (asked: 3)", "--out", "--fresh")
     assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == kept
     assert command("run", "--suite", path, "--seeds", 3, "--out", tmp_path / "out", "--fresh").status == 0
     assert len(list((tmp_path / "out").glob("ledger-until-*"))) == 1

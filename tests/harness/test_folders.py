@@ -198,7 +198,7 @@ def suite_of(folder: Path, **changes: object) -> Suite:
 def test_a_fresh_start_moves_ledger_results_and_what_was_drawn(run: Path) -> None:
     before = content(run)
     Place(suite_of(run, seeds=5), run).prepare(fresh=True)
-    assert load_suite(run / "suite.toml").seeds == 5
+    assert load_suite(run / "suite.toml").seeds["standalone"] == 5
     (ledger,), (aside,) = run.glob("ledger-until-*"), run.glob("results-until-*")
     assert sorted(entry.name for entry in run.iterdir()) == sorted([ledger.name, aside.name, "suite.toml"])
     kept = content(aside)
@@ -225,7 +225,7 @@ def test_a_fresh_start_beside_a_run_takes_nothing_from_it(run: Path, held: str) 
         with pytest.raises(UserError, match=rf"{held}\.sqlite is in use by another run"):
             Place(suite_of(run, seeds=5), run).prepare(fresh=True)
         assert {name for name in content(run) if not name.endswith(("-wal", "-shm"))} == before
-        assert load_suite(run / "suite.toml").seeds == 2
+        assert load_suite(run / "suite.toml").seeds["standalone"] == 2
         ledger.keep_answer("key", {"still": "there"})  # the run goes on as if nothing had been
         assert ledger.answer("key") == {"still": "there"}
     finally:

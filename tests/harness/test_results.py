@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.records.results import (
     _SINCE_2,
+    _SINCE_3,
     PoolRecord,
     Record,
     Results,
@@ -27,6 +28,7 @@ from harness.records.results import (
     load,
     save,
 )
+from harness.records.validation import SINCE_FORMAT_3
 from harness.types import LARGEST_VALUE, Cost
 from tests.harness.small_runs import finished
 
@@ -78,14 +80,19 @@ def same(one: object, other: object) -> bool:
 
 finite = st.floats(-LARGEST_VALUE, LARGEST_VALUE)
 values = st.lists(st.tuples(finite, finite), min_size=1, max_size=3).map(tuple)
+rows_of_two = st.lists(st.tuples(finite, finite), max_size=3).map(tuple)
 undefined_or_finite = finite | st.just(math.nan)
 costs = st.builds(Cost, *[st.floats(0, 1e300)] * 5, st.integers(0, 2**53), st.floats(0, 1e300))
 
 
 @settings(max_examples=25, deadline=None)
-@given(values, undefined_or_finite, undefined_or_finite, costs, st.text(max_size=40))
-def test_a_truth_comes_back_as_it_was(rows: tuple, ceiling: float, accuracy: float, cost: Cost, reason: str) -> None:
-    given = truth_record(values=rows, ceiling=ceiling, accuracy=accuracy, cost=cost, reason=reason)
+@given(values, undefined_or_finite, undefined_or_finite, costs, st.text(max_size=40), rows_of_two)
+def test_a_truth_comes_back_as_it_was(
+    rows: tuple, reliability: float, accuracy: float, cost: Cost, reason: str, beside: tuple
+) -> None:
+    given = truth_record(values=rows, reliability=reliability, accuracy=accuracy, cost=cost, reason=reason)
+    given = replace(given, by_fold=beside, validation=beside, everyone=beside, nobody=beside[:1])
+    given = replace(given, residual=beside[0] if beside else ())
     assert same(through_a_line(given), given)
 
 
@@ -103,15 +110,15 @@ def test_pools_and_runs_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_undefined_is_null_in_the_file_so_that_other_programs_can_read_it(tmp_path: Path) -> None:
-    save(tmp_path, results_of(pool_record(), truth_record(ceiling=math.nan)))
+    save(tmp_path, results_of(pool_record(), truth_record(reliability=math.nan)))
     lines = (tmp_path / "tiny.jsonl").read_text().splitlines()
 
     def refuse(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")
 
     truth = next(found for line in lines if (found := json.loads(line, parse_constant=refuse))["kind"] == "truth")
-    assert truth["ceiling"] is None
-    assert math.isnan(load(tmp_path).truths["tiny", 0, "standalone"].ceiling)
+    assert truth["reliability"] is None
+    assert math.isnan(load(tmp_path).truths["tiny", 0, "standalone"].reliability)
 
 
 def test_a_newer_answer_takes_the_older_ones_place() -> None:
@@ -178,13 +185,13 @@ COST = asdict(Cost())
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        pytest.param(damaged(format=3), "got 3", id="newer format"),
+        pytest.param(damaged(format=4), "got 4", id="newer format"),
         pytest.param(without("format"), "format", id="no format"),
         pytest.param(damaged(kind="rumour"), "expected one of run, pool, truth, valuation", id="unknown kind"),
         pytest.param(damaged(colour="red"), "unknown: ['colour']", id="unknown field"),
         pytest.param(without("task"), "missing: ['task']", id="missing field"),
-        pytest.param(without("truth_key"), "missing: ['truth_key']", id="no truth key in format 2"),
-        pytest.param(damaged(cost={"pounds": 3}), "cost: expected core_seconds", id="another bill"),
+        pytest.param(without("truth_key"), "missing: ['truth_key']", id="no truth key in format 3"),
+        pytest.param(damaged(cost={"pounds": 3}), "cost: expected bytes_moved, core_seconds", id="another bill"),
         pytest.param(damaged(cost={**COST, "seconds": -1.0}), "cost, seconds: expected no less", id="negative cost"),
         pytest.param(damaged(cost={**COST, "flops": math.inf}), "cost, flops: expected a finite", id="infinite cost"),
         pytest.param(damaged(cost={**COST, "flops": None}), "cost, flops: expected a number", id="no cost"),
@@ -201,7 +208,7 @@ COST = asdict(Cost())
         pytest.param(damaged(status="failed"), "status 'failed' goes with no values", id="failed with values"),
         pytest.param(damaged(status="fine"), "expected one of ok, failed, unsuitable", id="unknown status"),
         pytest.param(damaged(question="why"), "expected one of standalone", id="unknown question"),
-        pytest.param(damaged(ceiling=math.inf), "ceiling: expected a finite", id="infinite ceiling"),
+        pytest.param(damaged(reliability=math.inf), "reliability: expected a finite", id="infinite reliability"),
         pytest.param(damaged(pool=-1), "pool: expected a number from 0", id="negative pool"),
         pytest.param(damaged(task=3), "task: expected text", id="a name that is none"),
         pytest.param(lambda line: json.dumps(line)[:40], "(char ", id="half a line"),
@@ -218,7 +225,7 @@ def test_a_line_that_cannot_be_read_is_named_with_what_is_wrong(tmp_path: Path, 
     with pytest.raises(UserError) as caught:
         load(tmp_path)
     assert f"{file}, line 2:" in str(caught.value)
-    assert "format 2" in str(caught.value)
+    assert "format 3" in str(caught.value)
     assert told in str(caught.value)
 
 
@@ -245,16 +252,25 @@ def test_a_run_that_is_none_is_refused(changes: dict[str, Any]) -> None:
         _from_json({**json.loads(_to_json(run_record())), **changes})
 
 
-def test_format_1_is_read_without_what_it_did_not_know(tmp_path: Path) -> None:
-    (tmp_path / "tiny.jsonl").write_text(
-        "".join(
-            json.dumps({k: v for k, v in json.loads(_to_json(r)).items() if k not in _SINCE_2} | {"format": 1}) + "\n"
-            for r in (run_record(), pool_record(), truth_record(), valuation_record())
-        )
-    )
+@pytest.mark.parametrize("written", [1, 2])
+def test_older_formats_are_read_without_what_they_did_not_know(tmp_path: Path, written: int) -> None:
+    unknown = _SINCE_3 | (_SINCE_2 if written == 1 else set())
+
+    def older(record: Record) -> str:
+        line = {key: item for key, item in json.loads(_to_json(record)).items() if key not in unknown}
+        if "reliability" in line:
+            line["ceiling"] = line.pop("reliability")
+        if "cost" in line:
+            line["cost"] = {key: item for key, item in line["cost"].items() if key not in SINCE_FORMAT_3}
+        return json.dumps({**line, "format": written}) + "\n"
+
+    records = (run_record(), pool_record(), truth_record(), valuation_record())
+    (tmp_path / "tiny.jsonl").write_text("".join(map(older, records)))
     found = load(tmp_path)
     assert found.pools["tiny", 0].task_version == 0
-    assert found.truths["tiny", 0, "standalone"].truth_key == ""
+    truth = found.truths["tiny", 0, "standalone"]
+    assert (truth.truth_key, truth.reliability, truth.residual, truth.validation) == ("", 0.9, (), ())
+    assert truth.cost.launches == 0
     assert len(found.of_task("tiny")) == 4  # none of them is stale
 
 
