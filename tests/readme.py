@@ -12,7 +12,7 @@ from harness.report.markdown import overall_short
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-SUITE = ROOT / "leaderboards" / "embedded-quick"
+SUITE = ROOT / "leaderboards" / "embedded"
 BLOCK = re.compile(r"(?<=<!-- leaderboard -->\n).*?(?=<!-- /leaderboard -->)", re.DOTALL)
 
 

@@ -103,6 +103,8 @@ class ValuationRecord:
 
     Args:
         truth_key: of the truth that it was evaluated beside, and is scored against.
+        algebra: operations that the method says its own algebra takes on the suite's reference job, beside passes and
+            retrainings; nan where it was not recorded.
     """
 
     task: str
@@ -118,6 +120,7 @@ class ValuationRecord:
     device: str
     run: str
     truth_key: str = ""
+    algebra: float = math.nan
 
 
 Record = RunRecord | PoolRecord | TruthRecord | ValuationRecord
@@ -259,7 +262,7 @@ def _from_json(line: object) -> Record:
 
 
 _SINCE_2 = {"truth_key", "truth_keys", "task_version", "test_rows", "by_fold"}
-_SINCE_3 = {"residual", "validation", "everyone", "nobody"}
+_SINCE_3 = {"residual", "validation", "everyone", "nobody", "algebra"}
 
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +291,7 @@ def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
-    numbers = {"reliability", "accuracy"} & set(content)
+    numbers = {"reliability", "accuracy", "algebra"} & set(content)
     status, values = content["status"], validation.values_of(content["values"])
     validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
     is_truth = "reliability" in content

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.config import Suite
-from harness.errors import UserError
 from harness.records.results import TruthRecord, ValuationRecord
-from harness.registry import Broken, method
-from harness.report.view import TRUTH, MeanCost
-from harness.types import Cost, JobSize, Question
+from harness.report.view import MeanCost
+from harness.types import Cost
 
 UNKNOWN_PRECISION = "bf16"
 """Which a pool's learner is taken to have trained in where its record does not say."""
@@ -21,12 +19,10 @@ UNKNOWN_PRECISION = "bf16"
 def mean_cost(
     suite: Suite,
     task: str,
-    question: Question,
-    name: str,
     records: Sequence[TruthRecord] | Sequence[ValuationRecord],
     precision: str = UNKNOWN_PRECISION,
 ) -> MeanCost:
-    """Mean cost of the records of one method (or the truth), in the leaderboard's units; nan where there is none.
+    """Mean cost of the records of one method, or of the truth, in the leaderboard's units; nan where there is none.
 
     Args:
         precision: that the run computed in.
@@ -39,13 +35,12 @@ def mean_cost(
         return float(np.mean([getattr(cost, name) for cost in costs]))
 
     on_gpu = all(record.device.startswith("cuda") for record in records)
-    own_algebra = algebra(name, suite.projection.job(task).size(question))
     return MeanCost(
         seconds=mean("seconds"),
         core_hours=mean("core_seconds") / 3600,
         gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
         projected_gpu_hours=float(np.mean([_projected(suite, cost, precision) for cost in costs])),
-        reference_gpu_hours=float(np.mean([_at_reference(suite, task, cost, own_algebra) for cost in costs])),
+        reference_gpu_hours=float(np.mean([_at_reference(suite, task, record) for record in records])),
         flops=mean("flops"),
         bytes_moved=mean("bytes_moved"),
         launches=mean("launches"),
@@ -61,18 +56,7 @@ def _projected(suite: Suite, cost: Cost, precision: str) -> float:
     return suite.projection.hours(cost.flops, cost.bytes_moved, cost.launches, precision)
 
 
-def _at_reference(suite: Suite, task: str, cost: Cost, own_algebra: float) -> float:
-    """nan where all that ran was forward passes, and it ran before these were counted."""
-    uncounted = cost.flops > 0 and not (cost.launches or cost.retrainings or cost.gradient_passes)
-    return math.nan if uncounted else suite.projection.reference_hours(task, cost, own_algebra)
-
-
-def algebra(name: str, size: JobSize) -> float:
-    """What a method says that its own algebra takes; nan where no such method is installed to be asked."""
-    if name == TRUTH:
-        return 0.0
-    try:
-        found = method(name)
-    except UserError:
-        return math.nan
-    return math.nan if isinstance(found, Broken) else float(found.algebra(size))
+def _at_reference(suite: Suite, task: str, record: TruthRecord | ValuationRecord) -> float:
+    """nan where it was not recorded what the method's own algebra takes."""
+    own_algebra = record.algebra if isinstance(record, ValuationRecord) else 0.0
+    return suite.projection.reference_hours(task, record.cost, own_algebra)

@@ -105,7 +105,7 @@ def _method_cell(
         doubt=truth.discrimination.doubt if has_score and truth.discrimination else None,
         pools=len(points) or len(answered),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, matter, name, answered),
+        cost=_cost(suite, matter, answered),
         points=points,
         secondary=secondaries.get(name),
     )
@@ -140,7 +140,7 @@ def _truth_cell(suite: Suite, matter: Matter, truth: Truth) -> Cell:
         doubt=truth.discrimination.doubt if status == "ok" and truth.discrimination else None,
         pools=len(matter.pools),
         contributors=len(answered[0].values[0]) if answered else 0,
-        cost=_cost(suite, matter, TRUTH, answered),
+        cost=_cost(suite, matter, answered),
         points=(),
         secondary=None,
     )
@@ -200,10 +200,6 @@ def _why_unscored(matter: Matter, name: str) -> str:
     return "no truth to score against: it has not been run"
 
 
-def _cost(
-    suite: Suite, matter: Matter, name: str, records: Sequence[TruthRecord] | Sequence[ValuationRecord]
-) -> MeanCost:
+def _cost(suite: Suite, matter: Matter, records: Sequence[TruthRecord] | Sequence[ValuationRecord]) -> MeanCost:
     learner = matter.dealt[records[0].pool].learner if records else {}
-    return mean_cost(
-        suite, matter.task, matter.question, name, records, str(learner.get("precision", UNKNOWN_PRECISION))
-    )
+    return mean_cost(suite, matter.task, records, str(learner.get("precision", UNKNOWN_PRECISION)))

@@ -238,6 +238,8 @@ class PoolRun:
             truth_key=self.truth_keys.get(question, ""),
         )
         try:
+            size = self.suite.projection.job(self.task.name).size(question)
+            answer = replace(answer, algebra=float(method.algebra(size)))
             key = self._answer_key(name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
