@@ -19,6 +19,10 @@ METHODS: Mapping[str, Entry] = {
     ),
     "size": Entry("methods.baselines:Size", "Number of examples."),
     "real-share": Entry("methods.baselines:RealShare", "Share of real examples in a coalition."),
+    "class-balance": Entry(
+        "methods.baselines:ClassBalance",
+        "How alike a coalition's labels are to validation's: 1 - their total variation distance, 0 for nobody.",
+    ),
     "initial-loss": Entry("methods.baselines:InitialLoss", "Minus a coalition's mean loss at the initialisation."),
     "mmd": Entry(
         "methods.baselines:Mmd",

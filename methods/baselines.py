@@ -47,6 +47,34 @@ class RealShare(SetFunction):
 
 
 @dataclass(frozen=True)
+class ClassBalance(SetFunction):
+    """How alike a coalition's labels are to validation's: 1 - their total variation distance, 0 for nobody."""
+
+    source = "baseline"
+    passes = "none"
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if not problem.learner.one_label:
+            return f"its examples need a label each, and those of {problem.task} are answered in words"
+        return None
+
+    def scorers(self, problem: Problem) -> Sequence[Scorer]:
+        train_N, wanted_N = problem.train.targets, problem.validation.targets
+        labels = int(max(train_N.max(), wanted_N.max())) + 1
+        counts_CL = np.zeros((len(problem.contributors), labels))
+        np.add.at(counts_CL, (problem.train.owners_N, train_N), 1)
+        wanted_L = np.bincount(wanted_N, minlength=labels) / len(wanted_N)
+
+        def score(coalitions_KC: Bools) -> Floats:
+            counts_KL = coalitions_KC @ counts_CL
+            sizes_K = counts_KL.sum(axis=1)
+            shares_KL = counts_KL / np.maximum(sizes_K, 1)[:, None]
+            return np.asarray(np.where(sizes_K > 0, 1 - np.abs(shares_KL - wanted_L).sum(axis=1) / 2, 0.0))
+
+        return [score]
+
+
+@dataclass(frozen=True)
 class InitialLoss(SetFunction):
     """Minus a coalition's mean loss at the initialisation.
 

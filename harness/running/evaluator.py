@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from harness.running.isolation import Given, GivenShared, Isolation
 from harness.seeds import seed_of, stream
 from harness.truth import questions
 from harness.types import (
+    MAXIMA,
     Additive,
     Advance,
     Bools,
@@ -106,8 +107,8 @@ class Evaluator:
                 return plain(" ".join(reason.split())) or "it gives no reason"
             with meter.measuring():
                 values_SC = self._values(method, problem)
-        if method.calibrates:  # in full, as all that several valuations share
-            meter.charge(sum((precedent.cost for precedent in precedents), Cost()))
+        if method.calibrates:
+            meter.charge(_price_of(precedents))
         where = f"{name} on {self.task}, pool {self.pool}"
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(
@@ -226,6 +227,22 @@ class Evaluator:
             device=self.engine.device,
             precedents=tuple(precedents),
         )
+
+
+def _price_of(precedents: Sequence[Precedent]) -> Cost:
+    """What reading truths of other tasks takes: one pool's truth of each, for how many pools a suite has is not the
+    method's doing.
+    """
+    by_task: dict[str, list[Cost]] = {}
+    for precedent in precedents:
+        by_task.setdefault(precedent.task, []).append(precedent.cost)
+    return sum((_mean_cost(costs) for costs in by_task.values()), Cost())
+
+
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    total = sum(costs, Cost())
+    shares = {f.name: getattr(total, f.name) / len(costs) for f in fields(Cost) if f.name not in MAXIMA}
+    return replace(total, **shares | {"retrainings": round(total.retrainings / len(costs))})
 
 
 def _numbers(values: object) -> Floats:

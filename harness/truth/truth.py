@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import residual_squares, split_half_reliability
 from harness.truth import questions, shapley
-from harness.types import Advance, Bools, Cost, Floats, Ints, Outcome, Question
+from harness.types import Advance, Bools, Cost, Floats, Outcome, Question
 
 if TYPE_CHECKING:  # it brings torch, and a plan is counted without
     from harness.retraining.chunks import Job
@@ -66,8 +66,8 @@ class Truth:
         return np.asarray(self.values_SC.std(axis=0, ddof=1) / np.sqrt(len(self.values_SC)))
 
 
-Read = Callable[[Ints, Floats], Floats]
-"""Chosen repeats and utilities, ... x J -> the values that those repeats alone give, ... x chosen x C."""
+Read = Callable[[Floats], Floats]
+"""Utilities of one kind or several, ... x J -> the values that each repeat gives, ... x S x C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Plan:
     Args:
         rows: the coalitions of each repeat, K x C.
         seeds: the initialisation of each repeat.
-        reader: utilities in the jobs' order -> how values are read off them, and off folds of them, for any choice of
-            the repeats. What it learns from the utilities it is made with (a kernel's scales) it keeps for all.
+        reader: utilities in the jobs' order -> how values are read off them, and off folds of them. What it learns from
+            the utilities it is made with (a kernel's scales) it keeps for all.
     """
 
     question: Question
@@ -127,30 +127,20 @@ def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance 
     """Retrain what the ledger does not know and read the truth off the outcomes."""
     jobs = plan.jobs
     outcomes = engine.outcomes(jobs, advance)
-    utilities_J, everything = np.array([outcome.utility for outcome in outcomes]), np.arange(len(plan.seeds))
+    utilities_J = np.array([outcome.utility for outcome in outcomes])
     read = plan.reader(utilities_J)
-    values_SC = read(everything, utilities_J)
+    values_SC = read(utilities_J)
     cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
     everyone = [o.accuracy for job, o in zip(jobs, outcomes, strict=True) if "0" not in job.coalition]
     return Truth(
         question=plan.question,
         values_SC=values_SC,
-        reliability=split_half_reliability(_mean_of(read, utilities_J), len(values_SC), rng),
+        reliability=split_half_reliability(lambda chosen: values_SC[chosen].mean(axis=0), len(values_SC), rng),
         cost=cost,
         accuracy=float(np.mean(everyone)) if everyone else float("nan"),
-        validation_SC=_on_validation(partial(read, everything), outcomes),
-        **_by_fold(partial(read, everything), jobs, outcomes),
+        validation_SC=_on_validation(read, outcomes),
+        **_by_fold(read, jobs, outcomes),
     )
-
-
-def _mean_of(read: Read, utilities_J: Floats) -> Callable[[Ints], Floats]:
-    """The mean over a choice of repeats; choices come again among many splits, and are read once."""
-
-    @cache
-    def mean_of(chosen: tuple[int, ...]) -> Floats:
-        return np.asarray(read(np.array(chosen), utilities_J).mean(axis=0))
-
-    return lambda chosen: mean_of(tuple(sorted(chosen.tolist())))
 
 
 def _by_fold(
@@ -199,14 +189,15 @@ def _texts(rows_KC: Bools) -> list[str]:
     return [marks[start : start + width] for start in range(0, len(marks), width)]
 
 
-def _read_seeds(value: Callable[[Floats], Floats], seeds: int, chosen: Ints, utilities_J: Floats) -> Floats:
+def _read_seeds(value: Callable[[Floats], Floats], seeds: int, utilities_J: Floats) -> Floats:
     """One seed after another, by what a question makes of a seed's utilities."""
-    by_seed = utilities_J.reshape(*utilities_J.shape[:-1], seeds, -1)[..., chosen, :]
+    by_seed = utilities_J.reshape(*utilities_J.shape[:-1], seeds, -1)
     return np.asarray(np.apply_along_axis(value, -1, by_seed))
 
 
 def _sampled_reader(rows_SKC: Bools, utilities_J: Floats) -> Read:
-    """Shapley values from sampled coalitions; halves of the repeats share the kernel's scales and nothing else."""
+    """Shapley values from sampled coalitions; the kernel's scales are found once for all that is read."""
     by_repeat = utilities_J.reshape(len(rows_SKC), -1)
     estimate = shapley.estimator(rows_SKC, by_repeat)
-    return lambda chosen, found: estimate(chosen, found.reshape(*found.shape[:-1], *by_repeat.shape))
+    every = np.arange(len(rows_SKC))
+    return lambda found: estimate(every, found.reshape(*found.shape[:-1], *by_repeat.shape))

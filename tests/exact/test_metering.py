@@ -531,3 +531,22 @@ def test_a_retraining_s_bytes_and_launches_are_its_share_of_the_stack_s(tmp_path
     assert found[12].flops == pytest.approx(found[6].flops)
     assert found[12].bytes_moved == pytest.approx(found[6].bytes_moved, rel=0.05)
     assert found[12].launches == pytest.approx(found[6].launches / 2, rel=0.05)
+
+
+def test_reading_truths_of_other_tasks_is_billed_as_one_pool_of_each(tmp_path: Path) -> None:
+    """Two pools of one task at 10 and 20 retrainings, one of another at 5: 15 and 5, whatever the suite's pools."""
+    costs = [("a", 10), ("a", 20), ("b", 5)]
+    seen = [Precedent(task, {}, np.zeros(4), Cost(seconds=1.0, retrainings=n, load=n / 100)) for task, n in costs]
+
+    @dataclass(frozen=True)
+    class Reader(Additive):
+        calibrates = True
+
+        def example_values(self, problem: Problem) -> Floats:
+            return np.ones((1, len(problem.train)))
+
+    found = evaluator_of(tmp_path, tiny_pool()).evaluate("reader", Reader(), "standalone", seen)
+    assert not isinstance(found, str)
+    assert found.cost.retrainings == 20
+    assert found.cost.seconds == pytest.approx(2.0, abs=0.5)
+    assert found.cost.load >= 0.2
