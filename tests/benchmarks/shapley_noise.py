@@ -1,7 +1,8 @@
 """Whether the repeats of a sampled Shapley truth tell its noise: they share a surrogate, so they are not independent.
 
-Games of 24 contributors whose worth depends on a coalition's mixture, with noise of seeds and of each retraining. Several
-whole truths of each game give the noise that there really is; the spread of each one's repeats, what a table knows of it.
+Games of 24 contributors whose worth depends on a coalition's mixture, with noise of seeds and of each retraining.
+Several whole truths of each game give the noise that there really is; the spread of each one's repeats, what a table
+knows of it.
 """
 
 from __future__ import annotations
