@@ -27,9 +27,9 @@ from harness.statistics.planning import FEWEST_SEEDS, TYPICAL, Split, Spread, be
 from harness.types import Budget, Floats, Question
 
 DEFAULTS: Mapping[Question, Spread] = {
-    "standalone": Spread(0.063, 0.003),
-    "leave-one-out": Spread(0.059, 0.066),
-    "shapley": Spread(0.062, 0.096),
+    "standalone": Spread(0.051, 0.001),
+    "leave-one-out": Spread(0.051, 0.044),
+    "shapley": Spread(0.051, 0.027),
 }
 """Where a suite has no results, for pools of 24 contributors: means over tasks of the published suite ``embedded``, as
 ``dataworth show embedded`` prints them."""

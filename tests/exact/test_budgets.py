@@ -10,7 +10,7 @@ import pytest
 from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
-from methods.baselines import InitialLoss, Mmd, Random, RealShare, Size
+from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from methods.ntk_mmd import NtkMmd
@@ -30,6 +30,7 @@ EXACT = [
     (Random(), WHOLE),
     (Size(), WHOLE),
     (RealShare(), WHOLE),
+    (ClassBalance(), WHOLE),
     (InitialLoss(), WHOLE),
     (Mmd(), WHOLE),
     (NtkMmd(seeds=2), WHOLE),

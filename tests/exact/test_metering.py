@@ -496,7 +496,8 @@ class Calibrating(Additive):
 
 
 def test_who_calibrates_pays_for_the_truths_that_it_reads(tmp_path: Path) -> None:
-    truths = [Precedent("other", {}, np.ones(4), Cost(seconds=100, retrainings=30)) for _ in range(3)]
+    others = ("one", "two", "three")
+    truths = [Precedent(task, {}, np.ones(4), Cost(seconds=100, retrainings=30)) for task in others]
     evaluator = evaluator_of(tmp_path, POOL)
     reads = evaluator.evaluate("reads", Calibrating(), "shapley", truths).cost  # type: ignore[union-attr]
     ignores = evaluator.evaluate("ignores", Calibrating(False), "shapley", truths).cost  # type: ignore[union-attr]

@@ -278,7 +278,8 @@ def test_a_shipped_suite_names_what_there_is(name: str) -> None:
     suite = load_suite(SHIPPED[name])
     assert suite.summary
     assert set(suite.tasks) <= set(FOUR)
-    assert set(suite.methods) == set(METHODS)
+    assert set(suite.methods) <= set(METHODS)
+    assert name == "embedded-quick" or set(suite.methods) == set(METHODS)  # a first look leaves variants out
     assert set(suite.questions) == set(QUESTIONS)
 
 
