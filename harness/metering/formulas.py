@@ -148,8 +148,19 @@ def _sides(matrix: Tensor, right: Tensor) -> float:
 
 
 aten = torch.ops.aten
+
+
+def _matrix_vector(*tensors: Tensor, out_val: Any = None, **_: Any) -> int:
+    """Two operations an entry of the largest argument: the matrix, or either of two vectors."""
+    return 2 * max(tensor.numel() for tensor in tensors[:3])
+
+
 FORMULAS: dict[Any, Formula] = {
     **flop_registry,
+    aten.mv: _matrix_vector,
+    aten.addmv: _matrix_vector,
+    aten.dot: _matrix_vector,
+    aten.vdot: _matrix_vector,
     aten.convolution_backward: _convolution_backward,
     aten._cdist_forward: _distances,
     aten._euclidean_dist: _distances,  # what torch.cdist is where p = 2

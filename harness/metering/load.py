@@ -82,7 +82,7 @@ class LoadGauge:
         now = self._read()
         if now is None or start is None:
             return 0.0
-        old_enough = [r for r in self._readings if now.clock - r.clock >= SHORTEST]
+        old_enough = [r for r in tuple(self._readings) if now.clock - r.clock >= SHORTEST]
         earlier = old_enough[-1] if old_enough else self._readings[0]
         return share_of_others(min(start, earlier, key=lambda reading: reading.clock), now)
 

@@ -76,7 +76,7 @@ def _method_cell(
 ) -> Cell:
     records = list(matter.valuations[name].values())
     status, reason = _status(records)
-    if status == "ok" and not points and not matter.flat:
+    if status == "ok" and not points and (matter.pools or not matter.flat):
         status, reason = "failed", _why_unscored(matter, name)
     answered = [record for record in records if record.status == "ok"]
     has_score = status == "ok" and math.isfinite(standing.spearman)

@@ -92,9 +92,10 @@ def _line(
         question: _mean(method, table, [cell for cell in own if cell.question == question], len(tasks))
         for question, table in tables.items()
     }
-    cost = _cost([cell.cost for cell in own])
     answers = {(cell.task, cell.question) for cell in own if math.isfinite(cell.spearman)}
     everywhere = [task for task in tasks if all((task, question) in answers for question in tables)]
+    complete = method == TRUTH or len(everywhere) == len(tasks)
+    cost = _cost([cell.cost for cell in own]) if complete else MeanCost()  # never a mean over fewer tasks than others
     mean = _tasks_mean(
         method,
         every,
@@ -108,7 +109,7 @@ def _line(
         family=own[0].family,
         by_question=tuple(by_question.values()),
         mean=mean,
-        complete=method == TRUTH or len(everywhere) == len(tasks),
+        complete=complete,
         unsuitable=any(cell.status == "unsuitable" for cell in own),
         ablation=ABLATION in method,
         cost=cost,
@@ -125,7 +126,7 @@ def _mean(method: str, table: Table, own: Sequence[Cell], tasks: int) -> TasksMe
         ceiling=finite_mean(ceilings) if len(ceilings) == tasks and all(map(math.isfinite, ceilings)) else math.nan,
         tasks=len(has),
         pools=sum(cell.pools for cell in has),
-        cost=_cost([cell.cost for cell in own]),
+        cost=_cost([cell.cost for cell in own]) if method == TRUTH or len(has) == tasks else MeanCost(),
     )
 
 

@@ -83,7 +83,7 @@ class PoolRun:
     """Deals one pool and answers for it.
 
     Args:
-        suite: how many seeds and pairs the truth takes, and the root of all streams.
+        suite: how many seeds each truth takes, and the root of all streams.
         task, index: which pool.
         ledgers: what is known already, and where new answers go.
         device: torch device.

@@ -216,7 +216,8 @@ def agreement(values_SC: Floats, truth_SC: Floats) -> float:
     if covariance == 0:
         return math.nan
     corrected = spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * (covariance - shared) / covariance
-    return max(-1.0, min(1.0, corrected))  # a covariance that is hardly there is no divisor to trust; nan stays nan
+    # A covariance that is hardly there is no divisor to trust.
+    return max(-1.0, min(1.0, corrected)) if math.isfinite(corrected) else math.nan
 
 
 def _centred(values: Floats) -> Floats:

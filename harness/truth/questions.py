@@ -1,6 +1,7 @@
 """The three questions, asked of any set function: utility by retraining, or a method's score.
 
-A set function takes coalitions K x C and gives K numbers. Truth and methods are answered by the same code.
+A set function takes coalitions K x C and gives K numbers. Truth and methods are answered by the same code, but for
+Shapley values of many contributors: a truth samples coalitions (``shapley``), a method's score is asked along walks.
 """
 
 from __future__ import annotations

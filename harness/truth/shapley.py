@@ -1,4 +1,4 @@
-"""Shapley values of any set function: exact where affordable, else unbiased with a standard error.
+"""Shapley values of any set function: exact where affordable, else unbiased, in repeats whose spread tells the noise.
 
 Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement.
 What a surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it

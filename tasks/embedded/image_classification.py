@@ -43,7 +43,7 @@ def small_cnn() -> Learner:
 
 @cache
 def prepared() -> PreparedImages:
-    """The real digits in four splits, and what is fitted on the first."""
+    """The real digits in their splits, and what is fitted on the first."""
     from sklearn.datasets import load_digits  # scikit-learn takes seconds to import
 
     digits = load_digits()

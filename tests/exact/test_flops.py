@@ -228,3 +228,19 @@ def test_elementwise_work_is_no_operation_but_a_call() -> None:
         torch.ones(10).exp()
     assert counter.flops == 0
     assert counter.calls == 2
+
+
+@pytest.mark.parametrize("one_column", [False, True], ids=["vector", "column"])
+def test_a_matrix_times_a_vector_counts_as_times_a_column(one_column: bool) -> None:
+    a, v, counter = torch.ones(7, 5), torch.ones(5), FlopCounter()
+    with counter.counting():
+        a @ (v[:, None] if one_column else v)
+    assert counter.flops == 2 * 7 * 5
+
+
+def test_products_of_vectors_count() -> None:
+    v, a, counter = torch.ones(5), torch.ones(5, 5), FlopCounter()
+    with counter.counting():
+        torch.dot(v, v)
+        torch.addmv(v, a, v)
+    assert counter.flops == 2 * 5 + 2 * 25

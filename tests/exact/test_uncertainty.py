@@ -348,3 +348,11 @@ def test_a_gain_without_folds_has_no_error() -> None:
     value, error = gain(np.ones((2, 1)), np.zeros((2, 1)))
     assert value == 1
     assert math.isnan(error)
+
+
+def test_agreement_of_values_that_give_no_order_is_undefined() -> None:
+    truth_SC = np.random.default_rng(0).standard_normal((3, 6))
+    assert math.isnan(agreement(np.ones((3, 6)), truth_SC))
+    barely_SC = np.ones((3, 6))
+    barely_SC[0, 0] += 1e-12  # tied by the rule of levels, though their covariance is not 0
+    assert math.isnan(agreement(barely_SC, truth_SC))

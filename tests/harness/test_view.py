@@ -192,7 +192,9 @@ def test_overall_csv_is_the_view() -> None:
         assert (row["tasks"], row["pools"], row["family"]) == (str(mean.tasks), str(mean.pools), "additive")
         assert row["rank_low"] == ("" if mean.rank_low is None else str(mean.rank_low))
         np.testing.assert_allclose(float(row["spearman"] or "nan"), mean.spearman, rtol=1e-5)
-        assert float(row["seconds"]) == 2.0
+        assert row["seconds"] == (
+            "" if row["method"] == "part" else "2"
+        )  # costs are means over as many tasks as scores
 
 
 def test_the_short_table_has_ten_lines_and_says_who_was_left_out() -> None:
