@@ -471,9 +471,9 @@ def test_show_times_retrainings_when_asked(command: Command, tmp_path: Path) -> 
 def test_widths_of_a_suite_without_results_say_where_they_are_from(command: Command, tmp_path: Path) -> None:
     path = suite_file(tmp_path, tiny_suite(pools=4, seeds=12))
     shown = " ".join(command("show", path).out.split())
-    width = _default("shapley", 24).width(4, 12)
+    default = _default("shapley", 24)
     assert "4 pools" in shown
-    assert f"tiny shapley 0.062 0.096 12 {width:.2f}" in shown
+    assert f"tiny shapley {default.pool:.3f} {default.seed:.3f} 12 {default.width(4, 12):.2f}" in shown
     assert "For want of results those of all cells are the mean of the published suite embedded." in shown
 
 
