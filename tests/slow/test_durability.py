@@ -27,7 +27,7 @@ questions = ["standalone", "shapley"]
 pools = 1
 seeds = 2
 """
-MEASURED = {"seconds", "core_hours", "gpu_hours", "peak_memory_mb"}
+MEASURED = {"seconds", "core_hours", "gpu_hours", "peak_memory_mb", "load"}
 """Columns that another run measures anew; all others, operations included, must be the same."""
 
 Rows = dict[tuple[str, str, int], float]
