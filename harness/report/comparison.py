@@ -57,9 +57,8 @@ def entries_of_csv(text: str) -> dict[Key, Entry]:
     """
     found = {}
     rows = csv.DictReader(io.StringIO(text))
-    reliability = (
-        "reliability" if "reliability" in (rows.fieldnames or ()) else "ceiling"
-    )  # as older versions called it
+    is_new = "reliability" in (rows.fieldnames or ())
+    reliability = "reliability" if is_new else "ceiling"  # as older versions called it
     for row in rows:
         score = row[reliability] if row["method"] == TRUTH else row["spearman"]
         key = row["task"], row["question"], row["method"]

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 
 from harness.report import sentences
-from harness.report.view import TRUTH, Cell, View
+from harness.report.view import TRUTH, Cell, Overall, TasksMean, View
 
 TABLE = "leaderboard.csv"
 OVERALL = "overall.csv"
@@ -58,26 +58,36 @@ OVERALL_HEADER = ",".join(("question", "method", "family", *MEANS, *OVERALL_COST
 
 def to_csv(cells: Iterable[Cell]) -> str:
     """The whole file; floats to six digits."""
-    text = io.StringIO()
-    text.write(HEADER + "\n")
-    writer = csv.writer(text, lineterminator="\n")
-    for cell in cells:
-        fields = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
-        writer.writerow([_field(value) for value in (*fields, *(getattr(cell.cost, name) for name in COSTS))])
-    return text.getvalue()
+
+    def fields(cell: Cell) -> list[object]:
+        own = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
+        return [*own, *(getattr(cell.cost, name) for name in COSTS)]
+
+    return _written(HEADER, map(fields, cells))
 
 
 def overall_to_csv(view: View) -> str:
     """The whole file: each question's means over tasks, then the means of these over questions."""
+
+    def fields(line: Overall, question: str, mean: TasksMean) -> list[object]:
+        own = [getattr(mean, name) for name in MEANS]
+        return [question, line.method, line.family, *own, *(getattr(mean.cost, name) for name in OVERALL_COSTS)]
+
+    return _written(
+        OVERALL_HEADER,
+        (
+            fields(line, question, line.mean if question == ALL else line.by_question[q])
+            for q, question in enumerate((*view.questions, ALL))
+            for line in view.overall
+            if line.method != TRUTH
+        ),
+    )
+
+
+def _written(header: str, rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    text.write(OVERALL_HEADER + "\n")
-    writer = csv.writer(text, lineterminator="\n")
-    for q, question in enumerate((*view.questions, ALL)):
-        for line in view.overall:
-            if line.method != TRUTH:
-                mean = line.mean if question == ALL else line.by_question[q]
-                fields = [getattr(mean, name) for name in MEANS] + [getattr(mean.cost, name) for name in OVERALL_COSTS]
-                writer.writerow([question, line.method, line.family, *map(_field, fields)])
+    text.write(header + "\n")
+    csv.writer(text, lineterminator="\n").writerows(map(_field, row) for row in rows)
     return text.getvalue()
 
 

@@ -127,7 +127,8 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     shown = estimate([task.seen for task in tasks], priors.scores)
     compared = [task.compared for task in tasks]
     fair = estimate(compared, priors.scores)
-    if pools >= FEWEST_POOLS:
+    is_ranked = pools >= FEWEST_POOLS
+    if is_ranked:
         apart_MM = told_apart(compared, priors.differences, rng)
     ranges = rank_ranges(fair.mean_M, apart_MM)
     best = int(np.argmax(np.round(fair.mean_M, 9)))  # what only rounding separates comes in the suite's order
@@ -138,8 +139,8 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             spearman=float(shown.mean_M[m]),
             low=low,
             high=high,
-            rank_low=ranges[m].low if pools >= FEWEST_POOLS else None,
-            rank_high=ranges[m].high if pools >= FEWEST_POOLS else None,
+            rank_low=ranges[m].low if is_ranked else None,
+            rank_high=ranges[m].high if is_ranked else None,
             above_zero=fair.above_zero(m) < 1 - LEVEL,
             behind=bool(apart_MM[m, best]),
         )
