@@ -584,6 +584,9 @@ class Method(ABC):
     """Cost in words: passes over the training examples, retrainings, what its own algebra takes."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
+    seed_scope: ClassVar[str] = ""
+    """Methods that name one scope retrain on the same seeds, share outcomes and draw from the same ``scope_stream``, so
+    that what they share does not depend on who asked first; empty: a scope of the method's own."""
 
     @property
     def summary(self) -> str:
@@ -599,8 +602,9 @@ class Method(ABC):
 
         Matrix products, factorisations and the like, two operations a multiply-add; those in numpy too, which nothing
         counts. Passes and retrainings are counted as they happen, but how the rest grows cannot be told from one run.
+        nan, the default: not declared, so no hours at reference scale are given. 0 says that there is nothing else.
         """
-        return 0.0
+        return math.nan
 
     def unsuitable(self, problem: Problem) -> str | None:
         """Why this method cannot answer this problem, None if it can."""
@@ -631,8 +635,6 @@ class Retraining(Method):
     """Calls ``problem.retrain``; its values answer every question alike."""
 
     family: ClassVar[Family] = "retraining"
-    seed_scope: ClassVar[str] = ""
-    """Methods that name one scope retrain on the same seeds and share outcomes; empty: a scope of the method's own."""
 
     @abstractmethod
     def contributor_values(self, problem: Problem) -> Floats:

@@ -18,6 +18,9 @@ class Random(Additive):
     source = "baseline"
     passes = "none"
 
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
+
     def example_values(self, problem: Problem) -> Floats:
         draws_C = problem.stream("values").standard_normal(len(problem.contributors))
         sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors))
@@ -31,6 +34,9 @@ class Size(Additive):
     source = "baseline"
     passes = "none"
 
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
+
     def example_values(self, problem: Problem) -> Floats:
         return np.ones((1, len(problem.train)))
 
@@ -42,6 +48,9 @@ class RealShare(SetFunction):
     source = "baseline"
     passes = "none"
 
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
+
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         return [coalition_mean(problem.train.real_N.astype(np.float64), problem)]
 
@@ -52,6 +61,9 @@ class ClassBalance(SetFunction):
 
     source = "baseline"
     passes = "none"
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
         if not problem.learner.one_label:
@@ -85,6 +97,9 @@ class InitialLoss(SetFunction):
     seeds: int = 3
     source = "baseline; the loss term of NTK-MMD alone"
     passes = "1 forward pass a seed"
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         import torch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, Params, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Params, Problem
 
 PROBES = 8
 """Random vectors from which the mean eigenvalue is estimated, a product each."""
@@ -46,6 +46,9 @@ class Influence(Additive):
     def budget(self, contributors: int, examples: int) -> Budget:
         each = passes_of_damping(self.damping) + 3 * self.iterations + 1
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def example_values(self, problem: Problem) -> Floats:
         from methods.gradients.directional import tensors

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, Learner, Problem
+from harness.types import Additive, Budget, Floats, JobSize, Learner, Problem
 from methods.influence import inverse_damping, passes_of_damping, scalar_damping
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class InfluencePydvl(Additive):
         solving = (self.iterations + 2) * (1 + 1 / examples)
         each = passes_of_damping(self.damping) + solving
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
         return _missing() or _not_cross_entropy(problem.learner) or _not_by_vmap(problem)
@@ -115,6 +118,9 @@ class InfluenceEkfac(Additive):
     def budget(self, contributors: int, examples: int) -> Budget:
         passes = self.runs * (passes_of_damping(self.damping) + 3)
         return Budget(self.runs, gradient_passes=passes, validation_passes=self.runs)
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
         if reason := _missing() or _not_cross_entropy(problem.learner):

@@ -76,7 +76,7 @@ class CoalitionMmd:
         if len(rows) <= EXACT_UP_TO:
             within, across, among = _exact_sums(rows, target, owners, contributors, median)
         else:
-            generator = torch.Generator().manual_seed(int(problem.stream("fourier").integers(2**62)))
+            generator = torch.Generator().manual_seed(int(problem.scope_stream("fourier").integers(2**62)))
             within, across, among = _fourier_sums(rows, target, owners, contributors, median, generator)
         self._within_CC, self._across_C = within.cpu().numpy(), across.cpu().numpy()
         self._among = among

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class TracIn(Additive):
     def budget(self, contributors: int, examples: int) -> Budget:
         looks = self.runs * CHECKPOINTS
         return Budget(fits=self.runs, gradient_passes=looks, validation_passes=looks)
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def example_values(self, problem: Problem) -> Floats:
         from methods.gradients.directional import tensors

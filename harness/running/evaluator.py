@@ -92,11 +92,10 @@ class Evaluator:
         """
         if self._isolation is None:
             self._isolation = Isolation(self.train, self.validation, self.engine)
-        scope = method.seed_scope if isinstance(method, Retraining) else ""
         with one_thread():
             meter = Meter(self.engine.device, self._measured_overhead())
         with one_thread(), self._isolation.evaluation() as given:
-            problem = self._problem(name, question, meter, precedents, advance, given, scope)
+            problem = self._problem(name, question, meter, precedents, advance, given, method.seed_scope)
             with meter.measuring():
                 reason = method.unsuitable(problem)
             if reason is not None and not isinstance(reason, str):

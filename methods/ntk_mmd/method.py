@@ -24,6 +24,7 @@ class NtkMmd(SetFunction):
 
     scheme: weights.Scheme = "scale"
     seeds: int = 3
+    seed_scope = "ntk-mmd"
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
 
@@ -69,7 +70,7 @@ class NtkMmd(SetFunction):
             """All weight schemes share what they have in common; each is charged for what it asks for alone."""
             return problem.shared(f"ntk-mmd/{seed}/{key}", build)
 
-        terms = Terms(problem, lambda: problem.initial(seed), share)
+        terms = Terms(problem, seed, share)
         alone = terms.of(np.eye(len(problem.contributors), dtype=np.bool_), self._asked)
         weight = self._weights(alone, problem)
         return lambda coalitions_KC: -(terms.of(coalitions_KC, self._asked) @ weight)

@@ -40,13 +40,13 @@ class Terms:
     tokens), so 1 is the label to be reached: our choice where the paper leaves it open.
 
     Args:
-        initial: makes the initialisation.
+        seed: which of the initialisations that methods share.
         share: keeps what several weight schemes ask for.
     """
 
-    def __init__(self, problem: Problem, initial: Callable[[], Params], share: Share = unshared) -> None:
+    def __init__(self, problem: Problem, seed: int, share: Share = unshared) -> None:
         owners_N, real_N = problem.train.owners_N, problem.train.real_N
-        self._problem, self._initial, self._share = problem, initial, share
+        self._problem, self._seed, self._share = problem, seed, share
         self._sizes_C = np.bincount(owners_N, minlength=len(problem.contributors)).astype(np.float64)
         self._reals_C = np.bincount(owners_N, weights=real_N, minlength=len(problem.contributors))
 
@@ -71,7 +71,7 @@ class Terms:
         return lambda coalitions_KC: np.asarray(coalitions_KC @ sums_C / self._counts(coalitions_KC)[0])
 
     def _discrepancy(self) -> OfCoalitions:
-        params, problem = self._share("initial", self._initial), self._problem
+        params, problem = self._initial(), self._problem
         features = self._share("features", lambda: joint_features(problem, params))
         real_N = problem.train.real_N
         mmds = self._share("mmd", lambda: [CoalitionMmd(features, problem, side) for side in (real_N, ~real_N)])
@@ -84,11 +84,8 @@ class Terms:
         return discrepancies
 
     def _ntk(self) -> OfCoalitions:
-        params, residual_N = (
-            self._share("initial", self._initial),
-            np.asarray(1 - np.exp(-self._losses_N()), np.float64),
-        )
-        complexity = self._share("complexity", lambda: _complexity(self._problem, params, residual_N))
+        params, residual_N = self._initial(), np.asarray(1 - np.exp(-self._losses_N()), np.float64)
+        complexity = self._share("complexity", lambda: _complexity(self._problem, params, residual_N, self._seed))
         return lambda coalitions_KC: np.sqrt(complexity.squared(coalitions_KC) / self._counts(coalitions_KC)[0])
 
     def _sample(self) -> OfCoalitions:
@@ -98,8 +95,12 @@ class Terms:
 
         return samples
 
+    def _initial(self) -> Params:
+        found: Params = self._share("initial", lambda: self._problem.initial(self._seed))
+        return found
+
     def _losses_N(self) -> Floats:
-        params = self._share("initial", self._initial)
+        params = self._initial()
         found: Floats = self._share("losses", lambda: _losses(self._problem, params))
         return found
 
@@ -112,11 +113,14 @@ def _losses(problem: Problem, params: Params) -> Floats:
     return np.asarray(found.double().cpu().numpy())
 
 
-def _complexity(problem: Problem, params: Params, residual_N: Floats) -> KernelComplexity | ProjectedComplexity:
+def _complexity(
+    problem: Problem, params: Params, residual_N: Floats, seed: int
+) -> KernelComplexity | ProjectedComplexity:
+    """Each seed has a projection of its own, the same for every weight scheme."""
     train = tensors(problem.train, problem.device)
     exact = len(problem.train) <= EXACT_UP_TO
     width = EXACT_ENTRIES // len(problem.train) if exact else PROJECTED_WIDTH
-    generator = torch.Generator().manual_seed(int(problem.stream("projection").integers(2**62)))
+    generator = torch.Generator().manual_seed(int(problem.scope_stream("projection", seed).integers(2**62)))
     gradients = output_gradients(problem.learner, params, train, width, generator)
     residual = torch.from_numpy(residual_N).to(gradients.device)
     if exact:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, Problem, Retraining
+from harness.types import Bools, Budget, Floats, JobSize, Problem, Retraining
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class DataShapley(Retraining):
     def budget(self, contributors: int, examples: int) -> Budget:
         """Nobody and everyone once a seed, and 2C - 2 others a pair: two walks may meet in a coalition."""
         return Budget(retrainings=self.seeds * (self.pairs * (2 * contributors - 2) + 2))
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
         if find_spec("pydvl") is None:

@@ -109,7 +109,7 @@ def plain_terms(problem: Problem, coalition_C: Bools) -> list[float]:
 @LEARNERS
 def test_terms_of_coalitions_are_the_plain_definitions(make: Callable[..., Learner], tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), make())
-    found = Terms(problem, lambda: problem.initial(0)).of(COALITIONS)
+    found = Terms(problem, 0).of(COALITIONS)
     expected = np.array([plain_terms(problem, row) for row in COALITIONS])
     for k, term in enumerate(TERMS):
         np.testing.assert_allclose(found[:, k], expected[:, k], rtol=1e-4, atol=1e-6, err_msg=term)
@@ -122,7 +122,7 @@ def test_terms_of_a_pool_with_one_side_only(real: bool, tmp_path: Path) -> None:
     pool = tiny_pool(4)
     sided = replace(pool, train=Examples(pool.train.columns, pool.train.owners_N, np.full(len(pool.train), real)))
     problem = problem_of(tmp_path, sided)
-    found = Terms(problem, lambda: problem.initial(0)).of(COALITIONS[1:])
+    found = Terms(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(found, [plain_terms(problem, row) for row in COALITIONS[1:]], rtol=1e-4, atol=1e-6)
     sizes = np.bincount(problem.train.owners_N)
     np.testing.assert_allclose(found[:, 3], 1 / (COALITIONS[1:] @ sizes))
@@ -130,7 +130,7 @@ def test_terms_of_a_pool_with_one_side_only(real: bool, tmp_path: Path) -> None:
 
 def test_terms_do_not_depend_on_the_company_of_a_coalition(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
-    prepared = Terms(problem, lambda: problem.initial(0))
+    prepared = Terms(problem, 0)
     alone = np.vstack([prepared.of(row[None]) for row in COALITIONS])
     np.testing.assert_allclose(prepared.of(COALITIONS[::-1])[::-1], alone, rtol=1e-9)
 
@@ -189,16 +189,16 @@ def test_projected_complexity_equals_a_direct_solve_on_the_same_gradients(width:
 
 def test_a_large_pool_s_projected_term_is_near_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
-    exact = Terms(problem, lambda: problem.initial(0)).of(COALITIONS[1:])
+    exact = Terms(problem, 0).of(COALITIONS[1:])
     monkeypatch.setattr(terms, "EXACT_ENTRIES", 80 * len(problem.train))  # no room for 103 parameters an example
-    narrower = Terms(problem, lambda: problem.initial(0)).of(COALITIONS[1:])
+    narrower = Terms(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(narrower, exact, rtol=0.3)
     assert not np.allclose(narrower, exact, rtol=1e-3)
     monkeypatch.setattr(terms, "EXACT_UP_TO", 5)
-    whole = Terms(problem, lambda: problem.initial(0)).of(COALITIONS[1:])  # 103 parameters: nothing to project
+    whole = Terms(problem, 0).of(COALITIONS[1:])  # 103 parameters: nothing to project
     np.testing.assert_allclose(whole, exact, rtol=1e-4)
     monkeypatch.setattr(terms, "PROJECTED_WIDTH", 80)
-    projected = Terms(problem, lambda: problem.initial(0)).of(COALITIONS[1:])
+    projected = Terms(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(projected, exact, rtol=0.3)
     assert not np.allclose(projected, exact, rtol=1e-3)
 
