@@ -582,6 +582,8 @@ class Method(ABC):
     """Author, year, venue, equation. Words, no setting: what is said here enters no key."""
     passes: ClassVar[str] = ""
     """Cost in words: passes over the training examples, retrainings, what its own algebra takes."""
+    choices: ClassVar[str] = ""
+    """What the source leaves open and was chosen here, and the rule behind each default."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
     seed_scope: ClassVar[str] = ""

@@ -68,6 +68,8 @@ def _print_method(console: Console, name: str, method: Method, known: Known) -> 
         table.add_row("family", Text(f"{method.family}: {_family(method)}"))
         table.add_row("source", Text(method.source or "not given"))
         table.add_row("cost", Text(method.passes or "not given"))
+        if method.choices:
+            table.add_row("choices", Text(method.choices))
         table.add_row("budget", Text(_budget(method.budget(CONTRIBUTORS, CONTRIBUTORS * EXAMPLES_EACH))))
         if is_dataclass(method):
             settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method)]

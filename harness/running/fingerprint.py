@@ -1,5 +1,5 @@
 """Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
-versions that this code imports. Rewording a docstring, a comment or a method's source and passes changes nothing.
+versions that this code imports. Rewording a docstring, a comment or a method's source, passes and choices changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 OURS = ("harness", "methods", "tasks")
 
-WORDS = ("source", "passes")
+WORDS = ("source", "passes", "choices")
 """What a method's class says about itself in text alone."""
 
 
@@ -131,7 +131,7 @@ def _bare(tree: ast.Module) -> ast.Module:
 
 
 def _is_words(statement: ast.stmt) -> bool:
-    """Whether it gives a text to ``source`` or ``passes``."""
+    """Whether it gives a text to ``source``, ``passes`` or ``choices``."""
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign):

@@ -103,13 +103,15 @@ def test_a_method_is_a_frozen_dataclass_of_one_family(name: str) -> None:
     assert registry.method(name) == method  # nothing drawn when it is made
     assert sum(isinstance(method, family) for family in (SetFunction, Additive, Retraining)) == 1
     assert method.family in ("set function", "additive", "retraining")
-    assert not {"source", "passes"} & {field.name for field in dataclasses.fields(method)}  # words, which enter no key
+    assert not {"source", "passes", "choices"} & {
+        field.name for field in dataclasses.fields(method)
+    }  # words, which enter no key
 
 
 @EVERY_METHOD
 def test_a_method_says_where_it_comes_from_and_what_it_costs(name: str) -> None:
     method = registry.method(name)
-    for text in (method.source, method.passes, method.summary):
+    for text in (method.source, method.passes, method.summary, method.choices or "none"):
         assert text.strip()
         assert "\n" not in text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -308,7 +307,7 @@ def test_a_coalition_s_score_is_minus_its_weighed_terms_for_every_seed(scheme: w
     problem = problem_of(tmp_path, tiny_pool(4))
     rows = [score(COALITIONS) for score in NtkMmd(scheme, seeds=2).scorers(problem)]
     for seed, found in enumerate(rows):
-        prepared = Terms(problem, partial(problem.initial, seed))
+        prepared = Terms(problem, seed)
         alone = prepared.of(np.eye(4, dtype=bool))
         by_hand = {
             "scale": 1 / alone.mean(axis=0),

@@ -401,7 +401,7 @@ def test_show_tells_a_methods_source_and_cost(command: Command, name: str) -> No
     said = command("show", name)
     assert said.status == 0
     shown = " ".join(said.out.split())
-    for text in (name, method.family, method.source, method.passes):
+    for text in (name, method.family, method.source, method.passes, method.choices):
         assert " ".join(text.split()) in shown
     assert (ROOT / shown.rsplit(" ", 1)[-1]).is_file()  # the last word is where its code is
 
