@@ -1,5 +1,5 @@
 """Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
-versions that this code imports. Rewording a docstring, a comment or a method's source, passes and choices changes nothing.
+versions that this code imports. Rewording a docstring, a comment or a method's words changes nothing.
 """
 
 from __future__ import annotations
