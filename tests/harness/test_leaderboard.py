@@ -34,7 +34,10 @@ HEADER = (
     "reference_gpu_hours,flops,bytes_moved,launches,peak_memory_mb,retrainings,gradient_passes,forward_passes,load"
 )
 C, TASK, QUESTION = 24, "digits", "standalone"
-PUBLISHED = sorted(file.parent for file in (Path(__file__).resolve().parents[2] / "leaderboards").glob("*/results"))
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = sorted(file.parent for file in (ROOT / "leaderboards").glob("*/results"))
+OLD = sorted(file.parent for file in (ROOT / "tests" / "old_results").glob("*/results"))
+"""What earlier versions published, in their formats."""
 TRUTHS = [np.arange(C, dtype=float) ** 2, np.random.default_rng(1).standard_normal(C)]
 """Of two pools."""
 
@@ -600,7 +603,7 @@ def test_the_page_tells_reasons_and_where_it_came_from() -> None:
 # --- what older versions published ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*PUBLISHED, *OLD], ids=lambda folder: f"{folder.parent.name}/{folder.name}")
 def test_published_results_are_drawn_with_the_scores_that_were_published(folder: Path) -> None:
     view = leaderboard(load_suite(folder / "suite.toml"), load(folder / "results"))
     files = drawn(view)
@@ -611,6 +614,18 @@ def test_published_results_are_drawn_with_the_scores_that_were_published(folder:
     for key, row in after.items():
         assert float(row["spearman"] or "nan") == pytest.approx(float(before[key]["spearman"] or "nan"), nan_ok=True)
         assert row["status"] == before[key]["status"]
+
+
+@pytest.mark.parametrize("folder", OLD, ids=lambda folder: folder.name)
+def test_what_older_results_do_not_tell_is_left_blank(folder: Path) -> None:
+    """Their truths kept no held-out folds and their methods no algebra: no ceiling, no hours at reference scale."""
+    results = load(folder / "results")
+    assert len(results.pools) == 8
+    files = drawn(leaderboard(load_suite(folder / "suite.toml"), results))
+    rows = parsed(files["leaderboard.csv"])
+    assert not any(row["reference_gpu_hours"] for row in rows if row["family"] != "truth")
+    assert all(row["rank_low"] == "" for row in rows)  # two pools are not ranked
+    assert "not enough signal: 2 pools a task, and methods are compared from 3 on" in files["README.md"]
 
 
 def keyed(text: str) -> dict[tuple[str, str, str], dict[str, str]]:
