@@ -9,6 +9,7 @@ from math import factorial
 
 import numpy as np
 
+from harness.truth import shapley
 from harness.types import Bools, Floats, Scorer
 
 
@@ -109,3 +110,10 @@ GAMES: dict[str, Callable[[], Game]] = {
 
 def _choose(n: int, k: int) -> int:
     return factorial(n) // (factorial(k) * factorial(n - k)) if 0 <= k <= n else 0
+
+
+def sampled(score: Scorer, contributors: int, repeats: int, rng: np.random.Generator) -> Floats:
+    """The truth's estimate of each repeat, R x C."""
+    rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)])
+    scores_RK = np.asarray(score(rows_RKC.reshape(-1, contributors)), dtype=np.float64).reshape(repeats, -1)
+    return shapley.estimator(rows_RKC, scores_RK)(scores_RK)

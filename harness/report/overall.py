@@ -12,6 +12,7 @@ from harness.seeds import stream
 from harness.statistics.interaction import interaction
 from harness.statistics.jackknife import mean_of
 from harness.statistics.means import finite_mean
+from harness.statistics.scores import DECIMALS
 from harness.types import QUESTIONS, Question
 
 ABLATION = ":single:"
@@ -63,7 +64,7 @@ def overall(
 
 def _order(line: Overall) -> tuple[bool, bool, float]:
     score = line.mean.spearman
-    return line.method != TRUTH, not line.complete, -round(score, 9) if math.isfinite(score) else math.inf
+    return line.method != TRUTH, not line.complete, -round(score, DECIMALS) if math.isfinite(score) else math.inf
 
 
 def _complete(tasks: Sequence[Scored]) -> list[Scored]:
@@ -110,7 +111,6 @@ def _line(
         by_question=tuple(by_question.values()),
         mean=mean,
         complete=complete,
-        unsuitable=any(cell.status == "unsuitable" for cell in own),
         ablation=ABLATION in method,
         cost=cost,
     )

@@ -21,6 +21,7 @@ from harness.report.view import (
     View,
     Weakness,
 )
+from harness.statistics.scores import DECIMALS
 from harness.types import LOADED, Question
 
 ASKED: Mapping[Question, str] = {
@@ -141,8 +142,15 @@ def verdict(found: Verdict) -> str:
     others = _names(found.top[1:])
     return (
         f"{found.top[0]} scores highest, and {others} cannot be told apart from it; the cheapest of these is "
-        f"{found.cheapest}, {_price(found.cost)} a valuation. {_resolution(found)}"
+        f"{found.cheapest}, {_price(found.cost)} a valuation{_behind(found)}. {_resolution(found)}"
     )
+
+
+def _behind(found: Verdict) -> str:
+    """What not being told apart leaves open: without this, little power would read as advice."""
+    if found.cheapest == found.top[0]:
+        return ""
+    return f", and may be as much as {found.at_most:.2f} behind"
 
 
 def _resolution(found: Verdict) -> str:
@@ -279,6 +287,6 @@ def by_score(cells: Sequence[Cell]) -> list[str]:
     def key(method: str) -> tuple[bool, float]:
         scores = [cell.spearman for cell in cells if cell.method == method and math.isfinite(cell.spearman)]
         # Rounded, so that means that only rounding separates stand in the suite's order on every machine.
-        return method != TRUTH, -round(sum(scores) / len(scores), 9) if scores else math.inf
+        return method != TRUTH, -round(sum(scores) / len(scores), DECIMALS) if scores else math.inf
 
     return sorted(dict.fromkeys(cell.method for cell in cells), key=key)

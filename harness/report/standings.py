@@ -13,8 +13,9 @@ from harness.report.view import FEWEST_POOLS, RANDOM, MeanCost, PoolPoints, Verd
 from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, pool_scores
 from harness.statistics.overdispersion import Moderation, moderate
-from harness.statistics.ranks import rank_ranges, resolution, told_apart
-from harness.types import Bools, Floats, Question
+from harness.statistics.ranks import Comparison, compared, rank_ranges, resolution
+from harness.statistics.scores import DECIMALS
+from harness.types import Floats, Question
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +100,14 @@ class Table:
     Args:
         methods: M, in the suite's order; standings: of each.
         pools: of the task with the fewest; below ``FEWEST_POOLS`` nothing is told apart.
-        mean_M: the scores that were compared; apart_MM: which pairs differ.
+        mean_M: the scores that were compared; pairs: how.
     """
 
     methods: tuple[str, ...]
     standings: Mapping[str, Standing]
     pools: int
     mean_M: Floats
-    apart_MM: Bools
+    pairs: Comparison
 
     @property
     def is_ranked(self) -> bool:
@@ -121,17 +122,18 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     """
     methods = tasks[0].methods if tasks else ()
     pools = min((len(task.pools) for task in tasks), default=0)
-    apart_MM = np.zeros((len(methods), len(methods)), dtype=np.bool_)
+    square = (len(methods), len(methods))
+    found = Comparison(np.zeros(square, dtype=np.bool_), np.full(square, math.nan))
     if not methods:
-        return Table((), {}, pools, np.empty(0), apart_MM)
+        return Table((), {}, pools, np.empty(0), found)
     shown = estimate([task.seen for task in tasks], priors.scores)
-    compared = [task.compared for task in tasks]
-    fair = estimate(compared, priors.scores)
+    columns = [task.compared for task in tasks]
+    fair = estimate(columns, priors.scores)
     is_ranked = pools >= FEWEST_POOLS
     if is_ranked:
-        apart_MM = told_apart(compared, priors.differences, rng)
-    ranges = rank_ranges(fair.mean_M, apart_MM)
-    best = int(np.argmax(np.round(fair.mean_M, 9)))  # what only rounding separates comes in the suite's order
+        found = compared(columns, priors.differences, rng)
+    ranges = rank_ranges(fair.mean_M, found.apart_MM)
+    best = int(np.argmax(np.round(fair.mean_M, DECIMALS)))  # what only rounding separates comes in the suite's order
     standings = {}
     for m, name in enumerate(methods):
         low, high = shown.interval(m)
@@ -142,9 +144,9 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             rank_low=ranges[m].low if is_ranked else None,
             rank_high=ranges[m].high if is_ranked else None,
             above_zero=fair.above_zero(m) < 1 - LEVEL,
-            behind=bool(apart_MM[m, best]),
+            behind=bool(found.apart_MM[m, best]),
         )
-    return Table(methods, standings, pools, fair.mean_M, apart_MM)
+    return Table(methods, standings, pools, fair.mean_M, found)
 
 
 def verdict(
@@ -155,10 +157,10 @@ def verdict(
     Args:
         costs: of the methods; spread: of method x task.
     """
-    order = np.argsort(-np.round(table.mean_M, 9), kind="stable")
+    order = np.argsort(-np.round(table.mean_M, DECIMALS), kind="stable")
     ranked = tuple(table.methods[m] for m in order) if table.is_ranked else ()
     top = tuple(name for name in ranked if not table.standings[name].behind)
-    adjacent, pairs = resolution(np.round(table.mean_M, 9), table.apart_MM)
+    adjacent, pairs = resolution(np.round(table.mean_M, DECIMALS), table.pairs.apart_MM)
     neighbours = max(len(ranked) - 1, 0)
     cheapest = _cheapest([name for name in top if name != RANDOM] or list(top), costs)
     return Verdict(
@@ -170,17 +172,24 @@ def verdict(
         signal=_signal(table),
         cheapest=cheapest,
         cost=costs.get(cheapest, MeanCost()),
+        at_most=_at_most(table, top[0], cheapest) if top else math.nan,
         adjacent=(round(adjacent * neighbours) if neighbours else 0, neighbours),
         pairs=pairs if ranked else math.nan,
         spread=spread,
     )
 
 
+def _at_most(table: Table, best: str, cheapest: str) -> float:
+    """How far the cheapest may yet be behind the best, all pairs taken together."""
+    one, other = table.methods.index(best), table.methods.index(cheapest)
+    return float(table.mean_M[one] - table.mean_M[other] + table.pairs.margin_MM[one, other])
+
+
 def _signal(table: Table) -> bool:
     """Whether some method is told to be better than random orders."""
     if RANDOM not in table.methods:
         return any(standing.above_zero for standing in table.standings.values())
-    return bool((table.apart_MM[table.methods.index(RANDOM)] & (table.mean_M > 0)).any())
+    return bool((table.pairs.apart_MM[table.methods.index(RANDOM)] & (table.mean_M > 0)).any())
 
 
 def _cheapest(names: Sequence[str], costs: Mapping[str, MeanCost]) -> str:

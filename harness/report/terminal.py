@@ -140,16 +140,15 @@ def _costs(console: Console, view: View) -> Shown:
 
 
 def _discrimination(view: View) -> Shown:
-    table = _table(
-        "task", "question", "ceiling", "best feature", "its Spearman", "discriminates", "to learn", "not learned"
-    )
+    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn", "unlearned")
     for found in view.discrimination:
         verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
-        figures = numbers.correlation(found.ceiling), found.feature, numbers.correlation(found.spearman)
+        figures = numbers.correlation(found.ceiling), f"{found.feature} {numbers.correlation(found.spearman)}".lstrip()
         table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
     caption = (
-        f"Absolute mean Spearman of the best single feature with the truth; it should stay under {RULE}. To learn: "
-        "U(everyone) - U(nobody) ± its standard error; not learned: pools where it is not above twice that."
+        "Best feature: the single one whose mean Spearman with the truth is the largest, sign left out; pools "
+        f"discriminate where it stays under {RULE}. To learn: "
+        "U(everyone) - U(nobody) ± its standard error; unlearned: pools where it is not above twice that."
     )
     return "Do the pools discriminate?", (), [table], caption
 

@@ -208,7 +208,6 @@ class Overall:
         by_question: for each question of the view, in its order.
         mean: over questions; its ``tasks`` are those with a score for every question.
         complete: it has a score for every task and question.
-        unsuitable: says of some task or question that it does not suit.
         ablation: one term of another method, alone.
         cost: mean over tasks and questions.
     """
@@ -218,7 +217,6 @@ class Overall:
     by_question: tuple[TasksMean, ...]
     mean: TasksMean
     complete: bool
-    unsuitable: bool
     ablation: bool
     cost: MeanCost
 
@@ -233,7 +231,7 @@ class Verdict:
         ranked: the methods that are compared, from the best score down; empty with too few pools.
         top: the best of them and those that are not told apart from it.
         signal: some method is told to be better than random orders.
-        cheapest: of the top, with its cost.
+        cheapest: of the top, with its cost; at_most: how far it may yet be behind the best, nan where none is ranked.
         adjacent: how many neighbours in order of score are told apart, and of how many.
         pairs: the share of all pairs that is told apart.
         spread: standard deviation of method x task, nan where that is not asked or not known.
@@ -247,6 +245,7 @@ class Verdict:
     signal: bool
     cheapest: str
     cost: MeanCost
+    at_most: float
     adjacent: tuple[int, int]
     pairs: float
     spread: float

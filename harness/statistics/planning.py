@@ -16,6 +16,7 @@ import numpy as np
 from harness.statistics.intervals import Estimate
 from harness.statistics.jackknife import PoolScores
 from harness.statistics.overdispersion import MANY, Moderation
+from harness.statistics.scores import ranks
 from harness.types import Floats
 
 TYPICAL = 0.4
@@ -97,8 +98,7 @@ def noise_of_repeat(values_MC: Floats, truth_SC: Floats, rng: np.random.Generato
 
 def _standard_ranks(values_MC: Floats) -> Floats:
     """Ranks of each row, of mean 0 and length 1, so that products are Spearman correlations; nan where constant."""
-    first, second = values_MC[:, :, None], values_MC[:, None, :]
-    ranks_MC = ((second < first) + (second == first) / 2).sum(axis=2) - values_MC.shape[1] / 2
+    ranks_MC = ranks(values_MC) - values_MC.shape[1] / 2
     length_M1 = np.sqrt((ranks_MC**2).sum(axis=1, keepdims=True))
     return np.where(length_M1 > 0, ranks_MC / np.where(length_M1 > 0, length_M1, 1), np.nan)
 

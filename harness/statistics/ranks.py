@@ -25,14 +25,27 @@ class RankRange(NamedTuple):
     high: int
 
 
-def told_apart(
+class Comparison(NamedTuple):
+    """All pairs of columns, compared at once.
+
+    Args:
+        apart_MM: which differ.
+        margin_MM: what a difference must exceed for that; the true ones lie within this of the differences seen, all
+            together with the level's chance.
+    """
+
+    apart_MM: Bools
+    margin_MM: Floats
+
+
+def compared(
     tasks: Sequence[Sequence[PoolScores]],
     prior: Moderation,
     rng: np.random.Generator,
     level: float = LEVEL,
     draws: int = DRAWS,
-) -> Bools:
-    """Which pairs of columns differ, M x M, all compared at once: any equal pair is told apart with chance 1 - level.
+) -> Comparison:
+    """Which pairs of columns differ, all compared at once: any equal pair is told apart with chance 1 - level.
 
     A pair's T is its mean difference over its standard error; the largest |T| of all pairs is drawn from the joint
     jackknife covariance, Student's t with the fewest degrees of freedom (single-step max-T: Westfall & Young 1993;
@@ -50,16 +63,17 @@ def told_apart(
     variance_M = np.diag(covariance_MM)
     sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))
     unsure_K = sampled_K > 1e-9 * sampled_K.max(initial=0.0)
-    apart_K = np.abs(found.mean_M) > TIED
+    margin_K = np.full(len(first), TIED)
     if unsure_K.any():
         unsure = np.flatnonzero(unsure_K)
         bound = _largest_t(
             covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws
         )
-        apart_K[unsure] = np.abs(found.mean_M[unsure]) > np.quantile(bound, level) * found.error_M[unsure]
-    apart_MM = np.zeros((columns, columns), dtype=np.bool_)
-    apart_MM[first, second] = apart_MM[second, first] = apart_K
-    return apart_MM
+        margin_K[unsure] = np.quantile(bound, level) * found.error_M[unsure]
+    margin_MM, apart_MM = np.zeros((columns, columns)), np.zeros((columns, columns), dtype=np.bool_)
+    margin_MM[first, second] = margin_MM[second, first] = margin_K
+    apart_MM[first, second] = apart_MM[second, first] = np.abs(found.mean_M) > margin_K
+    return Comparison(apart_MM, margin_MM)
 
 
 def _mean_covariance(pools: Sequence[PoolScores]) -> Floats:

@@ -14,6 +14,9 @@ from harness.types import Floats, Ints
 TIED = 1e-9
 """Values closer than this share of the largest are tied: what separates them is rounding, which differs by machine."""
 
+DECIMALS = 9
+"""Of a score that count when methods are put in order; what only later ones separate comes in the suite's order."""
+
 
 def levels(values_C: Floats) -> Ints:
     """The place of each value among those that differ, from 0 up, C; every score looks at values through this alone.

@@ -107,13 +107,13 @@ def pair_weights(rows_KC: Bools) -> Floats:
     return np.vstack([weights_KC, -weights_KC]).T
 
 
-def estimator(rows_RKC: Bools, scores_RK: Floats) -> Callable[[Ints, Floats], Floats]:
-    """Unbiased values of any choice of repeats, from scores of one kind or several (... x R x K -> ... x chosen x C).
+def estimator(rows_RKC: Bools, scores_RK: Floats) -> Callable[[Floats], Floats]:
+    """Unbiased values of every repeat, from scores of one kind or several (... x R x K -> ... x R x C).
 
     The rows are those of ``repeat_coalitions`` for each repeat.
 
     The kernel's scales are found once, from ``scores_RK``: those that a half is predicted with come from the other
-    halves of all repeats. The surrogate that predicts a half is fitted on what else the chosen repeats hold. Neither
+    halves of all repeats. The surrogate that predicts a half is fitted on what else the repeats hold. Neither
     has seen the half, which was drawn independently of them, so each repeat's estimate is unbiased whatever the
     surrogate, for the utilities of its own seed. Leaving a half out of the fit is exact, from the inverse of the whole
     covariance (Rasmussen & Williams 2006, sec. 5.4.2).
@@ -128,33 +128,23 @@ def estimator(rows_RKC: Bools, scores_RK: Floats) -> Callable[[Ints, Floats], Fl
     for half in halves:
         seen = half_N != half
         scales.append(surrogate.fit(rows[seen], seed_N[seen], scores_RK[:, 1:].reshape(-1)[seen]))
-    grams = [scale.gram(rows, seed_N) for scale in scales]
+    inverses = [np.linalg.inv(scale.gram(rows, seed_N)) for scale in scales]
     shapleys = [scale.shapley(rows) for scale in scales]
 
-    def values_of(chosen: Ints, scores: Floats) -> Floats:
-        picked = scores[..., chosen, :]
-        ends = (picked[..., 1] - picked[..., 0]) / contributors
-        data_NU = np.moveaxis(picked[..., 1:].reshape(*picked.shape[:-2], -1), -1, 0).reshape(len(chosen) * width, -1)
-        place_N = (chosen[:, None] * width + np.arange(width)).ravel()
-        found = np.zeros((len(chosen), contributors, data_NU.shape[1]))
-        for half, scale, gram, shapley_CN in zip(halves, scales, grams, shapleys, strict=True):
-            inverse_NN = np.linalg.inv(gram[np.ix_(place_N, place_N)])
+    def values_of(scores: Floats) -> Floats:
+        ends = (scores[..., 1] - scores[..., 0]) / contributors
+        data_NU = np.moveaxis(scores[..., 1:].reshape(*scores.shape[:-2], -1), -1, 0).reshape(len(rows), -1)
+        found = np.zeros((seeds, contributors, data_NU.shape[1]))
+        for half, scale, inverse_NN, shapley_CN in zip(halves, scales, inverses, shapleys, strict=True):
             weight_NU = inverse_NN @ (data_NU - scale.centre)
             own_K = np.flatnonzero(half_K == half)
-            for r in range(len(chosen)):
+            for r in range(seeds):
                 own = r * width + own_K
-                weights_CK = pair_weights(rows[place_N[own[: len(own) // 2]]])
+                weights_CK = pair_weights(rows[own[: len(own) // 2]])
                 residual_KU = np.linalg.solve(inverse_NN[np.ix_(own, own)], weight_NU[own])
                 without_NU = weight_NU - inverse_NN[:, own] @ residual_KU
-                value_CU = shapley_CN[:, place_N] @ without_NU + weights_CK @ residual_KU
+                value_CU = shapley_CN @ without_NU + weights_CK @ residual_KU
                 found[r] += value_CU * len(own_K) / (width - 1)
         return np.moveaxis(found, -1, 0).reshape(*ends.shape, contributors) + ends[..., None]
 
     return values_of
-
-
-def sampled(score: Scorer, contributors: int, repeats: int, rng: np.random.Generator) -> Floats:
-    """One unbiased estimate a repeat, R x C."""
-    rows_RKC = np.array([repeat_coalitions(contributors, rng) for _ in range(repeats)])
-    scores_RK = np.asarray(score(rows_RKC.reshape(-1, contributors)), dtype=np.float64).reshape(repeats, -1)
-    return estimator(rows_RKC, scores_RK)(np.arange(repeats), scores_RK)

@@ -58,13 +58,6 @@ class Truth:
     def values_C(self) -> Floats:
         return np.asarray(self.values_SC.mean(axis=0))
 
-    @property
-    def standard_error_C(self) -> Floats:
-        """Standard error of the mean over seeds, nan from a single one."""
-        if len(self.values_SC) < 2:
-            return np.full(self.values_SC.shape[1], np.nan)
-        return np.asarray(self.values_SC.std(axis=0, ddof=1) / np.sqrt(len(self.values_SC)))
-
 
 Read = Callable[[Floats], Floats]
 """Utilities of one kind or several, ... x J -> the values that each repeat gives, ... x S x C."""
@@ -199,5 +192,4 @@ def _sampled_reader(rows_SKC: Bools, utilities_J: Floats) -> Read:
     """Shapley values from sampled coalitions; the kernel's scales are found once for all that is read."""
     by_repeat = utilities_J.reshape(len(rows_SKC), -1)
     estimate = shapley.estimator(rows_SKC, by_repeat)
-    every = np.arange(len(rows_SKC))
-    return lambda found: estimate(every, found.reshape(*found.shape[:-1], *by_repeat.shape))
+    return lambda found: estimate(found.reshape(*found.shape[:-1], *by_repeat.shape))

@@ -6,7 +6,6 @@ extended by one block), so that methods are asked along walks; the truth's retra
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +40,6 @@ class Walks:
     def __len__(self) -> int:
         return len(self.orders_RC)
 
-    def take(self, rows: Ints) -> Walks:
-        return Walks(self.orders_RC[rows], self.scores_RK[rows])
-
     def gains(self) -> tuple[Array, Array]:
         """Who joined (R x 2 x C) and what it gained (R x 2 x C), along both directions, in order of joining."""
         contributors = self.orders_RC.shape[1]
@@ -66,12 +62,7 @@ def plain(walks: Walks) -> Floats:
 
 
 def adjusted(walks: Walks) -> Floats:
-    """One unbiased estimate a pair, R x C, with the surrogate's share taken out and put back exactly."""
-    return adjuster(walks)(np.arange(len(walks)))
-
-
-def adjuster(walks: Walks) -> Callable[[Ints], Floats]:
-    """``adjusted`` for any choice of the pairs, with what does not depend on the choice computed once.
+    """One unbiased estimate a pair, R x C, with the surrogate's share taken out and put back exactly.
 
     The surrogate of a set function is a size effect plus, for each contributor, an effect that is constant and
     one that falls as 1/size (a fixed number of training steps makes utility depend on the mixture's shares); it
@@ -79,29 +70,24 @@ def adjuster(walks: Walks) -> Callable[[Ints], Floats]:
     pair's mean residual gain. The surrogate is fitted on the other folds' pairs, so each estimate stays unbiased
     (cross-fitting; the idea is that of regression-adjusted Monte Carlo, Witter et al. 2025).
     """
+    if len(walks) < 2:
+        return plain(walks)
     contributors = walks.orders_RC.shape[1]
     joined, gains = walks.gains()
-    unadjusted = _by_contributor(joined, gains)
     steps_RDP = np.array([_surrogate_steps(order) for order in walks.orders_RC])
     gains_RD = gains.reshape(len(walks), -1)
     gram_RPP = np.einsum("rdp,rdq->rpq", steps_RDP, steps_RDP, optimize=True)
     moment_RP = np.einsum("rdp,rd->rp", steps_RDP, gains_RD)
     ridge_PP = np.diag(np.concatenate([np.full(2 * contributors, RIDGE), np.full(contributors, 1e-9)]))
-
-    def rows_of(chosen: Ints) -> Floats:
-        if len(chosen) < 2:
-            return unadjusted[chosen]
-        rows = np.empty((len(chosen), contributors))
-        fold_R = np.arange(len(chosen)) % min(CROSS_FITS, len(chosen))
-        for fold in np.unique(fold_R):
-            others, own = chosen[fold_R != fold], chosen[fold_R == fold]
-            penalty = gains_RD[others].size * ridge_PP
-            effects_P = np.linalg.solve(gram_RPP[others].sum(0) + penalty, moment_RP[others].sum(0))
-            residual = (gains_RD[own] - steps_RDP[own] @ effects_P).reshape(len(own), 2, contributors)
-            rows[fold_R == fold] = _surrogate_values(effects_P, contributors) + _by_contributor(joined[own], residual)
-        return rows
-
-    return rows_of
+    rows = np.empty((len(walks), contributors))
+    fold_R = np.arange(len(walks)) % min(CROSS_FITS, len(walks))
+    for fold in np.unique(fold_R):
+        others, own = fold_R != fold, fold_R == fold
+        penalty = gains_RD[others].size * ridge_PP
+        effects_P = np.linalg.solve(gram_RPP[others].sum(0) + penalty, moment_RP[others].sum(0))
+        residual = (gains_RD[own] - steps_RDP[own] @ effects_P).reshape(-1, 2, contributors)
+        rows[own] = _surrogate_values(effects_P, contributors) + _by_contributor(joined[own], residual)
+    return rows
 
 
 def _by_contributor(joined: Array, gains: Array) -> Floats:

@@ -21,7 +21,7 @@ from harness.retraining.stacking import cores
 from harness.statistics.intervals import estimate
 from harness.statistics.jackknife import PoolScores, pool_scores
 from harness.statistics.overdispersion import moderate
-from harness.statistics.ranks import told_apart
+from harness.statistics.ranks import compared
 from harness.types import Floats
 from tests.benchmarks.bench import start, table, verdict
 
@@ -86,7 +86,7 @@ def one(trial: int, world: World, count: int, target_M: Floats) -> tuple[float, 
     covered = (bounds[..., 0] <= target_M) & (target_M <= bounds[..., 1])
     equals = [[deal(world, EQUALS, rng) for _ in range(count)] for _ in range(CELLS)]
     prior = moderate([pool.differences() for pool in pools] for pools in equals)
-    wrong = [bool(told_apart([pools], prior, rng, draws=4_000).any()) for pools in equals]
+    wrong = [bool(compared([pools], prior, rng, draws=4_000).apart_MM.any()) for pools in equals]
     return float(covered.mean()), float((bounds[..., 1] - bounds[..., 0]).mean()), float(np.mean(wrong))
 
 

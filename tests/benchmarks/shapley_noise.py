@@ -44,7 +44,7 @@ def truth(worth: Game, repeats: int, rng: np.random.Generator) -> Floats:
     """One sampled truth, repeats x C, around the mean over contributors."""
     rows_RKC = np.array([shapley.repeat_coalitions(CONTRIBUTORS, rng) for _ in range(repeats)])
     scores_RK = np.array([worth(rows_KC, rng) for rows_KC in rows_RKC])
-    values_RC = shapley.estimator(rows_RKC, scores_RK)(np.arange(repeats), scores_RK)
+    values_RC = shapley.estimator(rows_RKC, scores_RK)(scores_RK)
     return np.asarray(values_RC - values_RC.mean(axis=1, keepdims=True))
 
 

@@ -23,7 +23,7 @@ from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
 from harness.truth import shapley
 from harness.truth import walks as antithetic
-from harness.types import Bools, Floats
+from harness.types import Bools, Floats, Ints
 from tests.benchmarks.bench import start, table
 from tests.games import Game, airport, glove
 
@@ -40,13 +40,17 @@ def pairs_and_values(score: RepeatScorer, repeats: list[int], contributors: int,
     """The truth's estimate of each repeat, R x C."""
     rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in repeats])
     scores_RK = np.array([score(k, rows_KC) for k, rows_KC in zip(repeats, rows_RKC, strict=True)])
-    return shapley.estimator(rows_RKC, scores_RK)(np.arange(len(repeats)), scores_RK)
+    return shapley.estimator(rows_RKC, scores_RK)(scores_RK)
 
 
 def walked(score: RepeatScorer, repeats: list[int], contributors: int, rng: np.random.Generator) -> antithetic.Walks:
     orders_RC = np.array([rng.permutation(contributors) for _ in repeats])
     pairs = zip(repeats, orders_RC, strict=True)
     return antithetic.Walks(orders_RC, np.array([score(k, antithetic.pair_coalitions(order)) for k, order in pairs]))
+
+
+def part_of(walks: antithetic.Walks, rows: Ints) -> antithetic.Walks:
+    return antithetic.Walks(walks.orders_RC[rows], walks.scores_RK[rows])
 
 
 def errors(score: RepeatScorer, known_C: Floats, repeats: int, draws: int) -> list[list[object]]:
@@ -113,15 +117,13 @@ def all_contributors(engine: Engine, title: str, blocks: int) -> None:
     lines: list[list[object]] = []
     for repeats in REPEATS:
         parts = np.arange(len(walks)).reshape(-1, repeats)
-        everyone = np.arange(repeats)
         found = {
-            "antithetic pairs": [antithetic.plain(walks.take(part)).mean(axis=0) for part in parts],
+            "antithetic pairs": [antithetic.plain(part_of(walks, part)).mean(axis=0) for part in parts],
             "antithetic pairs, linear surrogate": [
-                antithetic.adjusted(walks.take(part)).mean(axis=0) for part in parts
+                antithetic.adjusted(part_of(walks, part)).mean(axis=0) for part in parts
             ],
             "complement pairs, Gaussian process": [
-                shapley.estimator(rows_RKC[part], scores_RK[part])(everyone, scores_RK[part]).mean(axis=0)
-                for part in parts
+                shapley.estimator(rows_RKC[part], scores_RK[part])(scores_RK[part]).mean(axis=0) for part in parts
             ],
         }
         long = {name: np.mean(means, axis=0) for name, means in found.items()}

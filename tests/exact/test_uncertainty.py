@@ -16,7 +16,7 @@ from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
 from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
-from harness.statistics.ranks import _largest_t, rank_ranges, resolution, told_apart
+from harness.statistics.ranks import _largest_t, compared, rank_ranges, resolution
 from harness.types import Floats
 
 properties = settings(max_examples=50, deadline=None, derandomize=True)
@@ -175,10 +175,18 @@ def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(colum
 
 def test_far_columns_are_told_apart_and_equal_ones_are_not() -> None:
     pools = simulated(8, [0.0, 0.0, 0.9], np.random.default_rng(9))
-    apart = told_apart([pools], AS_SAMPLED, np.random.default_rng(0))
+    apart = compared([pools], AS_SAMPLED, np.random.default_rng(0)).apart_MM
     assert apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
     twice = [from_deletions(p.scores_M[[0, 0, 2]], p.deviations_MC[[0, 0, 2]]) for p in pools]
-    assert not told_apart([twice], AS_SAMPLED, np.random.default_rng(0))[0, 1]  # the same column twice
+    assert not compared([twice], AS_SAMPLED, np.random.default_rng(0)).apart_MM[0, 1]  # the same column twice
+
+
+def test_the_margin_of_a_single_pair_is_student_s() -> None:
+    pools = simulated(8, [0.2, 0.6], np.random.default_rng(11))
+    found = estimate([[pool.differences() for pool in pools]], AS_SAMPLED)
+    margin_MM = compared([pools], AS_SAMPLED, np.random.default_rng(0), draws=200_000).margin_MM
+    assert margin_MM[0, 1] == margin_MM[1, 0]
+    assert margin_MM[0, 1] == pytest.approx(stats.t.ppf(0.975, found.df_M[0]) * found.error_M[0], rel=0.01)
 
 
 def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
@@ -186,7 +194,7 @@ def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
     rng, families = np.random.default_rng(10), 300
     cells = [simulated(4, [0.5] * 6, rng) for _ in range(families)]
     prior = moderate([pool.differences() for pool in pools] for pools in cells)
-    wrong = sum(told_apart([pools], prior, rng, draws=2_000).any() for pools in cells)
+    wrong = sum(compared([pools], prior, rng, draws=2_000).apart_MM.any() for pools in cells)
     assert 0.05 * families - 3 * math.sqrt(0.05 * 0.95 * families) <= wrong
     assert wrong <= 0.05 * families + 3 * math.sqrt(0.05 * 0.95 * families)
 

@@ -130,7 +130,7 @@ def test_a_task_without_a_score_is_counted_and_its_method_stands_below_the_other
     view = view_of(("good", "part", "noise"), lacking="part")
     assert [line.method for line in view.overall] == [TRUTH, "good", "noise", "part"]
     part = line_of(view, "part")
-    assert (part.complete, part.unsuitable, part.mean.tasks) == (False, True, 1)
+    assert (part.complete, part.mean.tasks) == (False, 1)
     assert [mean.tasks for mean in part.by_question] == [1, 1]
     for mean in (part.mean, *part.by_question):  # never over fewer tasks than the others
         assert math.isnan(mean.spearman)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.truth import shapley
-from tests.games import airport
+from tests.games import airport, sampled
 
 
 def test_sampled_values_of_twelve_are_unbiased() -> None:
@@ -14,6 +13,6 @@ def test_sampled_values_of_twelve_are_unbiased() -> None:
         np.random.default_rng(7),
         200,
     )
-    means = np.array([shapley.sampled(game.score, 12, 2, rng).mean(axis=0) for _ in range(draws)])
+    means = np.array([sampled(game.score, 12, 2, rng).mean(axis=0) for _ in range(draws)])
     z_C = (means.mean(axis=0) - game.shapley_C) / (means.std(axis=0, ddof=1) / np.sqrt(draws))
     assert np.abs(z_C).max() < 4.5
