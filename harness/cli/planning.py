@@ -165,9 +165,9 @@ def _times(suite: Suite, counts: Mapping[str, Counts], paces: Mapping[str, Pace]
     lows, highs, hours = 0.0, 0.0, 0.0
     for task, pace in paces.items():
         truth, both = counts[task].truth, counts[task].truth + counts[task].methods
-        (low, high), projected = pace.seconds(both), suite.projection.hours(pace.flops * both)
+        (low, high), projected = pace.seconds(both), pace.gpu_hours(both, suite.projection)
         lows, highs, hours = lows + low, highs + high, hours + projected
-        each = numbers.count(pace.retrainings), _between(*pace.seconds(1)), f"{pace.flops:.2g}"
+        each = numbers.count(pace.retrainings), _between(*pace.seconds(1)), f"{pace.cost.flops / pace.retrainings:.2g}"
         table.add_row(Text(task), *each, _between(*pace.seconds(truth)), _between(low, high), numbers.hours(projected))
     table.add_row("all", "", "", "", "", _between(lows, highs), numbers.hours(hours), style="bold")
     return table
@@ -179,7 +179,8 @@ def _caption_of_times(console: Console, suite: Suite, paces: Mapping[str, Pace])
     caption = (
         "From the fastest to the slowest round of retrainings timed just now, spread over all that the truths take; "
         "another load on this machine changes them. Dealing pools, and what methods do beside retraining, come on top. "
-        f"GPU-hours are projected from operations, for {gpu.gpu} at {gpu.utilisation:.0%} use."
+        f"GPU-hours are projected for {gpu.gpu} at {gpu.utilisation:.0%} use: operations, bytes or launches, whichever "
+        "takes longest."
     )
     if single:
         caption += f" Only one round of {', '.join(single)} was timed, so its spread is not known."

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import Suite
+from harness.projection import Projection
 from harness.truth.truth import plan
-from harness.types import Budget, Question, Task
+from harness.types import Budget, Cost, Question, Task
 
 CONTRIBUTORS = 24
 """A pool's contributors where its settings say nothing; dealing alone tells for certain."""
@@ -45,19 +46,27 @@ class Pace:
     Args:
         rounds: mean wall seconds of a retraining in each round, all workers at work.
         retrainings: how many were timed.
-        flops: operations of one, on average.
+        cost: of all that were timed, in the learner's ``precision``.
         contributors, examples: of the pool that was dealt.
     """
 
     rounds: tuple[float, ...]
     retrainings: int
-    flops: float
+    cost: Cost
+    precision: str
     contributors: int
     examples: int
 
     def seconds(self, retrainings: int) -> tuple[float, float]:
         """What so many would take, at the pace of the fastest and of the slowest round."""
         return min(self.rounds) * retrainings, max(self.rounds) * retrainings
+
+    def gpu_hours(self, retrainings: int, projection: Projection) -> float:
+        """What so many would take on a GPU: operations, memory or launches, whichever is the most."""
+        flops, moved, launches = (
+            getattr(self.cost, name) / self.retrainings * retrainings for name in ("flops", "bytes_moved", "launches")
+        )
+        return projection.hours(flops, moved, launches, self.precision)
 
 
 def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget]) -> Counts:
@@ -94,21 +103,21 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "timed.sqlite")
         try:
-            engine = Engine(learner, pool.train, pool.test, ledger, device)
+            engine = Engine(learner, pool.train, pool.test, ledger, device, validation=pool.validation)
             training.warm_up(learner, pool.train, device)
-            rounds, flops, timed = [], 0.0, 0
+            rounds, cost, timed = [], Cost(), 0
             width = engine.side_by_side([Job(*job) for job in jobs]) * engine.stacking.workers
             for chosen in _spread(jobs, width):
                 started = time.perf_counter()
                 outcomes = engine.outcomes([Job(*job) for job in chosen])
                 rounds.append((time.perf_counter() - started) / len(chosen))
-                flops += sum(outcome.cost.flops for outcome in outcomes)
+                cost = sum((outcome.cost for outcome in outcomes), cost)
                 timed += len(chosen)
                 if sum(rounds) * len(chosen) > ENOUGH_SECONDS:
                     break
         finally:
             ledger.close()
-    return Pace(tuple(rounds), timed, flops / timed, len(pool.contributors), len(pool.train))
+    return Pace(tuple(rounds), timed, cost, learner.recipe.precision, len(pool.contributors), len(pool.train))
 
 
 def _of_truth(

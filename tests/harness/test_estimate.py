@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.cli.planning import _between
+from harness.projection import Projection
 from harness.registry import method
 from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
@@ -18,7 +19,7 @@ from harness.retraining.stacking import STACKED_OUTPUTS, Stacking
 from harness.running import estimate
 from harness.running.estimate import Pace, count, measure
 from harness.truth.truth import plan
-from harness.types import QUESTIONS, Budget, Question, Task
+from harness.types import QUESTIONS, Budget, Cost, Question, Task
 from methods import METHODS
 from methods.semivalues import DataShapley
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
@@ -94,15 +95,20 @@ def test_timed_retrainings_are_the_truths_own(tmp_path: Path) -> None:
     pace = measure(suite, task, "cpu")
     took = time.perf_counter() - started
     pool = task.deal(0)
-    engine = Engine(task.learner(), pool.train, pool.test, Ledger(tmp_path / "own.sqlite"))
+    engine = Engine(task.learner(), pool.train, pool.test, Ledger(tmp_path / "own.sqlite"), validation=pool.validation)
     jobs = [
         Job(f"{k:04b}"[::-1], seed)
         for seed in {s for _, s in plan("shapley", 4, 0, ("tiny", 0), 2).jobs}
         for k in range(16)
     ]
-    flops = np.mean([outcome.cost.flops for outcome in engine.outcomes(jobs)])
+    cost = sum((outcome.cost for outcome in engine.outcomes(jobs)), Cost())
     assert (pace.retrainings, pace.contributors, pace.examples, len(pace.rounds)) == (32, 4, len(pool.train), 1)
-    assert pace.flops == pytest.approx(flops)
+    for name in ("flops", "bytes_moved", "launches"):
+        assert getattr(pace.cost, name) > 0
+        assert getattr(pace.cost, name) == pytest.approx(getattr(cost, name))
+    assert pace.gpu_hours(64, Projection()) == Projection().hours(
+        2 * cost.flops, 2 * cost.bytes_moved, 2 * cost.launches, "float32"
+    )
     assert 0 < pace.rounds[0] * 32 < took
 
 
@@ -136,7 +142,7 @@ def test_rounds_are_spread_evenly_and_share_nothing(total: int) -> None:
 
 
 def test_a_pace_tells_its_spread() -> None:
-    pace = Pace((0.5, 0.2, 0.3), 12, 1e6, 24, 600)
+    pace = Pace((0.5, 0.2, 0.3), 12, Cost(flops=1e6), "float32", 24, 600)
     assert pace.seconds(100) == (20.0, 50.0)
 
 

@@ -82,7 +82,7 @@ def test_costs_are_retrainings_and_methods_at_this_machines_pace() -> None:
     assert found.methods == {"tiny": {"size": 4.0, "tracin": 3.0}}
     assert found.retraining == {"tiny": 0.5}
     budgets = {"tiny": {"size": Budget(), "tracin": Budget(fits=3), "data-shapley": Budget(retrainings=50)}}
-    pace = {"tiny": Pace((0.05, 0.15), 10, 1.0, C, 600)}
+    pace = {"tiny": Pace((0.05, 0.15), 10, Cost(flops=1.0), "float32", C, 600)}
     costs = _costs(suite, {"tiny": C}, budgets, pace, found)
     assert costs.fixed == pytest.approx((4 + 3) * 0.1 / 0.5 + 50 * 0.1)
     assert costs.repeats == pytest.approx({("tiny", "standalone"): 2.5, ("tiny", "shapley"): 4.8})  # C + 1, 2 C
