@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class TracIn(Additive):
         runs: independent training runs averaged over.
     """
 
-    runs: int = 3
+    runs: Count = 3
     source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
     passes = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
 

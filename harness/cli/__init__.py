@@ -36,6 +36,14 @@ def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     return found
 
 
+def _methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
+    from harness.knobs import listed  # and with it numpy
+
+    found = None if value is None else listed(value)
+    return found if found else _names(_ctx, param, value)
+
+
 def _folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """A folder's path; an empty one would mean the working folder."""
     if value is not None and not value.strip():
@@ -66,7 +74,11 @@ def dataworth() -> None:
 )
 @DATA
 @click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=_names, help="Only these methods; others than the suite's may be named too.")
+@click.option(
+    "--methods",
+    callback=_methods,
+    help="Only these methods, as METHOD or METHOD:knob=value,knob=value; others than the suite's may be named too.",
+)
 @click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
@@ -173,7 +185,7 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
 
     A suite: what it would run, how many retrainings that takes and how wide its intervals will be; with --measure,
     how long it takes; with --hours too, how so many hours are best split into pools and seeds. A method: source,
-    equation, cost. A task: data, learner, contributors; with --data, those of your files.
+    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files.
     """
     from harness.cli.places import is_suite
     from harness.report.terminal import make_console

@@ -17,7 +17,7 @@ from harness.cli.places import Place, data_folder, truth_differences
 from harness.config import Suite
 from harness.errors import UserError, unknown
 from harness.records.results import load
-from harness.registry import method, task
+from harness.registry import method, methods_named, task
 from harness.report import comparison
 from harness.report.files import write_report
 from harness.report.leaderboard import leaderboard
@@ -25,7 +25,7 @@ from harness.report.terminal import print_leaderboard
 from harness.report.view import View
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
-from harness.types import QUESTIONS, Method, SetFunction, Task
+from harness.types import QUESTIONS, SetFunction, Task
 
 FEATURES = ("initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
@@ -96,7 +96,7 @@ def against_published(suite: Suite, view: View) -> list[str]:
 def _chosen(request: Request, place: Place) -> Chosen:
     suite = place.suite
     tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
-    methods = methods_of(request.methods or suite.methods)
+    methods = methods_named(request.methods or suite.methods)
     for question in request.questions or ():
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)
@@ -117,11 +117,6 @@ def version_of(suite: Suite, task: str) -> int:
     """The present version of one of the suite's tasks; its data are not read."""
     folder = Path() if suite.data == "files" else None
     return tasks_of(suite, folder, [task])[task].version
-
-
-def methods_of(names: Iterable[str]) -> dict[str, Method]:
-    """The named methods; one that does not load stands there all the same, and answers with the reason."""
-    return {name: method(name) for name in dict.fromkeys(names)}
 
 
 def device_of(asked: str) -> str:

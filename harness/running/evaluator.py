@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.coalitions import to_text
 from harness.errors import UserError, plain
+from harness.knobs import base_of
 from harness.metering.meter import (
     Meter,
     MeteredLearner,
@@ -176,7 +177,8 @@ class Evaluator:
         shared = GivenShared(MeteredShared(self.shared, meter), self.shared, self._built, given, meter)
         fits = MeteredShared(self._fits, meter)
 
-        scope = scope or name
+        own = base_of(name)  # so that with other knobs it draws the same, and shares what it retrains with itself
+        scope = scope or own
 
         def seeded(seed: int) -> int:
             return seed_of(self.root, "methods", scope, *place, seed)
@@ -204,7 +206,7 @@ class Evaluator:
                 return given.fit(f"problem.fit({k}{'' if coalition_C is None else f', {coalition}'})", original)
 
         def own_stream(*path: str | int) -> np.random.Generator:
-            return stream(self.root, "methods", name, *place, *path)
+            return stream(self.root, "methods", own, *place, *path)
 
         def scope_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", scope, *place, *path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.types import Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods import algebra
 from methods.ntk_mmd import weights
 
@@ -23,7 +23,7 @@ class NtkMmd(SetFunction):
     """
 
     scheme: weights.Scheme = "scale"
-    seeds: int = 3
+    seeds: Count = 3
     seed_scope = "ntk-mmd"
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
