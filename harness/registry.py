@@ -234,6 +234,8 @@ def _lookup(kind: str, group: str, name: str) -> Known:
     table = _table(group)
     if name in table:
         return Known(table[name])
+    if group == TASKS and name in (tiny := import_module("tasks").TINY):
+        return Known(tiny[name])
     known = _known(group)
     if name not in known:
         raise unknown(kind, name, known)

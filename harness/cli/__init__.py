@@ -85,6 +85,11 @@ def dataworth() -> None:
 @DEVICE
 @OUT
 @click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")
+@click.option("--isolated", is_flag=True, help="Let each method work in a process of its own.")
+@click.option(
+    "--method-timeout", type=float, metavar="SECONDS", help="Stop a method that takes longer for an answer; isolated."
+)
+@click.option("--memory", type=float, metavar="MB", help="Stop a method that holds more memory than this; isolated.")
 def run(
     suite: str | None,
     data: str | None,
@@ -96,6 +101,9 @@ def run(
     device: str,
     out: Path | None,
     resume: bool,
+    isolated: bool,
+    method_timeout: float | None,
+    memory: float | None,
 ) -> None:
     """Run a suite and print its leaderboard.
 
@@ -108,7 +116,8 @@ def run(
     from harness.report.terminal import make_console
 
     suite = suite or (DEFAULT_SUITE if data is None else DEFAULT_ON_FILES)
-    request = Request(suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
+    asked = (suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
+    request = Request(*asked, isolated, method_timeout, memory)
     sys.exit(run_suite(request, make_console()))
 
 

@@ -94,7 +94,7 @@ class Evaluator:
         if self._isolation is None:
             self._isolation = Isolation(self.train, self.validation, self.engine)
         with one_thread():
-            meter = Meter(self.engine.device, self._measured_overhead())
+            meter = Meter(self.engine.device, self.measured_overhead())
         with one_thread(), self._isolation.evaluation() as given:
             problem = self._problem(name, question, meter, precedents, advance, given, method.seed_scope)
             with meter.measuring():
@@ -117,7 +117,7 @@ class Evaluator:
             )
         return Valuation(name, self.task, self.pool, question, values_SC, meter.cost)
 
-    def _measured_overhead(self) -> ProfilingOverhead:
+    def measured_overhead(self) -> ProfilingOverhead:
         """Measured once, when first needed."""
         if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device

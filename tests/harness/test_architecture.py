@@ -99,6 +99,7 @@ ROOMS = {
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),
     "tasks.learners": (),
+    "tasks.tiny": ("tasks.learners",),
     "tasks.embedded": ("tasks.pools", "tasks.learners"),
     "tasks.external": ("tasks.pools", "tasks.learners", "tasks.sources"),
 }
