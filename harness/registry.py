@@ -53,11 +53,13 @@ class Known:
     Args:
         package: the distribution that registered it, with its version; empty for this project's own.
         ignored: distributions that registered the same name and did not get it.
+        listed: whether a table or a package names it at all.
     """
 
     entry: Entry
     package: str = ""
     ignored: tuple[str, ...] = ()
+    listed: bool = True
 
     @property
     def summary(self) -> str:
@@ -118,6 +120,24 @@ def named(name: str) -> tuple[str, Method]:
     made = _made(base, known)
     if isinstance(made, Broken):
         return knobs.spelt(base, given), made
+    turned, spelling = knobs.turned(made, base, given)
+    return spelling, turned
+
+
+def found(name: str) -> tuple[str, Method]:
+    """As ``named``; or a method that nothing registers yet, by where it is: ``package.module:Class``.
+
+    Raises:
+        UserError: as ``method``.
+    """
+    base, given = knobs.split(name)
+    module, _, attribute = base.partition(":")
+    is_place = attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    if not is_place or {base, module} & set(methods()):
+        return named(name)
+    made = _made(base, Known(Entry(base, ""), listed=False))
+    if isinstance(made, Broken):
+        return base, made
     turned, spelling = knobs.turned(made, base, given)
     return spelling, turned
 
@@ -274,9 +294,11 @@ def _reason(kind: str, name: str, known: Known, error: BaseException) -> str:
     """Why something does not load, and what to do, as a row and a line say it."""
     text = said(error).rstrip(".")
     what = text if isinstance(error, UserError) else f"{type(error).__name__}: {text or 'no message'}"
-    mend = f"Mend or remove {known.package}." if known.package else "Mend it, or take it out of the table."
+    mend = "Mend it, or take it out of the table." if known.listed else "Mend it."
+    mend = f"Mend or remove {known.package}." if known.package else mend
     origin = f" of {known.package}" if known.package else ""
-    return f"The {kind} {name} ({known.entry.where}{origin}) does not load: {what}. {mend}"
+    place = f" ({known.entry.where}{origin})" if known.listed else ""
+    return f"The {kind} {name}{place} does not load: {what}. {mend}"
 
 
 def _retuned(own: Task, settings: TaskSettings) -> Task:

@@ -42,6 +42,12 @@ Form = Literal["image-label", "text-label", "text-response"]
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
+Claim = Literal["null", "copies", "additive", "efficient"]
+"""What a method may say of its values, and is then held to: nothing for who adds nothing; the same for exact copies;
+contributors that become one are worth their sum; together they are what everyone gains."""
+
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
+
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
 Plain: TypeAlias = "str | int | float | bool | None"
@@ -595,6 +601,8 @@ class Method(ABC):
     """Cost in words: passes over the training examples, retrainings, what its own algebra takes."""
     choices: ClassVar[str] = ""
     """What the source leaves open and was chosen here, and the rule behind each default."""
+    claims: ClassVar[frozenset[Claim]] = frozenset()
+    """What it says of its values; ``dataworth check`` holds it to that."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
     seed_scope: ClassVar[str] = ""

@@ -33,6 +33,7 @@ class Size(Additive):
 
     source = "baseline"
     passes = "none"
+    claims = frozenset({"copies", "additive"})
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -47,6 +48,7 @@ class RealShare(SetFunction):
 
     source = "baseline"
     passes = "none"
+    claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -61,6 +63,7 @@ class ClassBalance(SetFunction):
 
     source = "baseline"
     passes = "none"
+    claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -97,6 +100,7 @@ class InitialLoss(SetFunction):
     seeds: Count = 3
     source = "baseline; the loss term of NTK-MMD alone"
     passes = "1 forward pass a seed"
+    claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -127,6 +131,7 @@ class Mmd(SetFunction):
     seeds: Count = 3
     source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
     passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
+    claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:
         return self.seeds * algebra.mmd(size, size.examples)

@@ -58,6 +58,7 @@ class Influence(Additive):
         "damping: by rule 1 / the learning rate summed over training, as early stopping damps by itself (with AdamW in "
         "its own metric); tolerance: 1 % of the solve, which moves no rank"
     )
+    claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         each = passes_of_damping(self.damping) + 3 * self.iterations + 1

@@ -31,6 +31,10 @@ EKFAC_BATCH = 512
 """Examples a batch; values do not depend on it."""
 
 
+STEPS = 6
+"""Steps of conjugate gradients that the embedded tasks took at most; a job's own are not known before it runs."""
+
+
 @dataclass(frozen=True)
 class InfluencePydvl(Additive):
     """pyDVL's influence by block conjugate gradients on its Gauss-Newton operator (the empirical Fisher matrix).
@@ -50,6 +54,7 @@ class InfluencePydvl(Additive):
         "for AdamW 1 to 2 a checkpoint"
     )
     choices = "damping: by the rule of influence"
+    claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """The first batch's one example is passed again at every step."""
@@ -58,7 +63,8 @@ class InfluencePydvl(Additive):
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
-        return 0.0
+        """Every example's gradient with every system and back, a step; and once more with the solutions."""
+        return self.runs * (4 * STEPS + 2) * size.examples * size.parameters * size.validation
 
     def unsuitable(self, problem: Problem) -> str | None:
         return _missing() or _not_cross_entropy(problem.learner) or _not_by_vmap(problem)
@@ -115,6 +121,7 @@ class InfluenceEkfac(Additive):
     damping: Positive = 0.1
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
     passes = "1 retraining a run; 3 passes, and 16 to 24 for the mean eigenvalue"
+    claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         passes = self.runs * (passes_of_damping(self.damping) + 3)

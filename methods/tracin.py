@@ -20,6 +20,7 @@ class TracIn(Additive):
     runs: Count = 3
     source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
     passes = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
+    claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         looks = self.runs * CHECKPOINTS

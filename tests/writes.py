@@ -60,7 +60,7 @@ class Writes:
             self._note(arguments[event in MOVING])
 
     def _note(self, path: object) -> None:
-        if not isinstance(path, str | bytes | os.PathLike):
+        if not isinstance(path, str | bytes | os.PathLike) or os.fsdecode(path) == ":memory:":
             return  # a file descriptor: its file was noted when it was opened
         place = Path(os.path.abspath(os.fsdecode(path)))
         if not any(place.is_relative_to(folder) for folder in self.watched):

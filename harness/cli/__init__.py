@@ -217,6 +217,21 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
     print_one(console, name, data)
 
 
+@dataworth.command()
+@click.argument("method", metavar="METHOD|PACKAGE.MODULE:CLASS")
+def check(method: str) -> None:
+    """Hold a method against what every method owes, on tiny tasks of every form.
+
+    One of those that 'dataworth list' tells, or one that nothing registers yet, by where it is: my_package.mine:Mine,
+    sought in the working folder too. The exit status is 0 where it keeps to everything, 1 where it does not, 2 where
+    there is no such method.
+    """
+    from harness.cli.checking import check_method
+    from harness.report.terminal import make_console
+
+    sys.exit(check_method(make_console(), method))
+
+
 def main() -> None:
     """Entry point: mistakes are told in one line, without a traceback."""
     try:

@@ -198,7 +198,7 @@ class MeteredLearner(Learner):
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits, features = self._inner.predict(params, batch)
-        share = _rows(batch["targets"], next(iter(params.values()))) / self._examples
+        share = rows_passed(batch["targets"], next(iter(params.values()))) / self._examples
         if not any(_differentiated(p) for p in params.values()):
             self._meter.count_forward_pass(share)
         else:
@@ -225,7 +225,7 @@ class MeteredLearner(Learner):
         module = self._inner.module(params)
 
         def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            share = _rows(inputs[0]) / self._examples
+            share = rows_passed(inputs[0]) / self._examples
             if any(_differentiated(p) for p in module.parameters()):
                 self._meter.count_pass(share)
             else:
@@ -269,7 +269,7 @@ class _Counted(torch.autograd.Function):
         return further[0], None
 
 
-def _rows(rows: torch.Tensor, *others: torch.Tensor) -> int:
+def rows_passed(rows: torch.Tensor, *others: torch.Tensor) -> int:
     """Examples that pass: inside ``vmap`` one logical row stands for as many as it, or the parameters, are stacked."""
     levels: dict[int, int] = {}
     for tensor in (rows, *others):

@@ -129,6 +129,7 @@ class Engine:
         ]
         broken: dict[Job, str] = {}
         if chunks:
+            self.workspace.hold()
             with self._executor(min(self.stacking.workers, len(chunks)), self.device) as executor:
                 for chunk in chunks:
                     executor.submit(chunk)

@@ -27,6 +27,9 @@ _COSTS = tuple(f.name for f in fields(Cost))
 _cost_columns = attrgetter(*_COSTS)
 """A cost as the columns hold it."""
 
+IN_MEMORY = Path(":memory:")
+"""In place of a file: a ledger that is gone with its process."""
+
 APPLICATION = 0x44574C47  # "DWLG": tells our files from other people's
 SCHEMA = 3
 """1: outcomes without folds. 2: with their means by fold, and each example's log-likelihood where it was wanted.
@@ -76,7 +79,8 @@ class Ledger:
     def __init__(self, path: Path, note: Callable[[str], None] = lambda text: None) -> None:
         self.path, self._note = path, note
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path != IN_MEMORY:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
         except (OSError, sqlite3.Error) as error:
             raise self._explained(error) from error

@@ -63,7 +63,11 @@ class Workspace:
         self.identity = _identity(learner, train, held_out, device, validation)
         self.context = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
         self._initial: dict[int, Params] = {}
-        _HELD[self.context, device] = self
+        self.hold()
+
+    def hold(self) -> None:
+        """Be the one that chunks of this context train in: another of the same may have come since, and gone."""
+        _HELD[self.context, self.device] = self
 
     def initial(self, seed: int) -> Params:
         """Initial parameters of a seed, the same tensors for every coalition."""

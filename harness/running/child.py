@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -24,7 +23,7 @@ from harness.errors import UserError, reason_of
 from harness.metering.meter import ProfilingOverhead
 from harness.retraining import training
 from harness.retraining.engine import Engine
-from harness.retraining.ledger import Ledger
+from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.running.evaluator import Evaluator
 from harness.types import (
     Array,
@@ -211,7 +210,7 @@ class SentLedger(Ledger):
     """A ledger in memory that sends what is new."""
 
     def __init__(self, pipe: Connection, context: str, known: Known) -> None:
-        super().__init__(Path(":memory:"))
+        super().__init__(IN_MEMORY)
         self._pipe = pipe
         super().record(context, ((*job, outcome) for job, outcome in known.items()))
 

@@ -28,6 +28,7 @@ class DataShapley(Retraining):
     seed_scope = "data-shapley"
     source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
     passes = "about 2 x pairs x contributors retrainings a seed"
+    claims = frozenset({"null", "efficient"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """Nobody and everyone once a seed, and 2C - 2 others a pair: two walks may meet in a coalition."""

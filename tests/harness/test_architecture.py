@@ -95,6 +95,7 @@ ROOMS = {
     "harness.retraining": ("harness.metering",),
     "harness.truth": ("harness.statistics", "harness.retraining"),
     "harness.running": ("harness.metering", "harness.records", "harness.retraining", "harness.truth"),
+    "harness.conformance": ("harness.metering", "harness.retraining", "harness.running"),
     "harness.report": ("harness.records", "harness.statistics"),
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),

@@ -78,6 +78,12 @@ def test_a_workspace_goes_with_its_engine(tmp_path: Path) -> None:
         retrain_chunk(chunk)
 
 
+def test_an_engine_trains_on_when_another_of_the_same_pool_has_come_and_gone(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, tiny_pool())
+    assert engine_of(tmp_path, tiny_pool()).context == engine.context
+    assert engine.outcomes(JOBS)
+
+
 # --- each example ---------------------------------------------------------------------------------------
 
 
