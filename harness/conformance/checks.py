@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from harness.types import (
     Additive,
     Form,
     JobSize,
+    Method,
     Retraining,
     SetFunction,
     Valuation,
@@ -69,6 +71,13 @@ def findings(subject: Subject, bench: Bench) -> Iterator[Finding]:
     """Every check of one method, one after another."""
     for name, check in CHECKS.items():
         yield found(name, check, subject, bench)
+
+
+def failures(method: Method) -> list[str]:
+    """What a method does not keep to, a sentence each."""
+    name = type(method).__name__
+    subject = Subject(name, method, lambda: copy.copy(method))
+    return [f"{one.check}: {one.why}" for one in findings(subject, Bench()) if one.status == "failed"]
 
 
 def found(name: str, check: Check, subject: Subject, bench: Bench) -> Finding:

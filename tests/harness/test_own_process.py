@@ -16,10 +16,10 @@ from harness.cli.running import Request
 from harness.config import TaskSettings
 from harness.errors import UserError
 from harness.records.results import Results, ValuationRecord, load
-from harness.registry import method, methods_named
+from harness.registry import Known, method, methods_named
 from harness.running import own_process
 from harness.running.own_process import HeldMemory, Limits, _started_by
-from harness.types import QUESTIONS, Additive, Floats, Method, Problem, Question, Task
+from harness.types import QUESTIONS, Additive, Entry, Floats, Method, Problem, Question, Task
 from tests.command import Command
 from tests.harness import misbehaving
 from tests.harness.misbehaving import Answers, Misbehaving
@@ -83,6 +83,7 @@ def test_a_run_s_provenance_tells_its_limits(both: tuple[Results, Results]) -> N
 
 # --- limits and other misbehaviour ----------------------------------------------------------------------
 
+GONE = registry._made("gone", Known(Entry("tests.no_such_module:Gone", "")))
 BAD: dict[str, tuple[Method, str]] = {
     "ends_at_once": (
         Misbehaving(misbehaving.ends_at_once),
@@ -92,6 +93,7 @@ BAD: dict[str, tuple[Method, str]] = {
     "raises": (Misbehaving(misbehaving.raises), "RuntimeError: out of luck"),
     "exits": (Misbehaving(misbehaving.exits), "asked to end the whole process (SystemExit: bye)"),
     "patches": (Misbehaving(misbehaving.patches), "changed harness.types.Additive.unsuitable; restore it before"),
+    "gone": (GONE, "The method gone (tests.no_such_module:Gone) does not load: ModuleNotFoundError"),
     "shape": (Answers(short_by=2), "expected values of shape repeats x 27 examples, got (1, 25)."),
     "nan": (Answers(defined=False), "expected one finite value per contributor"),
 }
@@ -123,32 +125,47 @@ def test_nobody_else_s_answer_and_no_truth_is_touched(troubled: Results, calm: R
     untouched(troubled, calm)
 
 
-def untouched(one: Results, calm: Results) -> None:
+HERE_TOO = ("raises", "exits", "patches", "gone", "shape", "nan")
+"""What needs no process of its own to be a row."""
+
+
+def test_in_this_process_nobody_else_is_touched_either(tmp_path: Path, calm: Results) -> None:
+    bad = {name: BAD[name][0] for name in HERE_TOO}
+    found = run(tmp_path, {**bad, **methods_named(VICTIMS)}, None)
+    for name in HERE_TOO:
+        assert valuations(found)[name].status == "failed"
+        assert BAD[name][1] in valuations(found)[name].reason
+    untouched(found, calm)
+
+
+def untouched(one: Results, calm: Results, victims: Sequence[str] = VICTIMS) -> None:
     assert {key: r.values for key, r in one.truths.items()} == {key: r.values for key, r in calm.truths.items()}
-    for name in VICTIMS:
+    for name in victims:
         found = valuations(one)[name]
         assert (found.status, found.values) == ("ok", valuations(calm)[name].values)
 
 
-def test_a_method_that_takes_too_long_is_stopped_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_method_that_takes_too_long_is_stopped_and_the_run_goes_on(tmp_path: Path, calm: Results) -> None:
     bad: dict[str, Method] = {name: Misbehaving(getattr(misbehaving, name)) for name in TIMED}
-    found = valuations(run(tmp_path, {**bad, "size": method("size")}, Limits(seconds=1.0)))
+    results = run(tmp_path, {**bad, "mmd": method("mmd")}, Limits(seconds=1.0))
+    untouched(results, calm, ["mmd"])
+    found = valuations(results)
     for name in TIMED:
         assert (found[name].status, found[name].values) == ("failed", ())
         told = "took longer than the 1 seconds that --method-timeout gives it, and was stopped; give it more, or leave"
         assert told in found[name].reason
-    assert found["size"].status == "ok"
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_a_method_that_holds_too_much_is_stopped_with_its_children(tmp_path: Path, name: str) -> None:
+def test_a_method_that_holds_too_much_is_stopped_with_its_children(tmp_path: Path, calm: Results, name: str) -> None:
     bad = Misbehaving(getattr(misbehaving, name))
     started = time.monotonic()
-    record = valuations(run(tmp_path, {name: bad, "size": method("size")}, Limits(memory_mb=300.0)))
+    results = run(tmp_path, {name: bad, **methods_named(VICTIMS)}, Limits(memory_mb=300.0))
+    untouched(results, calm)
+    record = valuations(results)
     assert time.monotonic() - started < 60
     assert record[name].status == "failed"
     assert "beyond the 300 MB that --memory allows it, and was stopped; allow it more" in record[name].reason
-    assert record["size"].status == "ok"
 
 
 def test_what_a_stopped_method_retrained_is_kept_for_when_it_is_given_longer(tmp_path: Path) -> None:

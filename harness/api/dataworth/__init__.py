@@ -55,6 +55,14 @@ from harness.types import (
 
 __version__ = version("dataworth")
 
+
+def failed_checks(method: Method) -> list[str]:
+    """What of all that every method owes this one does not keep to, a sentence each: ``dataworth check`` for tests."""
+    from harness.conformance.checks import failures  # and with it torch
+
+    return failures(method)
+
+
 __all__ = [
     "FORMS",
     "HELD_OUT",
@@ -98,6 +106,7 @@ __all__ = [
     "above",
     "at_least",
     "between",
+    "failed_checks",
     "kendall",
     "load_leaderboard",
     "load_overall",
