@@ -20,7 +20,7 @@ from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.pools.dealing import Rows, deal, pool_of
 from tasks.pools.truncation import truncation_caused
 
-VERSION = 2
+VERSION = 3
 
 
 class TextTask:
