@@ -56,6 +56,14 @@ METHODS: Mapping[str, Entry] = {
         "methods.influence_pydvl:InfluenceEkfac",
         "pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.",
     ),
+    "metagradient": Entry(
+        "methods.metagradient:Metagradient",
+        "Exact derivative of utility in the weight of each example, backward through every step of training.",
+    ),
+    "metagradient:swaps": Entry(
+        "methods.metagradient:MetagradientSwaps",
+        "Exact derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.",
+    ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",
         "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",
