@@ -64,6 +64,19 @@ METHODS: Mapping[str, Entry] = {
         "methods.metagradient:MetagradientSwaps",
         "Exact derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.",
     ),
+    "dvemb": Entry(
+        "methods.dvemb:DvEmb",
+        "Sum over steps of an example's push . what later steps leave of it . validation gradient, backward in time.",
+    ),
+    "in-run-shapley": Entry(
+        "methods.in_run_shapley:InRunShapley",
+        "Shapley value of each drawn example in every step's change of the validation loss, to first order.",
+    ),
+    "in-run-shapley:second": Entry(
+        "methods.in_run_shapley:InRunShapley",
+        "Shapley value of each drawn example in every step's change of the validation loss, to second order.",
+        {"order": 2},
+    ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",
         "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",

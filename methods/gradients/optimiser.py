@@ -53,7 +53,7 @@ def stepped(
     """
     rate = float(recipe.rates()[t])
     if recipe.clip is not None:
-        gradient = _clipped(gradient, recipe.clip)
+        gradient = times(gradient, shrinkage(recipe, gradient))
     if recipe.optimiser == "sgd":
         if recipe.weight_decay:
             gradient = plus(gradient, state.params, recipe.weight_decay)
@@ -96,8 +96,10 @@ def carried_rates(recipe: Recipe) -> tuple[Floats, float]:
     return rates_T * (1 - MEAN_KEPT) / (1 - MEAN_KEPT**step_T), MEAN_KEPT
 
 
-def _clipped(gradient: Params, bound: float) -> Params:
-    """The gradient, shrunk to the norm ``bound`` where it is longer."""
+def shrinkage(recipe: Recipe, gradient: Params) -> torch.Tensor:
+    """What clipping multiplies the gradient by; 1 without it."""
     square = dot(gradient, gradient)
+    if recipe.clip is None:
+        return torch.ones_like(square)
     norm = torch.where(square > 0, square, 1.0).sqrt()
-    return times(gradient, torch.where(square > 0, (bound / (norm + CLIP_EPSILON)).clamp(max=1.0), 1.0))
+    return torch.where(square > 0, (recipe.clip / (norm + CLIP_EPSILON)).clamp(max=1.0), 1.0)
