@@ -11,11 +11,16 @@ from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
+from methods.dvemb import DvEmb
+from methods.gradient_cosine import GradientCosine
+from methods.in_run_shapley import InRunShapley
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.less import Less
 from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
+from methods.source import Source
 from methods.tracin import TracIn
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
@@ -36,6 +41,9 @@ EXACT = [
     (Mmd(), WHOLE),
     (NtkMmd(seeds=2), WHOLE),
     (TracIn(runs=2), WHOLE),
+    (TracIn(runs=2, metric="adamw"), ADAMW),
+    (GradientCosine(runs=2), WHOLE),
+    (Less(runs=2), ADAMW),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
     (InfluenceEkfac(runs=2), PARTS),
 ]
@@ -51,6 +59,13 @@ AT_MOST = [
     (Metagradient(runs=2), PARTS),
     (Metagradient(runs=2), ADAMW),
     (MetagradientSwaps(runs=2), WHOLE),
+    (Less(runs=2), WHOLE),
+    (DvEmb(runs=2), ADAMW),
+    (Source(runs=2), ADAMW),
+    (Source(runs=1, iterations=3), PARTS),
+    (DvEmb(runs=2, curvature="gauss-newton"), WHOLE),
+    (InRunShapley(runs=2), WHOLE),
+    (InRunShapley(runs=2, order=2), ADAMW),
 ]
 
 
