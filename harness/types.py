@@ -342,16 +342,36 @@ class Checkpoint:
     params: Params
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """One traced training run, from its initialisation through its checkpoints."""
+    """One traced training run, from its initialisation through its checkpoints, with what every step drew.
+
+    Args:
+        initial: parameters before the first step.
+        checkpoints: on the way; the last is the end.
+        order_TK: rows of the pool's training examples that may be drawn, by falling priority at each of T steps: the
+            first ``batch_size`` are the batch, each with the weight 1 / ``batch_size``, and those after them are who
+            would come in if others left. K is as deep as it takes to fill every batch without any one contributor, or
+            all rows there are.
+        batch_size: rows that every step drew, fewer than the recipe's where there are fewer.
+    """
 
     initial: Params
     checkpoints: tuple[Checkpoint, ...]
+    order_TK: Ints
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order_TK", _frozen(self.order_TK, np.int64))
 
     @property
     def params(self) -> Params:
         return self.checkpoints[-1].params
+
+    @property
+    def batches_TB(self) -> Ints:
+        """Rows that each step trained on."""
+        return self.order_TK[:, : self.batch_size]
 
 
 # --- cost -----------------------------------------------------------------------------------------
@@ -445,12 +465,16 @@ class Budget:
         retrainings: coalitions that it trains on seeds of its own.
         gradient_passes: times that it differentiates every training example, forward or backward mode.
         validation_passes: the same, of every validation example.
+        replays: times that it differentiates the examples that a training run draws, steps x batch of them.
+        validation_replays: times that it differentiates every validation example at every step of a training run.
     """
 
     fits: int = 0
     retrainings: int = 0
     gradient_passes: float = 0.0
     validation_passes: float = 0.0
+    replays: float = 0.0
+    validation_replays: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,19 @@ METHODS: Mapping[str, Entry] = {
         "methods.tracin:TracIn",
         "Sum over checkpoints of learning rate x (example's gradient . validation gradient), in forward mode.",
     ),
+    "tracin:adam": Entry(
+        "methods.tracin:TracIn",
+        "Sum over checkpoints of learning rate x (example's gradient . validation gradient), in AdamW's metric.",
+        {"metric": "adamw"},
+    ),
+    "gradient-cosine": Entry(
+        "methods.gradient_cosine:GradientCosine",
+        "Cosine of an example's gradient with the validation gradient at the final parameters.",
+    ),
+    "less": Entry(
+        "methods.less:Less",
+        "Cosine of an example's AdamW update with the validation gradient, mean over checkpoints by learning rate.",
+    ),
     "influence": Entry(
         "methods.influence:Influence",
         "Example's gradient . (G + D)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.",
@@ -55,6 +68,31 @@ METHODS: Mapping[str, Entry] = {
     "influence-pydvl:ekfac": Entry(
         "methods.influence_pydvl:InfluenceEkfac",
         "pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.",
+    ),
+    "metagradient": Entry(
+        "methods.metagradient:Metagradient",
+        "Exact derivative of utility in the weight of each example, backward through every step of training.",
+    ),
+    "metagradient:swaps": Entry(
+        "methods.metagradient:MetagradientSwaps",
+        "Exact derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.",
+    ),
+    "dvemb": Entry(
+        "methods.dvemb:DvEmb",
+        "Sum over steps of an example's push . what later steps leave of it . validation gradient, backward in time.",
+    ),
+    "in-run-shapley": Entry(
+        "methods.in_run_shapley:InRunShapley",
+        "Shapley value of each drawn example in every step's change of the validation loss, to first order.",
+    ),
+    "in-run-shapley:second": Entry(
+        "methods.in_run_shapley:InRunShapley",
+        "Shapley value of each drawn example in every step's change of the validation loss, to second order.",
+        {"order": 2},
+    ),
+    "source": Entry(
+        "methods.source:Source",
+        "Sum over segments of an example's gradient . (1 - exp(-R G)) / G . what later segments leave of validation's.",
     ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",

@@ -27,7 +27,7 @@ def output_gradients(
     parameters = size(params)
     projected = width is not None and parameters > width
     one = grad(_one_output(learner))
-    each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
+    each = vmap(one, in_dims=(None, 0)) if learner.stacks else in_turn(one)
     rows = max(1, BLOCK_ENTRIES // parameters)
     project = _projection(params, width or 0, generator) if projected else None
     found = []
@@ -46,7 +46,7 @@ def _one_output(learner: Learner) -> Callable[[Params, Batch], torch.Tensor]:
     return output
 
 
-def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
+def in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
     """The same as ``vmap`` over rows, for modules whose forward pass ``vmap`` cannot follow."""
 
     def each(params: Params, batch: Batch) -> Params:
