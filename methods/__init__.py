@@ -56,6 +56,18 @@ METHODS: Mapping[str, Entry] = {
         "methods.influence_pydvl:InfluenceEkfac",
         "pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.",
     ),
+    "trak": Entry(
+        "methods.trak:Trak",
+        "Validation margin's gradient . (Z'Z + ridge)^-1 example's margin gradient x (1 - its probability), projected.",
+    ),
+    "logra": Entry(
+        "methods.logra:LoGra",
+        "Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, projected on both sides of each layer.",
+    ),
+    "trackstar": Entry(
+        "methods.trackstar:TrackStar",
+        "Cosine of an example's and a validation example's projected gradients in the optimiser's units, whitened by R.",
+    ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",
         "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",

@@ -1,4 +1,4 @@
-"""What the kernel methods' own algebra takes, beside passes through the model; without torch, so that a table can ask.
+"""What methods' own algebra takes, beside passes through the model; without torch, so that a table can ask.
 
 Leading terms in examples, features and parameters, two operations a multiply-add. What is elementwise (exponentials of
 distances) is left out, here as where operations are counted.
@@ -50,6 +50,14 @@ def complexity(size: JobSize) -> float:
     walks = WALKS / 2 * (_solve(n) + but_one)
     asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
     return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+
+
+def damped_products(size: JobSize, width: int, moment_rows: float) -> float:
+    """Gradients of ``width`` numbers, all in the span of their rows, and one damped solve with their second moment."""
+    rows = size.examples + size.validation
+    basis = 2 * width * rows**2 - 2 / 3 * rows**3 if rows < width else 0.0
+    coordinates = min(rows, width)
+    return basis + 2 * moment_rows * coordinates**2 + _solve(coordinates) + coordinates**2
 
 
 def _solve(n: float) -> float:
