@@ -62,11 +62,11 @@ METHODS: Mapping[str, Entry] = {
     ),
     "logra": Entry(
         "methods.logra:LoGra",
-        "Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, projected on both sides of each layer.",
+        "Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, each projected on both its sides.",
     ),
     "trackstar": Entry(
         "methods.trackstar:TrackStar",
-        "Cosine of an example's and a validation example's projected gradients in the optimiser's units, whitened by R.",
+        "Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.",
     ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",

@@ -46,9 +46,10 @@ def complexity(size: JobSize) -> float:
         systems = (contributors + 1 + coalitions[size.question]) * _solve(width)
         return 2 * n * width**2 + systems
     alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
+    everyone_and_but_one = n**3 + 2 * n**2 + alone  # one inverse, and a block of it for each
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
     walks = WALKS / 2 * (_solve(n) + but_one)
-    asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
+    asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": walks}
     return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
 
 

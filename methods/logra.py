@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoGra(Additive):
-    """Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, projected on both sides of each layer.
+    """Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, each projected on both its sides.
 
     Args:
         runs: independent training runs averaged over.
@@ -32,10 +32,10 @@ class LoGra(Additive):
     source = "Choe et al. (2024), arXiv 2405.13954, sec. 3 (LoGra); F is the empirical Fisher matrix of each layer"
     passes = "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run"
     choices = (
-        "Random projections of 64 x 64, among the sizes of the paper, Gaussian. Damping a tenth of the mean eigenvalue, "
-        "as the authors' code has it, the mean taken over min(examples, parameters) eigenvalues so that k does not move "
-        "it. Biases, norms, embeddings and whatever else the learner gives no signals of, tied weights too, go through a "
-        "plain count sketch together, as one layer."
+        "Random projections to 64 x 64, Gaussian: as wide as TRAK's least. Damping a tenth of the mean eigenvalue, as "
+        "the authors' code has it, the mean taken over min(examples, parameters) eigenvalues so that k does not move "
+        "it. Biases, norms, embeddings and whatever else the learner gives no signals of, tied weights too, go through "
+        "a plain count sketch together, as one layer."
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:

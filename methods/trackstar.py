@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrackStar(Additive):
-    """Cosine of an example's and a validation example's projected gradients in the optimiser's units, whitened by R.
+    """Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.
 
     Args:
         runs: independent training runs averaged over.
@@ -33,10 +33,10 @@ class TrackStar(Additive):
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
-        "Second moment: for AdamW the rates by parameter summed over the run (as in influence), for SGD none, which has "
-        "none. Share of validation in R: 0.9, the paper's for its smaller corpus. One projection of all parameters where "
-        "the paper has two-sided ones by layer, k as TRAK's least where it has 65,536. R is damped, for a pool has fewer "
-        "examples than k: a tenth of the mean eigenvalue, as in LoGra. The cosine to every validation example weighs alike."
+        "Second moment: for AdamW the rates by parameter summed over the run (as in influence); SGD has none. Share of "
+        "validation in R: 0.9, the paper's for its smaller corpus. One projection of all parameters where the paper has "
+        "two-sided ones by layer, k as TRAK's least where it has 65,536. R is damped, for a pool has fewer examples "
+        "than k: a tenth of the mean eigenvalue, as in LoGra. The cosines to all validation examples weigh alike."
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:

@@ -37,8 +37,8 @@ class Trak(Additive):
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too"
     choices = (
         "k is the least of the paper's own (4,000 to 20,000). The paper has no ridge and several times k examples; a "
-        "pool has fewer, where Z'Z has no inverse, so a tenth of the mean eigenvalue is added, the rule of Grosse et al. "
-        "(2023), the mean taken over min(examples, parameters) eigenvalues so that k does not move it. No "
+        "pool has fewer, where Z'Z has no inverse, so a tenth of the mean eigenvalue is added, the rule of Grosse et "
+        "al. (2023), the mean taken over min(examples, parameters) eigenvalues so that k does not move it. No "
         "soft-thresholding: it serves single examples, and sums of many lose by it. A sequence's probability is the "
         "geometric mean over its target tokens, as for the NTK here. The validation examples' margins weigh alike."
     )

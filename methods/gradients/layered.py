@@ -58,7 +58,9 @@ def layer_gradients(problem: Problem, run: int, projection: int) -> list[LayerGr
             known = {name: p for name, p in params.items() if name not in others}
             seed = int(problem.scope_stream("other parameters", run).integers(2**62))
             sketch = count_sketch(others, projection, seed) if size(others) > projection else None
-            rest = [gradients(learner, learner.losses, others, batch, sketch, known)[0] for batch in (train, validation)]
+            rest = [
+                gradients(learner, learner.losses, others, batch, sketch, known)[0] for batch in (train, validation)
+            ]
             found.append(LayerGradients(rest[0], rest[1], size(others)))
         return found
 

@@ -25,7 +25,8 @@ def output_gradients(
     learner: Learner, params: Params, batch: Batch, width: int | None, generator: torch.Generator
 ) -> torch.Tensor:
     """Gradient of each example's true-target output, N x P, or projected to N x width where P is larger."""
-    project = count_sketch(params, width, drawn_seed(generator)) if _narrower(params, width) else None
+    wide = width is not None and size(params) > width
+    project = count_sketch(params, width or 0, drawn_seed(generator)) if wide else None
     return gradients(learner, learner.outputs, params, batch, project)[0]
 
 
@@ -86,10 +87,6 @@ def count_sketch(params: Params, width: int, seed: int) -> Projection:
 def drawn_seed(generator: torch.Generator) -> int:
     """A seed for projections."""
     return int(torch.randint(2**62, (1,), generator=generator))
-
-
-def _narrower(params: Params, width: int | None) -> bool:
-    return width is not None and size(params) > width
 
 
 def _of_one(function: OfExamples, fixed: Params) -> Callable[[Params, Batch], torch.Tensor]:

@@ -69,7 +69,7 @@ def in_their_span(*parts: torch.Tensor) -> list[torch.Tensor]:
     rows = torch.cat(parts).double()
     if rows.shape[0] < rows.shape[1]:
         rows = torch.linalg.qr(rows.T, mode="r").R.T
-    return list(rows.split([len(part) for part in parts]))
+    return list(torch.split(rows, [len(part) for part in parts]))
 
 
 def damped(moment_KK: torch.Tensor, damping: float, rank: int) -> torch.Tensor:
@@ -79,4 +79,5 @@ def damped(moment_KK: torch.Tensor, damping: float, rank: int) -> torch.Tensor:
     """
     ridge = max(damping, LEAST_DAMPING) * moment_KK.trace() / rank
     ridge = torch.where(ridge > 0, ridge, 1.0)  # no gradient at all: whatever is solved for is nothing
-    return torch.linalg.cholesky(moment_KK + ridge * torch.eye(len(moment_KK)).to(moment_KK))
+    factor: torch.Tensor = torch.linalg.cholesky(moment_KK + ridge * torch.eye(len(moment_KK)).to(moment_KK))
+    return factor

@@ -21,6 +21,9 @@ from methods.ntk_mmd.weights import TERMS
 RIDGE = 0.1
 """Added to the NTK's diagonal, as a multiple of the pool's mean diagonal: our choice."""
 
+COLUMNS = 8_192
+"""Of gradients that are made double at once."""
+
 Share = Callable[[str, Callable[[], Any]], Any]
 """As ``problem.shared``: a key and what builds its value. A build asks for no other: each part is billed once."""
 
@@ -124,16 +127,26 @@ def _complexity(
     gradients = output_gradients(problem.learner, params, train, width, generator)
     residual = torch.from_numpy(residual_N).to(gradients.device)
     if exact:
-        wide = gradients.double()
-        return KernelComplexity(wide @ wide.T, residual, problem.train.owners_N)
+        return KernelComplexity(kernel_of(gradients), residual, problem.train.owners_N)
     return ProjectedComplexity(gradients, residual, problem.train.owners_N, len(problem.contributors))
+
+
+def kernel_of(gradients: torch.Tensor) -> torch.Tensor:
+    """Their Gram matrix in double precision, a few columns at a time, so that they are never held twice over."""
+    found = torch.zeros(len(gradients), len(gradients), dtype=torch.float64, device=gradients.device)
+    for part in torch.split(gradients, COLUMNS, dim=1):
+        wide = part.double()
+        found += wide @ wide.T
+    return found
 
 
 class KernelComplexity:
     """y' (NTK + ridge)^-1 y on any coalition's examples, from the whole kernel.
 
     Coalitions that grow one into the next (as along a permutation) share one Cholesky factorisation: with L z = y,
-    the quadratic form of the first m rows is the sum of the first m squares of z.
+    the quadratic form of the first m rows is the sum of the first m squares of z. Where many lack a few rows each (as
+    where everybody is left out once), all share the inverse A of the whole kernel instead: without the rows c it is
+    A less A_:c A_cc^-1 A_c:, so that with a = A y the quadratic form is y'a - a_c' A_cc^-1 a_c.
     """
 
     def __init__(self, kernel_NN: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints) -> None:
@@ -143,18 +156,52 @@ class KernelComplexity:
 
     def squared(self, coalitions_KC: Bools) -> Floats:
         """The quadratic form of each coalition, K; 0 for nobody."""
-        found = np.zeros(len(coalitions_KC))
-        for chain in growing(coalitions_KC):
-            joins = [coalitions_KC[chain[0]]] + [coalitions_KC[k] & ~coalitions_KC[k - 1] for k in chain[1:]]
-            steps = [np.flatnonzero(join[self._owners_N]) for join in joins]
-            rows = torch.from_numpy(np.concatenate(steps)).to(self._kernel_NN.device)
-            if not len(rows):
-                continue
-            factor = torch.linalg.cholesky(self._kernel_NN[rows][:, rows])
-            z = torch.linalg.solve_triangular(factor, self._residual_N[rows, None], upper=False)[:, 0]
-            sums = np.concatenate([[0.0], z.square().cumsum(0).cpu().numpy()])
-            found[chain] = sums[np.cumsum([len(step) for step in steps])]
+        found, chains = np.zeros(len(coalitions_KC)), list(growing(coalitions_KC))
+        lacking = self._cheaper_by_downdates(coalitions_KC, [chain[0] for chain in chains if len(chain) == 1])
+        if lacking:
+            found[lacking] = self._downdated(coalitions_KC[lacking])
+        for chain in chains:
+            if chain[0] not in lacking:
+                found[chain] = self._grown(coalitions_KC[chain])
         return found
+
+    def _cheaper_by_downdates(self, coalitions_KC: Bools, rows: list[int]) -> list[int]:
+        """Those of some coalitions that lack less than half of all examples, if an inverse, n^3, pays for them all.
+
+        Otherwise each takes a Cholesky factorisation of its own, m^3 / 3, where a downdate takes one of what it lacks.
+        """
+        whole = len(self._owners_N)
+        has = {row: int(coalitions_KC[row, self._owners_N].sum()) for row in rows}
+        lacking = [row for row in rows if 2 * has[row] > whole]
+        saved = sum(has[row] ** 3 - (whole - has[row]) ** 3 for row in lacking) / 3
+        return lacking if saved > whole**3 else []
+
+    def _grown(self, chain_KC: Bools) -> Floats:
+        """Of coalitions each of which contains the one before."""
+        joins = np.vstack([chain_KC[:1], chain_KC[1:] & ~chain_KC[:-1]])
+        steps = [self._rows(join) for join in joins]
+        rows = torch.cat(steps)
+        if not len(rows):
+            return np.zeros(len(chain_KC))
+        factor = torch.linalg.cholesky(self._kernel_NN[rows][:, rows])
+        z = torch.linalg.solve_triangular(factor, self._residual_N[rows, None], upper=False)[:, 0]
+        sums = np.concatenate([[0.0], z.square().cumsum(0).cpu().numpy()])
+        return np.asarray(sums[np.cumsum([len(step) for step in steps])])
+
+    def _downdated(self, coalitions_KC: Bools) -> Floats:
+        """Of coalitions that lack no more than half of all rows."""
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(self._kernel_NN))
+        solved = inverse @ self._residual_N
+        found = []
+        for gone in map(self._rows, ~coalitions_KC):
+            factor = torch.linalg.cholesky(inverse[gone][:, gone])
+            z = torch.linalg.solve_triangular(factor, solved[gone, None], upper=False)
+            found.append(self._residual_N @ solved - z.square().sum())
+        return np.asarray(torch.stack(found).cpu().numpy())
+
+    def _rows(self, member_C: Bools) -> torch.Tensor:
+        """Examples of these contributors."""
+        return torch.from_numpy(np.flatnonzero(member_C[self._owners_N])).to(self._kernel_NN.device)
 
 
 def growing(coalitions_KC: Bools) -> Iterator[list[int]]:

@@ -13,9 +13,12 @@ from methods import METHODS
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.logra import LoGra
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
 from methods.tracin import TracIn
+from methods.trackstar import TrackStar
+from methods.trak import Trak
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -37,6 +40,10 @@ EXACT = [
     (TracIn(runs=2), WHOLE),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
     (InfluenceEkfac(runs=2), PARTS),
+    (Trak(runs=2), WHOLE),
+    (Trak(), PARTS),
+    (LoGra(runs=2), WHOLE),
+    (LoGra(), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -46,6 +53,8 @@ AT_MOST = [
     (InfluenceEkfac(), WHOLE),
     (InfluencePydvl(), WHOLE),
     (InfluencePydvl(iterations=3), PARTS),
+    (TrackStar(), WHOLE),
+    (TrackStar(runs=2), ADAMW),
     (DataShapley(seeds=2, pairs=1), WHOLE),
 ]
 

@@ -174,6 +174,32 @@ def test_chains_of_growing_coalitions_equal_direct_solves(order: np.ndarray) -> 
     np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, CHAINS[order]), rtol=1e-9)
 
 
+@pytest.mark.parametrize("contributors", [2, 3, 6, 24])
+def test_leaving_each_out_by_downdates_of_one_inverse_equals_a_factorisation_of_each(contributors: int) -> None:
+    """As it was before: to rounding, wherever that pays, and where it does not (few contributors)."""
+    owners_N = np.random.default_rng(1).permutation(np.repeat(np.arange(contributors), 7))
+    generator = torch.Generator().manual_seed(1)
+    gradients = torch.randn(len(owners_N), 30, generator=generator, dtype=torch.float64)
+    residual_N = torch.rand(len(owners_N), generator=generator, dtype=torch.float64)
+    rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
+    complexity = KernelComplexity(gradients @ gradients.T, residual_N, owners_N)
+    assert bool(complexity._cheaper_by_downdates(rows, list(range(len(rows))))) == (contributors > 3)
+    found = complexity.squared(rows)
+    one_by_one = np.concatenate([complexity._grown(row[None]) for row in rows])
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-11)
+    np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, rows), rtol=1e-10)
+
+
+def test_the_kernel_is_the_gradients_products_however_many_columns_are_taken_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gradients = random_gradients(50)[0].float()
+    expected = gradients.double() @ gradients.double().T
+    for columns in (7, 1_000):
+        monkeypatch.setattr(terms, "COLUMNS", columns)
+        torch.testing.assert_close(terms.kernel_of(gradients), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_a_permutation_is_one_chain() -> None:
     rows = np.vstack([prefixes(np.array([1, 0, 2])), prefixes(np.array([2, 1, 0]))[1:-1]])
     assert list(growing(rows)) == [[0, 1, 2, 3], [4, 5]]
