@@ -33,7 +33,10 @@ class Trak(Additive):
     projection: int = 4096
     damping: float = 0.1
     seed_scope = "projected gradients"
-    source = "Park, Georgiev, Ilyas, Leclerc & Madry (2023), ICML, eq. 17 (a model's scores) and sec. 3.2 (ensembling)"
+    source = (
+        "Park, Georgiev, Ilyas, Leclerc & Madry (2023), ICML, sec. 3; scores and weights averaged over runs apart, as "
+        "its code does"
+    )
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too"
     choices = (
         "k is the least of the paper's own (4,000 to 20,000). The paper has no ridge and several times k examples; a "

@@ -145,7 +145,7 @@ def test_damping_is_a_multiple_of_the_mean_eigenvalue_and_never_singular() -> No
 
 
 def dense_trak(problem: Problem, runs: int, damping: float) -> np.ndarray:
-    """Park et al. 2023, eq. 17, with a ridge: the runs' weights are averaged apart from the rest."""
+    """Park et al. 2023, sec. 3, with a ridge: the runs' weights are averaged apart from the rest."""
     of_runs = [(dense(problem, problem.train, run), dense(problem, problem.validation, run)) for run in range(runs)]
     miss_N = np.mean([1 - np.exp(-train.losses_N) for train, _ in of_runs], axis=0)
     found = []
@@ -292,9 +292,9 @@ def test_a_weight_that_is_used_twice_goes_with_the_rest(tmp_path: Path) -> None:
 
 
 @LEARNERS
-@pytest.mark.parametrize("share", [0.0, 0.9])
+@pytest.mark.parametrize("share", [0.0, 0.9, None])
 def test_trackstar_equals_the_dense_cosines_where_nothing_is_projected(
-    learner: Learner, share: float, tmp_path: Path
+    learner: Learner, share: float | None, tmp_path: Path
 ) -> None:
     problem = problem_of(tmp_path, tiny_pool(4, each=20), learner)
     found = TrackStar(runs=1, validation_share=share).example_values(problem)[0]
@@ -303,6 +303,12 @@ def test_trackstar_equals_the_dense_cosines_where_nothing_is_projected(
         units = torch.cat([rate.flatten() for rate in summed_rates(problem, 0).values()]).double().numpy()
         sides = [side * units for side in sides]
     own, other = (side.T @ side / len(side) for side in sides)
+    if share is None:  # the second largest of about a hundred, as the thousandth of 65,536
+        dimension = min(len(own), len(problem.train) + len(problem.validation))
+        rank = round(dimension * 1_000 / 65_536)
+        assert rank in (1, 2)
+        share = 1 / (1 + np.linalg.eigvalsh(other)[-rank] / np.linalg.eigvalsh(own)[-rank])
+        assert 0.05 < share < 0.95
     moment = share * other + (1 - share) * own
     values, vectors = np.linalg.eigh(moment + ridge(moment, 0.1, min(sides[0].shape)))
     whitened = [side @ vectors / np.sqrt(values) @ vectors.T for side in sides]  # by R^-1/2 itself

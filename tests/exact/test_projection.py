@@ -166,7 +166,7 @@ def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_siz
     """Where gradients are whole (103 numbers, of more rows), and where they are projected to fewer."""
     for each in (20, 60):
         pool = pool_of(each, 3 * each)
-        found = make(runs=1, projection=width)
+        found = make(runs=1, projection=width, **({} if make is Trak else {"validation_share": 0.9}))
         asked = found.algebra(size_of(pool, "shapley"))
         problem = problem_of(tmp_path, pool)
         counter, gradients = FlopCounter(), loss_gradients(problem, 0, width)
@@ -183,10 +183,13 @@ def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_pa
     ]
     for gradients in found:
         size = JobSize("shapley", 4, len(gradients.train_NK), len(gradients.validation_VK), 300, 10)
-        for method_, more in ((Trak(runs=1), [torch.ones(len(gradients.train_NK))]), (TrackStar(runs=1), [])):
+        for method_, more in (
+            (Trak(runs=1), [torch.ones(len(gradients.train_NK))]),
+            (TrackStar(runs=1, validation_share=0.9), []),
+        ):
             counter = FlopCounter()
             with counter.counting():
-                method_._one_run(gradients, *more)  # type: ignore[attr-defined]
+                method_._one_run(gradients, *more)
             assert method_.algebra(size) == pytest.approx(counter.flops, rel=0.1)
 
 
