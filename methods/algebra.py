@@ -22,6 +22,12 @@ EXACT_ENTRIES = 80_000_000
 
 PROJECTED_WIDTH = 512
 
+GRAM_ROWS = 256
+"""Rows of a kernel that are made at once; what lies right of its diagonal is not."""
+
+LOOKED_AT = 2
+"""Training examples on which it is seen whether a layer's signals make up the gradients of its parameters."""
+
 WALKS = 32
 """Permutations along which the harness asks a set function for its Shapley values (16 antithetic pairs)."""
 
@@ -50,7 +56,7 @@ def complexity(size: JobSize) -> float:
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
     walks = WALKS / 2 * (_solve(n) + but_one)
     asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": walks}
-    return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+    return n * (n + min(n, GRAM_ROWS)) * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
 
 
 def damped_products(size: JobSize, width: int, moment_rows: float) -> float:

@@ -40,9 +40,7 @@ class LoGra(Additive):
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """Layers are looked at on a few rows first."""
-        from methods.gradients.layered import LOOKED_AT
-
-        passes = self.runs * (2 + 2 * LOOKED_AT / examples)
+        passes = self.runs * (2 + 2 * algebra.LOOKED_AT / examples)
         return Budget(self.runs, gradient_passes=passes, validation_passes=2 * self.runs)
 
     def algebra(self, size: JobSize) -> float:

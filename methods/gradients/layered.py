@@ -11,12 +11,10 @@ import torch
 from torch.func import grad
 
 from harness.types import Batch, LayerSignals, Learner, Params, Problem
+from methods.algebra import LOOKED_AT
 from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import count_sketch, gradients
 from methods.gradients.vectors import size
-
-LOOKED_AT = 2
-"""Training examples on which it is seen whether a layer's signals make up its weight's gradient."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +42,7 @@ def layer_gradients(problem: Problem, run: int, projection: int) -> list[LayerGr
 
     def build() -> list[LayerGradients]:
         train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
-        layers = _explained(learner, params, {name: column[:LOOKED_AT] for name, column in train.items()})
+        layers = explained(learner, params, {name: column[:LOOKED_AT] for name, column in train.items()})
         width = math.isqrt(projection)
         sides = {name: _sides(params[f"{name}.weight"], width, problem, run, name) for name in layers}
         found = []
@@ -56,8 +54,8 @@ def layer_gradients(problem: Problem, run: int, projection: int) -> list[LayerGr
         others = {name: p for name, p in params.items() if name.removesuffix(".weight") not in sides}
         if others:
             known = {name: p for name, p in params.items() if name not in others}
-            seed = int(problem.scope_stream("other parameters", run).integers(2**62))
-            sketch = count_sketch(others, projection, seed) if size(others) > projection else None
+            drawn = torch.Generator().manual_seed(int(problem.scope_stream("others", run).integers(2**62)))
+            sketch = count_sketch(others, projection, drawn) if size(others) > projection else None
             rest = [
                 gradients(learner, learner.losses, others, batch, sketch, known)[0] for batch in (train, validation)
             ]
@@ -67,16 +65,18 @@ def layer_gradients(problem: Problem, run: int, projection: int) -> list[LayerGr
     return problem.shared(f"layer gradients/{run}/{projection}", build)
 
 
-def _explained(learner: Learner, params: Params, batch: Batch) -> list[str]:
-    """Layers whose signals make up the gradient of a weight of theirs."""
+def explained(learner: Learner, params: Params, batch: Batch) -> list[str]:
+    """Layers whose signals make up the gradient of their weight, and of their bias where they have one."""
     signals, whole = learner.layer_signals(params, batch), grad(lambda p: learner.losses(p, batch).sum())(params)
 
     def made_up(name: str, of_layer: LayerSignals) -> bool:
         expected = whole.get(f"{name}.weight")
         if expected is None or expected.shape != (of_layer.signals_NO.shape[-1], of_layer.inputs_NI.shape[-1]):
             return False
-        found = of_layer.signals_NO.flatten(0, -2).T @ of_layer.inputs_NI.flatten(0, -2)
-        return bool((found - expected).norm() <= 1e-3 * expected.norm())
+        signals, inputs = of_layer.signals_NO.flatten(0, -2), of_layer.inputs_NI.flatten(0, -2)
+        bias = whole.get(f"{name}.bias", signals.sum(0))
+        pairs = (signals.T @ inputs, expected), (signals.sum(0), bias)
+        return all(bool((found - asked).norm() <= 1e-3 * asked.norm()) for found, asked in pairs)
 
     return sorted(name for name, of_layer in signals.items() if made_up(name, of_layer))
 

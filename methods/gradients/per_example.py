@@ -14,25 +14,33 @@ from methods.gradients.vectors import size
 BLOCK_ENTRIES = 30_000_000
 """Numbers held by one block of unprojected gradients (120 MB in single precision)."""
 
-OfExamples = Callable[[Params, Batch], torch.Tensor]
-"""Parameters and a batch -> one number an example, such as a learner's ``losses`` or ``outputs``."""
+Output = Callable[[Params, Batch], torch.Tensor]
+"""One number an example, N, as a function of parameters: a learner's ``losses`` or ``outputs``, say."""
 
 Projection = Callable[[torch.Tensor], torch.Tensor]
 """Gradients N x P -> N x k."""
 
 
 def output_gradients(
-    learner: Learner, params: Params, batch: Batch, width: int | None, generator: torch.Generator
+    learner: Learner,
+    params: Params,
+    batch: Batch,
+    width: int | None,
+    generator: torch.Generator,
+    output: Output | None = None,
 ) -> torch.Tensor:
-    """Gradient of each example's true-target output, N x P, or projected to N x width where P is larger."""
+    """Gradient of each example's ``output``, N x P, or projected to N x width where P is larger.
+
+    None: of the true target's probability.
+    """
     wide = width is not None and size(params) > width
-    project = count_sketch(params, width or 0, drawn_seed(generator)) if wide else None
-    return gradients(learner, learner.outputs, params, batch, project)[0]
+    project = count_sketch(params, width or 0, generator) if wide else None
+    return gradients(learner, output or learner.outputs, params, batch, project)[0]
 
 
 def gradients(
     learner: Learner,
-    function: OfExamples,
+    output: Output,
     params: Params,
     batch: Batch,
     project: Projection | None,
@@ -44,17 +52,17 @@ def gradients(
         fixed: the other parameters of the model, which are not differentiated.
     """
     kept, values = [], []
-    for block, values_of_block in gradient_blocks(learner, function, params, batch, fixed):
+    for block, values_of_block in gradient_blocks(learner, output, params, batch, fixed):
         kept.append(project(block) if project else block)
         values.append(values_of_block)
     return torch.cat(kept), torch.cat(values)
 
 
 def gradient_blocks(
-    learner: Learner, function: OfExamples, params: Params, batch: Batch, fixed: Params | None = None
+    learner: Learner, output: Output, params: Params, batch: Batch, fixed: Params | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The same without projection, in blocks of rows that bound what is held at once."""
-    one = grad_and_value(_of_one(function, fixed or {}))
+    one = grad_and_value(_of_one(output, fixed or {}))
     each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
     rows = max(1, BLOCK_ENTRIES // size(params))
     for wide in blocks(batch, learner):
@@ -64,13 +72,14 @@ def gradient_blocks(
             yield torch.cat([g.flatten(1) for g in found.values()], dim=1).detach(), values.detach()
 
 
-def count_sketch(params: Params, width: int, seed: int) -> Projection:
+def count_sketch(params: Params, width: int, generator: torch.Generator) -> Projection:
     """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time.
 
     Inner products keep their expectation, with no more variance than under a Gaussian matrix, and it takes one addition
     a parameter where a dense matrix takes ``width`` (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2).
     """
     device = next(iter(params.values())).device
+    seed = int(torch.randint(2**62, (1,), generator=generator))
 
     def project(gradients: torch.Tensor) -> torch.Tensor:
         source = torch.Generator(device=device).manual_seed(seed)
@@ -84,14 +93,9 @@ def count_sketch(params: Params, width: int, seed: int) -> Projection:
     return project
 
 
-def drawn_seed(generator: torch.Generator) -> int:
-    """A seed for projections."""
-    return int(torch.randint(2**62, (1,), generator=generator))
-
-
-def _of_one(function: OfExamples, fixed: Params) -> Callable[[Params, Batch], torch.Tensor]:
+def _of_one(output: Output, fixed: Params) -> Callable[[Params, Batch], torch.Tensor]:
     def of_one(params: Params, row: Batch) -> torch.Tensor:
-        return function({**fixed, **params}, {name: value[None] for name, value in row.items()})[0]
+        return output({**fixed, **params}, {name: value[None] for name, value in row.items()})[0]
 
     return of_one
 

@@ -44,8 +44,8 @@ def loss_gradients(problem: Problem, run: int, projection: int, units: Params | 
     learner, params = problem.learner, problem.fit(run).params
 
     def build() -> LossGradients:
-        seed = int(problem.scope_stream("projection", run).integers(2**62))
-        project = _in_units(count_sketch(params, projection, seed) if size(params) > projection else None, units)
+        drawn = torch.Generator().manual_seed(int(problem.scope_stream("projection", run).integers(2**62)))
+        project = _in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, units)
         train, validation = (
             gradients(learner, learner.losses, params, tensors(examples, problem.device), project)
             for examples in (problem.train, problem.validation)

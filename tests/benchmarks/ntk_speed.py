@@ -3,8 +3,8 @@
 1. One coalition, n = 1,000 digits, an MLP and a CNN. DAVINZ as it was published (Wu et al. 2022, ICML, and its code):
    one backward pass an example, the n x n kernel, its inverse. The same outputs and ridge on both sides, so that values
    can be compared.
-2. Leave-one-out of 24 contributors, n = 690: one inverse and a block of it for each, against a Cholesky factorisation of
-   each.
+2. Leave-one-out of 24 contributors, n = 690: one inverse and a block of it for each, against a Cholesky
+   factorisation of each.
 3. n = 100,000 examples of a small MLP by projected gradients: seconds and resident memory of a process of its own.
 """
 
@@ -23,7 +23,8 @@ from harness.retraining.training import on_device
 from harness.types import Params, Problem, Recipe
 from methods.gradients.per_example import output_gradients
 from methods.ntk_mmd import terms
-from methods.ntk_mmd.terms import KernelComplexity, kernel_of
+from methods.ntk_mmd.kernel import gram, of_linear_layers
+from methods.ntk_mmd.terms import KernelComplexity
 from tasks.learners.classifier import Classifier
 from tests.benchmarks.bench import Rival, figure, race, start, table, verdict
 from tests.benchmarks.digits import CLASSES, SIDE, cnn, mlp, plain, splits
@@ -46,7 +47,7 @@ def davinz(learner: Classifier, params: Params, train: dict[str, torch.Tensor]) 
             outputs.append(output.detach())
         stacked, residual = torch.stack(gradients), 1 - torch.stack(outputs)
         kernel = stacked @ stacked.T
-        kernel += terms.RIDGE * kernel.diagonal().mean() * torch.eye(len(kernel))
+        kernel += terms.DEFAULT.ridge * kernel.diagonal().mean() * torch.eye(len(kernel))
         return float(residual @ (torch.linalg.inv(kernel) @ residual))
 
     return value
@@ -56,13 +57,15 @@ def ours(learner: Classifier, params: Params, train: dict[str, torch.Tensor]) ->
     """The same of a pool of one contributor."""
 
     def value() -> float:
-        gradients = output_gradients(learner, params, train, None, torch.Generator())
         with torch.no_grad():
-            residual = 1 - (-learner.losses(params, train)).exp()
-        owners = np.zeros(len(residual), dtype=np.int64)
-        return float(
-            KernelComplexity(kernel_of(gradients), residual.double(), owners).squared(np.ones((1, 1), bool))[0]
-        )
+            losses = learner.losses(params, train).double()
+        slope, owners = (-losses).exp(), np.zeros(len(losses), dtype=np.int64)
+        kernel = of_linear_layers(learner, params, train)
+        if kernel is None:
+            kernel = gram(output_gradients(learner, params, train, None, torch.Generator()))
+        else:
+            kernel *= slope * slope[:, None]
+        return float(KernelComplexity(kernel, 1 - slope, owners).squared(np.ones((1, 1), bool))[0])
 
     return value
 
@@ -92,7 +95,7 @@ def leaving_each_out(n: int, rounds: int) -> None:
     gradients = torch.randn(n, 2_000, generator=generator)
     residual = torch.rand(n, generator=generator, dtype=torch.float64)
     rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
-    complexity = KernelComplexity(kernel_of(gradients), residual, np.arange(n) * contributors // n)
+    complexity = KernelComplexity(gram(gradients), residual, np.arange(n) * contributors // n)
     routes = {
         "one inverse": lambda: complexity.squared(rows),
         "a factorisation each": lambda: np.concatenate([complexity._grown(row[None]) for row in rows]),
