@@ -410,7 +410,7 @@ def test_paper_weights_are_a_half_a_half_nothing_nothing() -> None:
 
 
 def test_scale_weights_are_one_over_the_mean_and_nothing_for_an_absent_term() -> None:
-    terms_C4 = np.array([[1.0, 2.0, 0.0, 0.1], [3.0, 6.0, 0.0, 0.3]])
+    terms_C4 = np.array([[1.0, -2.0, 0.0, 0.1], [3.0, 6.0, 0.0, 0.3]])  # an unbiased discrepancy may be negative
     np.testing.assert_allclose(weights.scale(terms_C4), [1 / 2, 1 / 4, 0, 1 / 0.2])
 
 
