@@ -94,6 +94,18 @@ METHODS: Mapping[str, Entry] = {
         "methods.source:Source",
         "Sum over segments of an example's gradient . (1 - exp(-R G)) / G . what later segments leave of validation's.",
     ),
+    "trak": Entry(
+        "methods.trak:Trak",
+        "Validation margin's gradient . (Z'Z + ridge)^-1 example's margin gradient x (1 - its probability), projected.",
+    ),
+    "logra": Entry(
+        "methods.logra:LoGra",
+        "Example's gradient . (F + ridge)^-1 validation gradient, layer by layer, each projected on both its sides.",
+    ),
+    "trackstar": Entry(
+        "methods.trackstar:TrackStar",
+        "Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.",
+    ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",
         "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",

@@ -15,6 +15,7 @@ from rich.markup import escape
 from harness.errors import UserError
 
 DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
+STUDIED = "embedded"
 
 
 class RunByDefault(click.Group):
@@ -194,6 +195,31 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
     from harness.cli.showing import print_one
 
     print_one(console, name, data)
+
+
+@dataworth.command()
+@click.argument("name")
+@click.option("--suite", default=STUDIED, show_default=True, help="The suite whose stored truths it is about.")
+@DATA
+@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--pools", type=click.IntRange(min=1), default=4, show_default=True, help="At most so many a task.")
+@DEVICE
+@click.option("--out", metavar="DIR", callback=_folder, help="The folder of its page.  [default: runs/studies/NAME]")
+def study(
+    name: str, suite: str, data: str | None, tasks: tuple[str, ...] | None, pools: int, device: str, out: Path | None
+) -> None:
+    """Study what a leaderboard does not tell, on pools whose truths a suite's run or its published results hold.
+
+    ntk-mmd: its terms one by one, what its paper leaves open, its spread, and what its NTK term rewards; minutes on two
+    cores. Prints tables, and writes them with a figure.
+    """
+    from harness.cli.places import RUNS
+    from harness.cli.studies import Request, find_study
+    from harness.report.terminal import make_console
+
+    asked = find_study(name)
+    request = Request(suite, data, tasks, pools, device, out or Path(RUNS) / "studies" / name)
+    sys.exit(asked(request, make_console()))
 
 
 def main() -> None:

@@ -18,10 +18,13 @@ from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from methods.less import Less
 from methods.metagradient import Metagradient, MetagradientSwaps
+from methods.logra import LoGra
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
 from methods.source import Source
 from methods.tracin import TracIn
+from methods.trackstar import TrackStar
+from methods.trak import Trak
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
 
@@ -46,6 +49,10 @@ EXACT = [
     (Less(runs=2), ADAMW),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
     (InfluenceEkfac(runs=2), PARTS),
+    (Trak(runs=2), WHOLE),
+    (Trak(), PARTS),
+    (LoGra(runs=2), WHOLE),
+    (LoGra(), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -55,6 +62,8 @@ AT_MOST = [
     (InfluenceEkfac(), WHOLE),
     (InfluencePydvl(), WHOLE),
     (InfluencePydvl(iterations=3), PARTS),
+    (TrackStar(), WHOLE),
+    (TrackStar(runs=2), ADAMW),
     (DataShapley(seeds=2, pairs=1), WHOLE),
     (Metagradient(runs=2), PARTS),
     (Metagradient(runs=2), ADAMW),
@@ -111,7 +120,7 @@ def test_budgets_follow_the_settings_and_the_pool() -> None:
     assert DataShapley(seeds=3, pairs=1).budget(24, 99) == Budget(retrainings=3 * (46 + 2))
     assert InfluencePydvl(runs=1, iterations=8).budget(10, 5).gradient_passes == 12 + 10 * 1.2
     assert InfluencePydvl(damping=0.1, iterations=8).budget(10, 5).gradient_passes == 3 * (24 + 10 * 1.2)
-    assert method("ntk-mmd:paper").budget(10, 99) == Budget(gradient_passes=3)
+    assert method("ntk-mmd:paper").budget(10, 99) == Budget(gradient_passes=3 * (1 + 2 * 2 / 99))
 
 
 def test_what_is_not_said_is_nothing() -> None:
