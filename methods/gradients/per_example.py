@@ -33,13 +33,6 @@ def output_gradients(
 
     None: of the true target's probability.
     """
-    parameters = size(params)
-    projected = width is not None and parameters > width
-    one = grad(_one_output(learner))
-    each = vmap(one, in_dims=(None, 0)) if learner.stacks else in_turn(one)
-    rows = max(1, BLOCK_ENTRIES // parameters)
-    project = _projection(params, width or 0, generator) if projected else None
-    found = []
     wide = width is not None and size(params) > width
     project = count_sketch(params, width or 0, generator) if wide else None
     return gradients(learner, output or learner.outputs, params, batch, project)[0]
@@ -69,35 +62,32 @@ def gradient_blocks(
     learner: Learner, output: Output, params: Params, batch: Batch, fixed: Params | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The same without projection, in blocks of rows that bound what is held at once."""
+    for found, values in parameter_blocks(learner, output, params, batch, fixed):
+        yield torch.cat([g.flatten(1) for g in found.values()], dim=1), values
+
+
+def parameter_blocks(
+    learner: Learner,
+    output: Output,
+    params: Params,
+    batch: Batch,
+    fixed: Params | None = None,
+    held: int = BLOCK_ENTRIES,
+) -> Iterator[tuple[Params, torch.Tensor]]:
+    """The same by parameter, N x its shape, of at most ``held`` numbers together."""
     one = grad_and_value(_of_one(output, fixed or {}))
     each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
-    rows = max(1, BLOCK_ENTRIES // size(params))
+    rows = max(1, held // size(params))
     for wide in blocks(batch, learner):
         for start in range(0, len(wide["targets"]), rows):
             block = {name: column[start : start + rows] for name, column in wide.items()}
             found, values = each(params, block)
-            yield torch.cat([g.flatten(1) for g in found.values()], dim=1).detach(), values.detach()
+            yield {name: g.detach() for name, g in found.items()}, values.detach()
 
 
 def count_sketch(params: Params, width: int, generator: torch.Generator) -> Projection:
     """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time.
 
-    return output
-
-
-def in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
-    """The same as ``vmap`` over rows, for modules whose forward pass ``vmap`` cannot follow."""
-
-    def each(params: Params, batch: Batch) -> Params:
-        rows = range(len(batch["targets"]))
-        found = [one(params, {name: column[row] for name, column in batch.items()}) for row in rows]
-        return {name: torch.stack([gradient[name] for gradient in found]) for name in params}
-
-    return each
-
-
-def _projection(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time."""
     Inner products keep their expectation, with no more variance than under a Gaussian matrix, and it takes one addition
     a parameter where a dense matrix takes ``width`` (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2).
     """

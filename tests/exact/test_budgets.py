@@ -17,8 +17,8 @@ from methods.in_run_shapley import InRunShapley
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from methods.less import Less
-from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.logra import LoGra
+from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
 from methods.source import Source
