@@ -10,11 +10,23 @@ import pytest
 from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
+from methods.ame import Ame
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
+from methods.coalition_gp import CoalitionGp
+from methods.datamodels import Datamodels
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.least_core import LeastCore
+from methods.leave_one_out import LeaveOneOut
+from methods.mixmin import MixMin
 from methods.ntk_mmd import NtkMmd
+from methods.regmix import RegMix
 from methods.semivalues import DataShapley
+from methods.semivalues.beta_shapley import BetaShapley
+from methods.semivalues.class_wise_shapley import ClassWiseShapley
+from methods.semivalues.data_banzhaf import DataBanzhaf
+from methods.semivalues.kernel_shap import KernelShap
+from methods.semivalues.regression_shapley import RegressionShapley
 from methods.tracin import TracIn
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
@@ -37,6 +49,9 @@ EXACT = [
     (TracIn(runs=2), WHOLE),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
     (InfluenceEkfac(runs=2), PARTS),
+    (LeaveOneOut(), WHOLE),
+    (LeaveOneOut(retrainings=5), WHOLE),
+    (MixMin(), WHOLE),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -47,6 +62,16 @@ AT_MOST = [
     (InfluencePydvl(), WHOLE),
     (InfluencePydvl(iterations=3), PARTS),
     (DataShapley(seeds=2, pairs=1), WHOLE),
+    (DataBanzhaf(), WHOLE),
+    (BetaShapley(retrainings=50), WHOLE),
+    (RegressionShapley(retrainings=24), WHOLE),
+    (KernelShap(seeds=1), WHOLE),
+    (ClassWiseShapley(), WHOLE),
+    (Datamodels(), WHOLE),
+    (Ame(retrainings=40, seeds=3), WHOLE),
+    (LeastCore(), WHOLE),
+    (CoalitionGp(), WHOLE),
+    (RegMix(regressor="trees"), WHOLE),
 ]
 
 
