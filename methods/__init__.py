@@ -78,8 +78,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "class-wise-shapley": Entry(
         "methods.semivalues.class_wise_shapley:ClassWiseShapley",
-        "Shapley values of each class's likelihood on the validation split x exp(the others'), by a contributor's "
-        "labels.",
+        "Shapley values of each class's likelihood on the validation split x exp(the others'), by shares of the class.",
     ),
     "leave-one-out": Entry(
         "methods.leave_one_out:LeaveOneOut",

@@ -88,6 +88,11 @@ def ends(contributors: int) -> Bools:
     return np.vstack([np.zeros(contributors, dtype=np.bool_), np.ones(contributors, dtype=np.bool_)])
 
 
+def with_ends(rows_KC: Bools) -> Bools:
+    """The same coalitions, with nobody and everyone in place of the first two."""
+    return np.vstack([ends(rows_KC.shape[1]), rows_KC[2:]])
+
+
 def kernel_chances(contributors: int) -> Floats:
     """Chance of s = 1 .. C-1 members in proportion to 1 / (s (C - s)) (Lundberg & Lee 2017, theorem 2, by size)."""
     size = np.arange(1, contributors)

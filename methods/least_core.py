@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Bools, Floats, JobSize, Problem, Retraining
-from methods.coalitions import Sampling, ends
+from methods.coalitions import Sampling, with_ends
 
 SLACK = 1e-9
 """Of the largest gain: what counts as equal."""
@@ -37,7 +37,7 @@ class LeastCore(Sampling, Retraining):
     def contributor_values(self, problem: Problem) -> Floats:
         found = []
         for seed, drawn_KC in enumerate(self.drawn(problem, "uniform")):
-            rows_KC = np.vstack([ends(len(problem.contributors)), drawn_KC[2:]])
+            rows_KC = with_ends(drawn_KC)
             utilities_K = problem.retrain(rows_KC, seed)
             found.append(
                 division(rows_KC[2:], utilities_K[2:] - utilities_K[0], float(utilities_K[1] - utilities_K[0]))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.types import Bools, Floats, JobSize, Problem, Scorer, SetFunction
-from methods.coalitions import Sampling
+from methods.coalitions import Sampling, with_ends
 
 REGRESSORS = ("linear", "trees")
 
@@ -29,8 +29,9 @@ class RegMix(Sampling, SetFunction):
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
         "contributors are the domains, and a coalition is the mixture of its examples, for shares can be trained in no "
-        "other way here; linear, for the paper's boosted trees have 512 mixtures and this 2 a contributor; nobody is "
-        "no mixture: its utility is the one that was retrained; pairs of complements, kernel-shap's"
+        "other way here; uniform coalitions, data-banzhaf's, whose mixtures lie about the pool's own as the paper's lie "
+        "about its corpus's; linear, for the paper's boosted trees have 512 mixtures and this 2 a contributor; nobody is "
+        "no mixture: its utility is the one that was retrained"
     )
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class RegMix(Sampling, SetFunction):
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors)).astype(np.float64)
-        drawn = enumerate(self.drawn(problem, "paired"))
+        drawn = enumerate(with_ends(rows_KC) for rows_KC in self.drawn(problem, "uniform"))
         return [scorer(rows_KC, problem.retrain(rows_KC, seed), sizes_C, self.regressor) for seed, rows_KC in drawn]
 
 

@@ -15,7 +15,7 @@ from methods.semivalues.beta_shapley import surrogate_operations
 
 @dataclass(frozen=True)
 class ClassWiseShapley(Sampling, Retraining):
-    """Shapley values of each class's likelihood on the validation split x exp(the others'), by a contributor's labels.
+    """Shapley values of each class's likelihood on the validation split x exp(the others'), by shares of the class.
 
     Args:
         retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
@@ -25,8 +25,9 @@ class ClassWiseShapley(Sampling, Retraining):
     source: ClassVar[str] = "Schoch, Xu & Ji (2022), NeurIPS (CS-Shapley)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "contributors are players of every class's game and their values are weighed by the share of their labels "
-        "that the class has, for a contributor trains as a whole; the expected accuracy, mean probability of the true "
+        "contributors are players of every class's game and their values are weighed by their share of the "
+        "class's examples, so that contributors of like examples get what these would add up to, for a contributor "
+        "trains as a whole; the expected accuracy, mean probability of the true "
         "label, in place of the counted one; estimated as regression-shapley, on its retrainings"
     )
 
@@ -47,8 +48,8 @@ class ClassWiseShapley(Sampling, Retraining):
         values_SC = np.zeros((self.seeds, contributors))
         for label in np.unique(labels_N):
             worths = [class_worths(chances_KN, labels_N == label) for chances_KN in chances]
-            share_C = label_shares(problem.train.owners_N, problem.train.targets == label, contributors)
-            values_SC += share_C * probabilistic.adjusted(rows, worths, joins_S, expected_S)
+            held_C = class_shares(problem.train.owners_N[problem.train.targets == label], contributors)
+            values_SC += contributors * held_C * probabilistic.adjusted(rows, worths, joins_S, expected_S)
         return values_SC
 
 
@@ -59,7 +60,6 @@ def class_worths(chances_KN: Floats, inside_N: Bools) -> Floats:
     return np.asarray(within_K * np.exp(outside_K))
 
 
-def label_shares(owners_N: Array, labelled_N: Bools, contributors: int) -> Floats:
-    """The share of each contributor's examples that has the label, C."""
-    own_C = np.bincount(owners_N, minlength=contributors)
-    return np.asarray(np.bincount(owners_N[labelled_N], minlength=contributors) / np.maximum(own_C, 1))
+def class_shares(owners_N: Array, contributors: int) -> Floats:
+    """Each contributor's share of a class, from the owners of its examples, C; 0 where nobody has one."""
+    return np.asarray(np.bincount(owners_N, minlength=contributors) / max(1, len(owners_N)))
