@@ -14,6 +14,9 @@ from methods.coalitions import SCOPE, retrainings_of
 GAP = 1e-5
 """Mean log-likelihood by which a mixture may stay under the best one."""
 
+IMPOSSIBLE = 1e-200
+"""The least likelihood over the best model's: what is less likely yet has no reciprocal to weigh by."""
+
 SWEEPS = 1_000
 """Updates of the weights, at most."""
 
@@ -61,7 +64,7 @@ class MixMin(SetFunction):
 def scorer(logs_CN: Floats, nobody: float) -> Scorer:
     """Worth of any coalition, from the log-likelihood of each validation example under each contributor's model."""
     best_N = logs_CN.max(axis=0)
-    chances_CN, level = np.exp(logs_CN - best_N), float(best_N.mean())
+    chances_CN, level = np.maximum(np.exp(logs_CN - best_N), IMPOSSIBLE), float(best_N.mean())
 
     def score(coalitions_KC: Bools) -> Floats:
         worths_K = np.full(len(coalitions_KC), nobody)
@@ -80,15 +83,13 @@ def best_mixtures(coalitions_KC: Bools, chances_CN: Floats) -> tuple[Floats, Flo
     how far the best is: by no more than its excess over 1 (Cover 1984, IEEE Transactions on Information Theory 30(2)).
     """
     weights_KC = coalitions_KC / coalitions_KC.sum(axis=1, keepdims=True)
-    floor = np.finfo(np.float64).tiny
     left = np.arange(len(coalitions_KC))
     for _ in range(SWEEPS):
-        mixed_KN = np.maximum(weights_KC[left] @ chances_CN, floor)
-        pull_KC = (1.0 / mixed_KN) @ chances_CN.T / chances_CN.shape[1]
+        pull_KC = (1.0 / (weights_KC[left] @ chances_CN)) @ chances_CN.T / chances_CN.shape[1]
         excess_K = np.where(coalitions_KC[left], pull_KC, 0.0).max(axis=1) - 1.0
-        weights_KC[left] *= np.minimum(pull_KC, 1.0 / floor)
+        weights_KC[left] *= pull_KC
         weights_KC[left] /= weights_KC[left].sum(axis=1, keepdims=True)
         left = left[excess_K > GAP]
         if not len(left):
             break
-    return weights_KC, np.log(np.maximum(weights_KC @ chances_CN, floor)).mean(axis=1)
+    return weights_KC, np.log(weights_KC @ chances_CN).mean(axis=1)

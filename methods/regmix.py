@@ -29,9 +29,9 @@ class RegMix(Sampling, SetFunction):
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
         "contributors are the domains, and a coalition is the mixture of its examples, for shares can be trained in no "
-        "other way here; uniform coalitions, data-banzhaf's, whose mixtures lie about the pool's own as the paper's lie "
-        "about its corpus's; linear, for the paper's boosted trees have 512 mixtures and this 2 a contributor; nobody is "
-        "no mixture: its utility is the one that was retrained"
+        "other way here; uniform coalitions, data-banzhaf's, whose mixtures lie about the pool's own as the paper's do "
+        "about its corpus's; linear, for the paper's boosted trees have 512 mixtures and this 2 a contributor; nobody "
+        "is no mixture: its utility is the one that was retrained"
     )
 
     def __post_init__(self) -> None:

@@ -76,7 +76,7 @@ def test_of_all_solutions_it_is_the_one_of_least_norm(contributors: int, rows: i
 
     rng = np.random.default_rng(seed)
     rows_KC, gains_K = rng.random((rows, contributors)) < 0.5, rng.standard_normal(rows).round(2)
-    whole = float(rng.standard_normal().round(2)) + 1.0
+    whole = round(float(rng.standard_normal()), 2) + 1.0
     possible = subsidy(rows_KC, gains_K, whole)
     x = cp.Variable(contributors)
     asks = [cp.sum(x) == whole, rows_KC.astype(float) @ x + possible + 1e-9 >= gains_K]

@@ -19,7 +19,7 @@ from methods import coalitions
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues import kernel_shap, probabilistic
 from methods.semivalues.beta_shapley import BetaShapley
-from methods.semivalues.class_wise_shapley import ClassWiseShapley, class_worths, class_shares
+from methods.semivalues.class_wise_shapley import ClassWiseShapley, class_shares, class_worths
 from methods.semivalues.data_banzhaf import DataBanzhaf, reused
 from methods.semivalues.kernel_shap import KernelShap
 from methods.semivalues.regression_shapley import RegressionShapley
