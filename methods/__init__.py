@@ -110,4 +110,53 @@ METHODS: Mapping[str, Entry] = {
         "methods.semivalues.data_shapley:DataShapley",
         "Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.",
     ),
+    "data-banzhaf": Entry(
+        "methods.semivalues.data_banzhaf:DataBanzhaf",
+        "Banzhaf values of utility on the validation split: mean utility with a contributor less the mean without it.",
+    ),
+    "beta-shapley": Entry(
+        "methods.semivalues.beta_shapley:BetaShapley",
+        "Beta(alpha, beta) Shapley values of utility on the validation split, from coalitions of the sizes that weigh.",
+    ),
+    "regression-shapley": Entry(
+        "methods.semivalues.regression_shapley:RegressionShapley",
+        "Shapley values of utility on the validation split: a linear surrogate's, and what it leaves, sampled.",
+    ),
+    "kernel-shap": Entry(
+        "methods.semivalues.kernel_shap:KernelShap",
+        "Shapley values of utility on the validation split, by unbiased KernelSHAP on pairs of complements.",
+    ),
+    "class-wise-shapley": Entry(
+        "methods.semivalues.class_wise_shapley:ClassWiseShapley",
+        "Shapley values of each class's likelihood on the validation split x exp(the others'), by shares of the class.",
+    ),
+    "leave-one-out": Entry(
+        "methods.leave_one_out:LeaveOneOut",
+        "What utility on the validation split loses when a contributor is left out of training.",
+    ),
+    "datamodels": Entry(
+        "methods.datamodels:Datamodels",
+        "Weights of a lasso from who is in to utility on the validation split, on random halves of the contributors.",
+    ),
+    "ame": Entry(
+        "methods.ame:Ame",
+        "Average marginal effect on utility on the validation split, over coalitions of random density, by the lasso.",
+    ),
+    "least-core": Entry(
+        "methods.least_core:LeastCore",
+        "The division of utility on the validation split with the least subsidy that sampled coalitions ask for.",
+    ),
+    "coalition-gp": Entry(
+        "methods.coalition_gp:CoalitionGp",
+        "Utility on the validation split by a Gaussian process on coalitions' members, mixtures and sizes.",
+    ),
+    "regmix": Entry(
+        "methods.regmix:RegMix",
+        "Utility on the validation split by a regression on contributors' shares of the training examples.",
+    ),
+    "regmix:trees": Entry("methods.regmix:RegMix", "RegMix with regressor 'trees'.", {"regressor": "trees"}),
+    "mixmin": Entry(
+        "methods.mixmin:MixMin",
+        "The largest mean log-likelihood of validation under a mixture of a coalition's own models.",
+    ),
 }

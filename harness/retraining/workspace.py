@@ -63,7 +63,7 @@ class Workspace:
         self.identity = _identity(learner, train, held_out, device, validation)
         self.context = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
         self._initial: dict[int, Params] = {}
-        _HELD[self.context, device] = self
+        _HELD.setdefault((self.context, device), weakref.WeakSet()).add(self)
 
     def initial(self, seed: int) -> Params:
         """Initial parameters of a seed, the same tensors for every coalition."""
@@ -79,7 +79,7 @@ def workspace(context: str, device: str, pool: PoolReference | None) -> Workspac
     Raises:
         OtherPool: what was rebuilt has another digest, or there is nothing to rebuild it from.
     """
-    if held := _HELD.get((context, device)):
+    for held in _HELD.get((context, device), ()):
         return held
     if pool is None:
         raise OtherPool(
@@ -99,7 +99,9 @@ def workspace(context: str, device: str, pool: PoolReference | None) -> Workspac
     return rebuilt
 
 
-_HELD: weakref.WeakValueDictionary[tuple[str, str], Workspace] = weakref.WeakValueDictionary()
+_HELD: dict[tuple[str, str], weakref.WeakSet[Workspace]] = {}
+"""All workspaces of a context that are alive: when a later one goes, an earlier one still serves."""
+
 _REBUILT: OrderedDict[tuple[str, str], Workspace] = OrderedDict()
 _INITIALISING = threading.Lock()
 """Drawing parameters goes through torch's one global generator."""

@@ -205,6 +205,7 @@ def problem_at(evaluator: Evaluator, name: str) -> Problem:
         """Keeps what it is given."""
 
         source = passes = "a test"
+        seed_scope = registry.method(name).seed_scope
 
         def example_values(self, problem: Problem) -> Floats:
             seen.append(problem)

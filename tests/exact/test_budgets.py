@@ -10,17 +10,29 @@ import pytest
 from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
+from methods.ame import Ame
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
+from methods.coalition_gp import CoalitionGp
+from methods.datamodels import Datamodels
 from methods.dvemb import DvEmb
 from methods.gradient_cosine import GradientCosine
 from methods.in_run_shapley import InRunShapley
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.least_core import LeastCore
+from methods.leave_one_out import LeaveOneOut
 from methods.less import Less
 from methods.logra import LoGra
 from methods.metagradient import Metagradient, MetagradientSwaps
+from methods.mixmin import MixMin
 from methods.ntk_mmd import NtkMmd
+from methods.regmix import RegMix
 from methods.semivalues import DataShapley
+from methods.semivalues.beta_shapley import BetaShapley
+from methods.semivalues.class_wise_shapley import ClassWiseShapley
+from methods.semivalues.data_banzhaf import DataBanzhaf
+from methods.semivalues.kernel_shap import KernelShap
+from methods.semivalues.regression_shapley import RegressionShapley
 from methods.source import Source
 from methods.tracin import TracIn
 from methods.trackstar import TrackStar
@@ -53,6 +65,9 @@ EXACT = [
     (Trak(), PARTS),
     (LoGra(runs=2), WHOLE),
     (LoGra(), PARTS),
+    (LeaveOneOut(), WHOLE),
+    (LeaveOneOut(retrainings=5), WHOLE),
+    (MixMin(), WHOLE),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -75,6 +90,16 @@ AT_MOST = [
     (DvEmb(runs=2, curvature="gauss-newton"), WHOLE),
     (InRunShapley(runs=2), WHOLE),
     (InRunShapley(runs=2, order=2), ADAMW),
+    (DataBanzhaf(), WHOLE),
+    (BetaShapley(retrainings=50), WHOLE),
+    (RegressionShapley(retrainings=24), WHOLE),
+    (KernelShap(seeds=1), WHOLE),
+    (ClassWiseShapley(), WHOLE),
+    (Datamodels(), WHOLE),
+    (Ame(retrainings=40, seeds=3), WHOLE),
+    (LeastCore(), WHOLE),
+    (CoalitionGp(), WHOLE),
+    (RegMix(regressor="trees"), WHOLE),
 ]
 
 
