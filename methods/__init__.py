@@ -28,6 +28,10 @@ METHODS: Mapping[str, Entry] = {
         "methods.baselines:Mmd",
         "Minus the multi-kernel MMD between a coalition and the validation split, on joint features.",
     ),
+    "knn-shapley": Entry(
+        "methods.knn_shapley:KnnShapley",
+        "Exact Shapley values of examples for a nearest-neighbour classifier on features at the initialisation.",
+    ),
     "ntk-mmd": Entry(
         NTK_MMD,
         "v(K) = -(w1 initial loss + w2 MK-MMD to validation + w3 NTK complexity + w4 sample term), without training.",

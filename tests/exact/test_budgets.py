@@ -13,6 +13,7 @@ from methods import METHODS
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.knn_shapley import KnnShapley
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
 from methods.tracin import TracIn
@@ -33,6 +34,7 @@ EXACT = [
     (ClassBalance(), WHOLE),
     (InitialLoss(), WHOLE),
     (Mmd(), WHOLE),
+    (KnnShapley(), WHOLE),
     (NtkMmd(seeds=2), WHOLE),
     (TracIn(runs=2), WHOLE),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
