@@ -15,10 +15,21 @@ BLOCK_ENTRIES = 30_000_000
 """Numbers held by one block of unprojected gradients (120 MB in single precision)."""
 
 
+Output = Callable[[Params, Batch], torch.Tensor]
+"""One number an example, N, as a function of parameters."""
+
+
 def output_gradients(
-    learner: Learner, params: Params, batch: Batch, width: int | None, generator: torch.Generator
+    learner: Learner,
+    params: Params,
+    batch: Batch,
+    width: int | None,
+    generator: torch.Generator,
+    output: Output | None = None,
 ) -> torch.Tensor:
-    """Gradient of each example's true-target output, N x P, or projected to N x width where P is larger.
+    """Gradient of each example's ``output``, N x P, or projected to N x width where P is larger.
+
+    None: of the true target's probability.
 
     The projection is a count sketch (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2): inner products keep
     their expectation, with no more variance than under a Gaussian matrix, and it takes one addition a parameter where
@@ -26,10 +37,10 @@ def output_gradients(
     """
     parameters = size(params)
     projected = width is not None and parameters > width
-    one = grad(_one_output(learner))
+    one = grad(_one_output(output or learner.outputs))
     each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
     rows = max(1, BLOCK_ENTRIES // parameters)
-    project = _projection(params, width or 0, generator) if projected else None
+    project = count_sketch(params, width or 0, generator) if projected else None
     found = []
     for wide in blocks(batch, learner):
         for start in range(0, len(wide["targets"]), rows):
@@ -39,11 +50,11 @@ def output_gradients(
     return torch.cat(found)
 
 
-def _one_output(learner: Learner) -> Callable[[Params, Batch], torch.Tensor]:
-    def output(params: Params, row: Batch) -> torch.Tensor:
-        return learner.outputs(params, {name: value[None] for name, value in row.items()})[0]
+def _one_output(output: Output) -> Output:
+    def of_one(params: Params, row: Batch) -> torch.Tensor:
+        return output(params, {name: value[None] for name, value in row.items()})[0]
 
-    return output
+    return of_one
 
 
 def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
@@ -57,7 +68,7 @@ def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch]
     return each
 
 
-def _projection(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
+def count_sketch(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
     """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time."""
     device = next(iter(params.values())).device
     seed = int(torch.randint(2**62, (1,), generator=generator))
