@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from harness.types import Examples, Floats, Params, Problem
@@ -36,11 +37,13 @@ def agreement(train: Seen, validation: Seen) -> Floats:
 
     1 for the same label and 0 for another; of responses the share of tokens that they have in common.
     """
-    sides = (torch.from_numpy(side.targets_NM) for side in (validation, train))
-    return 1 - torch.cdist(*sides, p=1).numpy() / 2
+    return np.asarray(1 - _distances(validation.targets_NM, train.targets_NM, 1.0) / 2)
 
 
 def distances(train: Seen, validation: Seen) -> Floats:
     """Euclidean distances between penultimate features, V x N."""
-    sides = (torch.from_numpy(side.features_NF) for side in (validation, train))
-    return torch.cdist(*sides).numpy()
+    return _distances(validation.features_NF, train.features_NF, 2.0)
+
+
+def _distances(a_VF: Floats, b_NF: Floats, order: float) -> Floats:
+    return np.asarray(torch.cdist(torch.from_numpy(a_VF), torch.from_numpy(b_NF), order).numpy())

@@ -44,6 +44,17 @@ def joint_features(problem: Problem, params: Params) -> JointFeatures:
     return JointFeatures(train, validation)
 
 
+@torch.no_grad()
+def features_alone(problem: Problem, params: Params) -> JointFeatures:
+    """Penultimate features without the targets."""
+    learner = problem.learner
+    train, validation = (
+        torch.cat([learner.features(params, block).double() for block in blocks(rows, learner)])
+        for rows in (tensors(problem.train, problem.device), tensors(problem.validation, problem.device))
+    )
+    return JointFeatures(train, validation)
+
+
 def median_distance(rows: torch.Tensor) -> float:
     """Median distance between distinct rows; of the first 1,000 where there are more."""
     distances = torch.nn.functional.pdist(rows[:MEDIAN_ROWS])
@@ -88,6 +99,26 @@ class CoalitionMmd:
         own = np.einsum("kc,cd,kd->k", members, self._within_CC, members) / counts**2
         squares = own - 2 * (members @ self._across_C) / counts + self._among
         return np.where(members @ self.sizes_C > 0, np.sqrt(np.maximum(squares, 0)), 0.0)
+
+    def distances_to_everyone(self, coalitions_KC: Bools) -> Floats:
+        """MMD between each coalition and all examples of this side together, K; 0 where it has none."""
+        members, everyone = coalitions_KC.astype(np.float64), np.ones(coalitions_KC.shape[1])
+        counts, total = np.maximum(members @ self.sizes_C, 1), max(self.sizes_C.sum(), 1)
+        own = np.einsum("kc,cd,kd->k", members, self._within_CC, members) / counts**2
+        across = members @ self._within_CC @ everyone / (counts * total)
+        squares = own - 2 * across + everyone @ self._within_CC @ everyone / total**2
+        return np.where(members @ self.sizes_C > 0, np.sqrt(np.maximum(squares, 0)), 0.0)
+
+
+def mean_kernels(features: JointFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each training example's mean kernel with all training examples, and with the validation split, N."""
+    median = median_distance(features.validation)
+    pairs = [
+        (mixed_kernel(rows, features.train, median).mean(1), mixed_kernel(rows, features.validation, median).mean(1))
+        for rows in torch.split(features.train, 1_000)
+    ]
+    own, across = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return own, across
 
 
 def _exact_sums(

@@ -20,7 +20,7 @@ class KnnShapley(Additive):
 
     neighbours: int = 5
     seeds: int = 3
-    source = "Jia et al. (2019), VLDB 12(11), theorem 1 (eqs. 18 and 19)"
+    source = "Jia et al. (2019), VLDB 12(11), theorem 1 (the recursion for unweighted nearest neighbours)"
     passes = "1 forward pass a seed; distances of all training to all validation examples"
     choices = (
         "features: penultimate, at the initialisation; K = 5, as in the paper's experiments; a contributor's value is "

@@ -23,7 +23,7 @@ pytestmark = THIRD_PARTY
 
 
 def utility(subset: tuple[int, ...], distances_VN: Floats, agreement_VN: Floats, neighbours: int) -> float:
-    """Jia et al. 2019, eq. 8, as it stands there."""
+    """The nearest-neighbour utility of Jia et al. 2019, averaged over queries."""
     found = []
     for far_N, agrees_N in zip(distances_VN, agreement_VN, strict=True):
         nearest = sorted(subset, key=lambda i, far_N=far_N: far_N[i])[:neighbours]
