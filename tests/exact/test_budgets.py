@@ -11,11 +11,24 @@ from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
+from methods.constant import Constant
+from methods.data_oob import DataOob
+from methods.dataset_weights import ConvexDatasetValuation
+from methods.davinz import Davinz
+from methods.deviation import Deviation
+from methods.distribution_value import DistributionValue
+from methods.for_value import ForValue
+from methods.freeshap import FreeShap
+from methods.gradient_norm import GradientNorm
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.kairos import Kairos
 from methods.knn_shapley import KnnShapley
+from methods.lava import Lava
 from methods.ntk_mmd import NtkMmd
+from methods.perplexity import Perplexity
 from methods.semivalues import DataShapley
+from methods.similarity import EmbeddingSimilarity, RepSim
 from methods.tracin import TracIn
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import evaluator_of, tiny_mlp, tiny_pool, tiny_recipe
@@ -35,6 +48,20 @@ EXACT = [
     (InitialLoss(), WHOLE),
     (Mmd(), WHOLE),
     (KnnShapley(), WHOLE),
+    (ConvexDatasetValuation(seeds=2), WHOLE),
+    (DistributionValue(), WHOLE),
+    (Kairos(), WHOLE),
+    (Constant(), WHOLE),
+    (DataOob(trees=3), WHOLE),
+    (EmbeddingSimilarity(), WHOLE),
+    (ForValue(seeds=2), PARTS),
+    (GradientNorm(seeds=2), WHOLE),
+    (Perplexity(runs=2), WHOLE),
+    (RepSim(runs=2), WHOLE),
+    (Lava(), WHOLE),
+    (Davinz(seeds=2), WHOLE),
+    (Deviation(seeds=2), WHOLE),
+    (FreeShap(seeds=2), PARTS),
     (NtkMmd(seeds=2), WHOLE),
     (TracIn(runs=2), WHOLE),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),

@@ -203,8 +203,8 @@ def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_method_answers_about_texts_or_says_why_not(name: str, small: Evaluator) -> None:
     found = small.evaluate(name, quick(name), "leave-one-out")
     if isinstance(found, str):
-        assert name.startswith(("influence-pydvl", "class-balance"))
-        assert name == "class-balance" or small.engine.learner.name in found
+        assert name.startswith(("influence-pydvl", "class-balance", "data-oob"))
+        assert name in ("class-balance", "data-oob") or small.engine.learner.name in found
     else:
         assert found.values_C.shape == (3,)
         assert np.isfinite(found.values_C).all()
@@ -319,8 +319,8 @@ def from_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def test_a_model_from_a_folder_goes_through_the_methods(name: str, from_folder: Evaluator) -> None:
     found = from_folder.evaluate(name, quick(name), "standalone")
     if isinstance(found, str):
-        assert name.startswith(("influence-pydvl", "class-balance"))
-        assert name == "class-balance" or from_folder.engine.learner.name in found
+        assert name.startswith(("influence-pydvl", "class-balance", "data-oob"))
+        assert name in ("class-balance", "data-oob") or from_folder.engine.learner.name in found
     else:
         assert np.isfinite(found.values_C).all()
 
