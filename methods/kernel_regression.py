@@ -57,16 +57,21 @@ def _tangents(problem: Problem, seed: int, directions: int) -> Tangents:
             output_gradients(learner, params, side, width, torch.Generator().manual_seed(sketch), output)
             for side in sides
         ]
-        train, validation = (rows.double() for rows in found)
         if exact:
-            kernels.append((train @ train.T, validation @ train.T))
+            kernels.append(_kernels(*found))
         else:
-            gradients.append((train, validation))
+            gradients.append([rows.double() for rows in found])
     if exact:
         kernel_NN, across_VN = (torch.stack(parts).sum(0) for parts in zip(*kernels, strict=True))
         return Tangents(own, held_out, kernel_NN=kernel_NN, across_VN=across_VN)
     train_NW, validation_VW = (torch.cat(parts, dim=1) for parts in zip(*gradients, strict=True))
     return Tangents(own, held_out, train_NW=train_NW, validation_VW=validation_VW)
+
+
+def _kernels(train_NW: torch.Tensor, validation_VW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """In double precision, in which no more than the training examples' gradients are held."""
+    wide = train_NW.double()
+    return wide @ wide.T, torch.cat([rows.double() @ wide.T for rows in torch.split(validation_VW, 64)])
 
 
 def _scales(problem: Problem, outputs: int, seed: int, directions: int) -> list[torch.Tensor | None]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from harness.types import Additive, Floats, JobSize, Problem
 
+MOST = 15_000
+"""Training examples whose costs to each other still fit, in 2 GB."""
+
 
 @dataclass(frozen=True)
 class Lava(Additive):
@@ -33,6 +36,11 @@ class Lava(Additive):
     def algebra(self, size: JobSize) -> float:
         """Distances between features; iterations are elementwise."""
         return self.seeds * 2.0 * size.examples * (size.examples + size.validation) * size.features
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if len(problem.train) > MOST:
+            return f"the costs between all pairs of {len(problem.train):,} examples take more room than it may"
+        return None
 
     def example_values(self, problem: Problem) -> Floats:
         found = [

@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 from harness.types import Examples, Floats, Pool
+from methods import lava
 from methods.lava import Lava, calibrated, costs, label_distances
 from methods.transport import divergence_gradient, gaussian_distances, own_potential, potentials
 from tests.harness.small_runs import THIRD_PARTY
@@ -123,6 +124,13 @@ def test_the_cost_is_feature_distance_and_label_distance(tmp_path: Path) -> None
     same = problem.train.targets[:, None] == problem.train.targets[None, :]
     assert (labels_N[same] == 0).all()
     assert (labels_N[~same] > 0).all()
+
+
+def test_more_examples_than_have_room_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    assert Lava().unsuitable(problem) is None
+    monkeypatch.setattr(lava, "MOST", 10)
+    assert "room" in (Lava().unsuitable(problem) or "")
 
 
 def relabelled(labels_N: np.ndarray) -> Pool:
