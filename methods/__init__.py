@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from harness.types import Entry
 
+DISTRIBUTION = "methods.distribution_value:DistributionValue"
 NTK_MMD = "methods.ntk_mmd.method:NtkMmd"
 
 METHODS: Mapping[str, Entry] = {
@@ -27,6 +28,64 @@ METHODS: Mapping[str, Entry] = {
     "mmd": Entry(
         "methods.baselines:Mmd",
         "Minus the multi-kernel MMD between a coalition and the validation split, on joint features.",
+    ),
+    "constant": Entry("methods.constant:Constant", "One for every contributor, whatever it brings."),
+    "embedding-similarity": Entry(
+        "methods.similarity:EmbeddingSimilarity",
+        "Cosine between a coalition's mean features and validation's, at the initialisation.",
+    ),
+    "repsim": Entry(
+        "methods.similarity:RepSim",
+        "Mean cosine between the trained model's features of an example and of each validation example.",
+    ),
+    "gradient-norm": Entry(
+        "methods.gradient_norm:GradientNorm", "Norm of an example's loss gradient at the initialisation."
+    ),
+    "perplexity": Entry(
+        "methods.perplexity:Perplexity",
+        "Minus the exponential of a coalition's mean loss under the model trained on everyone.",
+    ),
+    "for-value": Entry(
+        "methods.for_value:ForValue",
+        "Alignment of an example's hidden states and prediction errors with validation's, at the initialisation.",
+    ),
+    "convex-dataset-valuation": Entry(
+        "methods.dataset_weights:ConvexDatasetValuation",
+        "Weights of the contributors' mean gradients that together come closest to validation's, under an L1 penalty.",
+    ),
+    "data-oob": Entry(
+        "methods.data_oob:DataOob",
+        "Share of bagged trees, of those that did not see an example, that foretell its label from its features.",
+    ),
+    "data-distribution-valuation": Entry(
+        DISTRIBUTION, "Minus the MMD between each contributor's own examples and the validation split."
+    ),
+    "data-distribution-valuation:pool": Entry(
+        DISTRIBUTION, "Minus the MMD between each contributor's own examples and everyone's.", {"reference": "pool"}
+    ),
+    "davinz": Entry(
+        "methods.davinz:Davinz",
+        "v(K) = -(kappa x NTK complexity + MMD of features to validation), kappa their ratio over contributors.",
+    ),
+    "deviation": Entry(
+        "methods.deviation:Deviation",
+        "Minus the distance between a coalition's kernel regression and everyone's, in the tangent kernel's space.",
+    ),
+    "freeshap": Entry(
+        "methods.freeshap:FreeShap",
+        "Minus the squared error on validation of a coalition's kernel regression, on the tangent kernel at the start.",
+    ),
+    "kairos": Entry(
+        "methods.kairos:Kairos",
+        "Minus the derivative of the squared MMD to validation as training data move towards an example.",
+    ),
+    "knn-shapley": Entry(
+        "methods.knn_shapley:KnnShapley",
+        "Exact Shapley values of examples for a nearest-neighbour classifier on features at the initialisation.",
+    ),
+    "lava": Entry(
+        "methods.lava:Lava",
+        "Minus the calibrated gradient of optimal transport from training to validation data in an example's weight.",
     ),
     "ntk-mmd": Entry(
         NTK_MMD,

@@ -67,6 +67,26 @@ def damped_products(size: JobSize, width: int, moment_rows: float) -> float:
     return basis + 2 * moment_rows * coordinates**2 + _solve(coordinates) + coordinates**2
 
 
+def kernel_regression(size: JobSize, directions: int, asks_everyone: bool = False) -> float:
+    """Ridge regression on all coalitions that are asked for: of the validation split's outputs, or if ``asks_everyone``
+    of weights alone, and of everyone's in any case.
+    """
+    n, contributors, validation = size.examples, size.contributors, size.validation
+    if n > NTK_EXACT_UP_TO:
+        width = min(size.parameters, PROJECTED_WIDTH)
+        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        return 2 * n * width**2 + (coalitions[size.question] + 1) * _solve(width)
+
+    def regression(rows: float) -> float:
+        return _solve(rows) if asks_everyone else rows**3 / 3 + rows**2 * validation
+
+    alone, but_one = contributors * regression(n / contributors), regression(n - n / contributors)
+    walks = WALKS / 2 * (regression(n) + but_one)
+    asked = {"standalone": alone, "leave-one-out": regression(n) + contributors * but_one, "shapley": walks}
+    kernels = 2 * directions * n * (n + validation) * min(size.parameters, EXACT_ENTRIES // n)
+    return kernels + asked[size.question] + (regression(n) if asks_everyone else 0.0)
+
+
 def _solve(n: float) -> float:
     """Cholesky, n^3 / 3, and one right-hand side."""
     return n**3 / 3 + n**2

@@ -134,10 +134,30 @@ class CoalitionMmd:
         roots = np.sign(squares) * np.sqrt(np.abs(squares)) if self._unbiased else np.sqrt(np.maximum(squares, 0))
         return np.where(members @ self.sizes_C > 0, roots, 0.0)
 
+    def distances_to_everyone(self, coalitions_KC: Bools) -> Floats:
+        """MMD between each coalition and all examples of this side together, K; 0 where it has none."""
+        members, everyone = coalitions_KC.astype(np.float64), np.ones(coalitions_KC.shape[1])
+        counts, total = np.maximum(members @ self.sizes_C, 1), max(self.sizes_C.sum(), 1)
+        own = np.einsum("kc,cd,kd->k", members, self._within_CC, members) / counts**2
+        across = members @ self._within_CC @ everyone / (counts * total)
+        squares = own - 2 * across + everyone @ self._within_CC @ everyone / total**2
+        return np.where(members @ self.sizes_C > 0, np.sqrt(np.maximum(squares, 0)), 0.0)
+
 
 def _without_itself(mean: Floats | float, count: Floats | float) -> Floats:
     """The mean kernel of distinct rows, from that of all pairs: a row's kernel with itself is 1."""
     return np.asarray(np.where(count > 1, (mean * count - 1) / np.maximum(count - 1, 1), mean))
+
+
+def mean_kernels(features: JointFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each training example's mean kernel with all training examples, and with the validation split, N."""
+    median = median_distance(features.validation)
+    pairs = [
+        (mixed_kernel(rows, features.train, median).mean(1), mixed_kernel(rows, features.validation, median).mean(1))
+        for rows in torch.split(features.train, 1_000)
+    ]
+    own, across = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return own, across
 
 
 def _exact_sums(

@@ -13,12 +13,24 @@ from methods import METHODS
 from methods.ame import Ame
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
 from methods.coalition_gp import CoalitionGp
+from methods.constant import Constant
+from methods.data_oob import DataOob
 from methods.datamodels import Datamodels
+from methods.dataset_weights import ConvexDatasetValuation
+from methods.davinz import Davinz
+from methods.deviation import Deviation
+from methods.distribution_value import DistributionValue
 from methods.dvemb import DvEmb
+from methods.for_value import ForValue
+from methods.freeshap import FreeShap
 from methods.gradient_cosine import GradientCosine
+from methods.gradient_norm import GradientNorm
 from methods.in_run_shapley import InRunShapley
 from methods.influence import Influence
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.kairos import Kairos
+from methods.knn_shapley import KnnShapley
+from methods.lava import Lava
 from methods.least_core import LeastCore
 from methods.leave_one_out import LeaveOneOut
 from methods.less import Less
@@ -26,6 +38,7 @@ from methods.logra import LoGra
 from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.mixmin import MixMin
 from methods.ntk_mmd import NtkMmd
+from methods.perplexity import Perplexity
 from methods.regmix import RegMix
 from methods.semivalues import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
@@ -33,6 +46,7 @@ from methods.semivalues.class_wise_shapley import ClassWiseShapley
 from methods.semivalues.data_banzhaf import DataBanzhaf
 from methods.semivalues.kernel_shap import KernelShap
 from methods.semivalues.regression_shapley import RegressionShapley
+from methods.similarity import EmbeddingSimilarity, RepSim
 from methods.source import Source
 from methods.tracin import TracIn
 from methods.trackstar import TrackStar
@@ -54,6 +68,21 @@ EXACT = [
     (ClassBalance(), WHOLE),
     (InitialLoss(), WHOLE),
     (Mmd(), WHOLE),
+    (KnnShapley(), WHOLE),
+    (ConvexDatasetValuation(seeds=2), WHOLE),
+    (DistributionValue(), WHOLE),
+    (Kairos(), WHOLE),
+    (Constant(), WHOLE),
+    (DataOob(trees=3), WHOLE),
+    (EmbeddingSimilarity(), WHOLE),
+    (ForValue(seeds=2), PARTS),
+    (GradientNorm(seeds=2), WHOLE),
+    (Perplexity(runs=2), WHOLE),
+    (RepSim(runs=2), WHOLE),
+    (Lava(), WHOLE),
+    (Davinz(seeds=2), WHOLE),
+    (Deviation(seeds=2), WHOLE),
+    (FreeShap(seeds=2), PARTS),
     (NtkMmd(seeds=2), WHOLE),
     (TracIn(runs=2), WHOLE),
     (TracIn(runs=2, metric="adamw"), ADAMW),
