@@ -206,8 +206,6 @@ def test_every_method_answers_about_texts_or_says_why_not(name: str, small: Eval
     if isinstance(found, str):
         assert name.startswith(("influence-pydvl", *OF_LABELS))
         assert name in OF_LABELS or small.engine.learner.name in found
-        assert name.startswith(("influence-pydvl", "class-balance", "data-oob"))
-        assert name in ("class-balance", "data-oob") or small.engine.learner.name in found
     else:
         assert found.values_C.shape == (3,)
         assert np.isfinite(found.values_C).all()
@@ -324,8 +322,6 @@ def test_a_model_from_a_folder_goes_through_the_methods(name: str, from_folder: 
     if isinstance(found, str):
         assert name.startswith(("influence-pydvl", *OF_LABELS))
         assert name in OF_LABELS or from_folder.engine.learner.name in found
-        assert name.startswith(("influence-pydvl", "class-balance", "data-oob"))
-        assert name in ("class-balance", "data-oob") or from_folder.engine.learner.name in found
     else:
         assert np.isfinite(found.values_C).all()
 
