@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -16,7 +16,7 @@ from harness.metering.clock import Clock
 from harness.metering.flops import FlopCounter
 from harness.metering.load import HERE
 from harness.metering.memory import PeakMemory
-from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain
+from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain, Vectors, WeightUse
 
 T = TypeVar("T")
 
@@ -220,6 +220,14 @@ class MeteredLearner(Learner):
     def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
         self._meter.count_pass(len(batch["targets"]) / self._examples)
         return self._inner.layer_signals(params, batch)
+
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        def counted(logits: torch.Tensor) -> Sequence[torch.Tensor]:
+            found = vectors(logits)
+            self._meter.count_pass(len(found) * len(batch["targets"]) / self._examples)
+            return found
+
+        return self._inner.weight_uses(params, batch, counted)
 
     def module(self, params: Params) -> nn.Module:
         module = self._inner.module(params)
