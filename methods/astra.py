@@ -13,7 +13,7 @@ from methods.influence import passes_of_damping
 
 @dataclass(frozen=True)
 class Astra(Additive):
-    """Influence's own solve, preconditioned by EK-FAC: example's gradient . (G + D)^-1 validation gradient.
+    """Influence's own solve, by conjugate gradients that EK-FAC preconditions.
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
@@ -25,7 +25,9 @@ class Astra(Additive):
     damping: float | None = None
     tolerance: float = 0.01
     iterations: int = 50
-    source = "Wang, Nguyen, Yang, Bae, McIlraith & Grosse (2025), NeurIPS, arXiv 2507.14740 (ASTRA); damping as in influence"
+    source = (
+        "Wang, Nguyen, Yang, Bae, McIlraith & Grosse (2025), NeurIPS, arXiv 2507.14740 (ASTRA); damping as in influence"
+    )
     passes = (
         "1 retraining a run; EK-FAC's factors, 2 passes a step (at most 50; 3 where rows take many blocks), 1 "
         "forward-mode pass; for AdamW 1 to 2 a checkpoint"

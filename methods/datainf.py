@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataInf(Additive):
-    """Example's gradient . mean over examples of (g g' + damping)^-1 validation gradient, layer by layer, in closed form.
+    """Influence with the inverse curvature as the mean of each example's own, layer by layer, in closed form.
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
@@ -24,7 +24,7 @@ class DataInf(Additive):
 
     runs: int = 3
     damping: float = 0.1
-    source = "Kwon, Wu, Wu & Zou (2024), ICLR, eq. 5 (DataInf)"
+    source = "Kwon, Wu, Wu & Zou (2024), ICLR (DataInf)"
     passes = "1 retraining a run; 2 passes with a gradient per example, 1 forward-mode pass"
     choices = (
         "damping: the paper's rule and its 0.1; a layer is one tensor of parameters, as in the paper's code; the paper "
@@ -59,7 +59,7 @@ class DataInf(Additive):
         from methods.gradients.vectors import zeros
 
         examples = len(train["targets"])
-        squares = {name: 0.0 for name in params}
+        squares = dict.fromkeys(params, 0.0)
         for block in loss_gradients(learner, params, train):
             for name, each in block.items():
                 squares[name] += float(each.double().square().sum())

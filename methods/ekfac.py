@@ -19,7 +19,7 @@ MOST_VECTORS = 10
 
 @dataclass(frozen=True)
 class Ekfac(Additive):
-    """Example's gradient . (G + D)^-1 validation gradient, G by eigenvalue-corrected Kronecker factors of every layer.
+    """Influence with the Gauss-Newton matrix by eigenvalue-corrected Kronecker factors of every layer.
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
@@ -33,7 +33,7 @@ class Ekfac(Additive):
     damping: float | None = None
     corrected: bool = True
     source = (
-        "Martens & Grosse (2015), ICML, sec. 3; George et al. (2018), NeurIPS, eq. 9; convolutions: Grosse & Martens "
+        "Martens & Grosse (2015), ICML, sec. 3; George et al. (2018), NeurIPS; convolutions: Grosse & Martens "
         "(2016), ICML; for influence: Grosse et al. (2023), sec. 2.4; damping as in influence"
     )
     passes = (
@@ -48,6 +48,11 @@ class Ekfac(Additive):
         "have a diagonal factor of counts, a tied matrix's uses count as positions, norms have their whole block, and "
         "what no layer tells has its exact diagonal"
     )
+
+    @property
+    def summary(self) -> str:
+        first = super().summary
+        return first if self.corrected else first.replace("eigenvalue-corrected Kronecker", "Kronecker")
 
     def budget(self, contributors: int, examples: int) -> Budget:
         factors = (3 if self.corrected else 2) * MOST_VECTORS + 3
@@ -67,7 +72,9 @@ class Ekfac(Additive):
         from methods.gradients.directional import directional_losses, mean_gradient
 
         learner, params = problem.learner, problem.fit(run).params
-        solved = factors_of(problem, run, self.damping, self.corrected).solve(mean_gradient(learner, params, validation))
+        solved = factors_of(problem, run, self.damping, self.corrected).solve(
+            mean_gradient(learner, params, validation)
+        )
         values_N = directional_losses(learner, params, train, solved)
         return (values_N / len(problem.train)).double().cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""What contributors do to the validation loss together: influence to second order, and one Newton step to any coalition."""
+"""What contributors do to the validation loss together: influence to second order, and Newton steps to coalitions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from methods.gradients.contributor_space import ContributorSpace
 
 SPACE = (
-    "solves are Galerkin's in the space of all contributors' gradients and influence's own solution, where a forward-mode "
-    "pass a direction replaces a solve a contributor: terms of first order are exact, the others as good as that space"
+    "solves are Galerkin's in the space of all contributors' gradients and influence's own solution, where a "
+    "forward-mode pass a direction replaces a solve a contributor: terms of first order are exact, the others as good "
+    "as that space"
 )
 RULE = "damping: influence's rule; Gauss-Newton curvature for the Hessian, of the validation loss too"
 
@@ -34,8 +35,8 @@ class ContributorSetFunction(SetFunction):
     tolerance: float = 0.01
     iterations: int = 50
     passes = (
-        "1 retraining a run; 1 pass for the contributors' gradients, influence's solve, 1 forward-mode pass a direction "
-        "(contributors + 2, over validation too); for AdamW 1 to 2 a checkpoint"
+        "1 retraining a run; 1 pass for the contributors' gradients, influence's solve, 1 forward-mode pass a "
+        "direction (contributors + 2, over validation too); for AdamW 1 to 2 a checkpoint"
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:
@@ -43,7 +44,7 @@ class ContributorSetFunction(SetFunction):
         return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs * (contributors + 3))
 
     def algebra(self, size: JobSize) -> float:
-        """Products of directions with each other, and of every example's moved logits (taken to be as wide as features)."""
+        """Products of directions with each other, and of examples' moved logits (taken to be as wide as features)."""
         directions = size.contributors + 2
         cosines = 6.0 * size.parameters * directions**2
         return self.runs * (cosines + 2.0 * (size.examples + size.validation) * size.features * directions**2)
@@ -51,7 +52,9 @@ class ContributorSetFunction(SetFunction):
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         from methods.gradients.contributor_space import contributor_space
 
-        return [self._scorer(contributor_space(problem, run, self.tolerance, self.iterations)) for run in range(self.runs)]
+        return [
+            self._scorer(contributor_space(problem, run, self.tolerance, self.iterations)) for run in range(self.runs)
+        ]
 
     @abstractmethod
     def _scorer(self, space: ContributorSpace) -> Scorer: ...
@@ -61,10 +64,10 @@ class ContributorSetFunction(SetFunction):
 class GroupInfluence(ContributorSetFunction):
     """Influence of whoever is left out on the validation loss to second order: contributors' own terms, and pairs'."""
 
-    source = (
-        "Heo, Yun, Choi, Hwang, Ok & Kim (2026), arXiv 2605.15675: f'd + d'Fd / 2 for d the sum of influences on parameters"
+    source = "Heo, Yun, Choi, Hwang, Ok & Kim (2026), arXiv 2605.15675: f'd + d'Fd / 2, d the sum of influences on parameters"
+    choices = (
+        f"{RULE}; {SPACE}; a coalition's score is that of leaving the others out, so every question is one of pairs"
     )
-    choices = f"{RULE}; {SPACE}; a coalition's score is that of leaving the others out, so every question is one of pairs"
 
     def _scorer(self, space: ContributorSpace) -> Scorer:
         single_C, pairs_CC = quadratic_game(space)
@@ -80,11 +83,11 @@ class GroupInfluence(ContributorSetFunction):
 class RelativeInfluence(ContributorSetFunction):
     """A contributor's influence on the validation loss for each unit of what it does to the training loss."""
 
-    source = "Barshan, Brunet & Dziugaite (2020), AISTATS, sec. 3 (l-RelatIF): g'(G + D)^-1 f over root of g'(G + D)^-1 g"
+    source = "Barshan, Brunet & Dziugaite (2020), AISTATS (l-RelatIF): g'(G + D)^-1 f over root of g'(G + D)^-1 g"
     choices = (
-        f"{RULE}; {SPACE}; a contributor is one unit, its gradient the sum over its examples; relative to the loss and not "
-        "to parameters, whose length depends on their units; additive over contributors, so all questions are answered "
-        "alike"
+        f"{RULE}; {SPACE}; a contributor is one unit, its gradient the sum over its examples; relative to the loss and "
+        "not to parameters, whose length depends on their units; additive over contributors, so all questions are "
+        "answered alike"
     )
 
     def _scorer(self, space: ContributorSpace) -> Scorer:
@@ -100,12 +103,12 @@ class NewtonStep(ContributorSetFunction):
     """Validation loss after one Newton step from the trained model to the minimum of a coalition's own mean loss."""
 
     source = (
-        "Pregibon (1981), Annals of Statistics 9(4); Koh, Ang, Teo & Liang (2019), NeurIPS, sec. 3; its expansion: Basu, You "
-        "& Feizi (2020), ICML"
+        "Pregibon (1981), Annals of Statistics 9(4); Koh, Ang, Teo & Liang (2019), NeurIPS; its expansion: Basu, You & "
+        "Feizi (2020), ICML"
     )
     choices = (
-        f"{RULE}; {SPACE}; a coalition trains on its own mean loss for as many steps as everyone, so the step is that of "
-        "minimising it with the ridge that stopping early acts as, under which the trained model stands still: (G_K + "
+        f"{RULE}; {SPACE}; a coalition trains on its own mean loss for as many steps as everyone, so the step is that "
+        "of minimising it with the ridge that stopping early acts as, under which the trained model stands still: (G_K + "
         "D)^-1 (g - g_K), and D^-1 g for nobody; validation loss to second order"
     )
 
@@ -124,7 +127,11 @@ class NewtonStep(ContributorSetFunction):
 
     def algebra(self, size: JobSize) -> float:
         directions = size.contributors + 2
-        asked = {"standalone": size.contributors + 1, "leave-one-out": size.contributors + 1, "shapley": 32 * size.contributors}
+        asked = {
+            "standalone": size.contributors + 1,
+            "leave-one-out": size.contributors + 1,
+            "shapley": 32 * size.contributors,
+        }
         each = 2 / 3 * directions**3 + 2 * size.contributors * directions**2
         return super().algebra(size) + self.runs * asked[size.question] * each
 
@@ -137,7 +144,7 @@ def responses(space: ContributorSpace) -> Floats:
 
 
 def quadratic_game(space: ContributorSpace) -> tuple[Floats, Floats]:
-    """What leaving contributors out adds to the validation loss: single_C of those left out, half of pairs_CC among them."""
+    """What leaving contributors out adds to the validation loss: single_C of those out, half of pairs_CC among them."""
     moves_CM = responses(space)
     return moves_CM @ space.target_M, moves_CM @ space.validation_MM @ moves_CM.T
 

@@ -286,9 +286,11 @@ def _rows(rows: torch.Tensor, *others: torch.Tensor) -> int:
 
 
 def _vmapped(tensor: torch.Tensor) -> dict[int, int]:
-    """How many each level of ``vmap`` around a tensor stacks."""
-    levels = {}
+    """How many each level of ``vmap`` around a tensor, or around what it is differentiated along, stacks."""
+    levels: dict[int, int] = {}
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tangent = torch.autograd.forward_ad.unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
+        levels |= {} if tangent is None else _vmapped(tangent)
         inner = torch._C._functorch.get_unwrapped(tensor)
         if torch._C._functorch.is_batchedtensor(tensor):
             level, place = torch._C._functorch.maybe_get_level(tensor), torch._C._functorch.maybe_get_bdim(tensor)

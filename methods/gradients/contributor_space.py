@@ -11,11 +11,12 @@ any solution with the validation gradient are right to the tolerance of that sol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.autograd import grad
-from torch.func import jvp
+from torch.func import jvp, vmap
 
 from harness.types import Batch, Floats, Learner, Params, Problem
 from methods.gradients.curvature import GaussNewton, Scaled, conjugate_gradients, near_enough
@@ -25,6 +26,9 @@ from methods.gradients.vectors import by_entry, dot, plus, times, zeros
 
 DEPENDENT = 1e-9
 """Share of the largest eigenvalue of the directions' Gram matrix below which a direction is one of the others."""
+
+MOVES_AT_ONCE = 5
+"""Directions that one forward-mode pass takes together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,18 +117,31 @@ def _curvatures(
         return total
     start = 0
     for rows in blocks(batch, learner):
-        moved = [_moved(learner, params, rows, move) for move in moves]
-        point = moved[0][0].detach().requires_grad_()
+        logits, tangents_M = _moved(learner, params, rows, moves)
+        point = logits.requires_grad_()
         (slope,) = grad(learner.losses_of(point, rows).sum(), point, create_graph=True)
-        curved = [grad(slope, point, tangent, retain_graph=True)[0].flatten(1) for _, tangent in moved]
-        tangents_NMK = torch.stack([tangent.flatten(1) for _, tangent in moved], 1).double()
+        curved = [grad(slope, point, tangent, retain_graph=True)[0].flatten(1) for tangent in tangents_M]
+        tangents_NMK = torch.stack([tangent.flatten(1) for tangent in tangents_M], 1).double()
         each_NMM = tangents_NMK @ torch.stack(curved, 2).double()
         total.index_add_(0, groups_N[start : start + len(each_NMM)], each_NMM)
         start += len(each_NMM)
     return (total + total.transpose(1, 2)) / 2
 
 
-def _moved(learner: Learner, params: Params, rows: Batch, move: Params) -> tuple[Tensor, Tensor]:
-    """Logits, and their derivative along a move."""
-    logits, tangent = jvp(lambda p: learner.predict(p, rows)[0], (params,), (move,))
-    return logits.detach(), tangent.detach()
+def _moved(learner: Learner, params: Params, rows: Batch, moves: list[Params]) -> tuple[Tensor, list[Tensor]]:
+    """Logits, and their derivative along each move."""
+
+    def along(move: Params) -> tuple[Tensor, Tensor]:
+        logits, tangent = jvp(lambda p: learner.predict(p, rows)[0], (params,), (move,))[:2]
+        return logits, tangent
+
+    if not learner.stacks:
+        found = [along(move) for move in moves]
+        return found[0][0].detach(), [tangent.detach() for _, tangent in found]
+    tangents: list[Tensor] = []
+    for start in range(0, len(moves), MOVES_AT_ONCE):
+        few = moves[start : start + MOVES_AT_ONCE]
+        stacked = {name: torch.stack([move[name] for move in few]) for name in params}
+        logits, part = vmap(along, out_dims=cast(tuple[int, int], (None, 0)))(stacked)
+        tangents += list(part.detach())
+    return logits.detach(), tangents

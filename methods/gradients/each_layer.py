@@ -27,5 +27,7 @@ def loss_gradients(learner: Learner, params: Params, batch: Batch) -> Iterator[P
             if learner.stacks:
                 yield vmap(one, in_dims=(None, 0))(params, block)
             else:
-                each = [one(params, {k: column[n] for k, column in block.items()}) for n in range(len(block["targets"]))]
+                each = [
+                    one(params, {k: column[n] for k, column in block.items()}) for n in range(len(block["targets"]))
+                ]
                 yield {name: torch.stack([gradient[name] for gradient in each]) for name in params}

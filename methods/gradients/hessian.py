@@ -103,7 +103,8 @@ def damped_response(
     length = float(dot(scaled, scaled).sqrt())
     coefficients, alike, found = torch.zeros(0, dtype=torch.float64), 0, zeros(target)
     basis: list[Params] = []
-    for basis, entries in islice(lanczos(Scaled(curvature, scale), scaled), iterations):
+    for grown, entries in islice(lanczos(Scaled(curvature, scale), scaled), iterations):
+        basis = grown
         values, vectors = torch.linalg.eigh(entries)
         latest = vectors @ (function(values) * vectors[0]) * length
         change = latest - torch.nn.functional.pad(coefficients, (0, 1))

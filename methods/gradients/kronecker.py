@@ -119,7 +119,9 @@ def kronecker(
         for use in uses:
             if use.weight in known:
                 if use.weight not in factors:
-                    factors[use.weight] = _MatrixFactors(use, scale) if use.kind != "scale" else _ScaleFactor(use, scale)
+                    factors[use.weight] = (
+                        _MatrixFactors(use, scale) if use.kind != "scale" else _ScaleFactor(use, scale)
+                    )
                 factors[use.weight].add(use)
     examples, found = len(batch["targets"]), [factor.block(len(batch["targets"])) for factor in factors.values()]
     if corrected:
@@ -232,9 +234,9 @@ class _MatrixFactors:
 
     def block(self, examples: int) -> MatrixBlock:
         """With the factors' own eigenvalues: their product over the number of positions an example has."""
-        bases, values = zip(*(_eigen(moment) for moment in self._moments), strict=True)
-        eigenvalues_LR = torch.outer(*values) / (examples * max(1, self._places))
-        return MatrixBlock(self._weight, self._bias, *bases, eigenvalues_LR)
+        (left, values_L), (right, values_R) = (_eigen(moment) for moment in self._moments)
+        eigenvalues_LR = torch.outer(values_L, values_R) / (examples * max(1, self._places))
+        return MatrixBlock(self._weight, self._bias, left, right, eigenvalues_LR)
 
 
 class _ScaleFactor:
@@ -303,7 +305,7 @@ def _squares_of_rows(uses: list[WeightUse], block: MatrixBlock, root_LR: Tensor)
     """The same for an embedding, from the rows that each example names."""
     total = torch.zeros_like(root_LR)
     keys = [torch.arange(len(u.inputs), device=total.device)[:, None] * len(total) + u.inputs for u in uses]
-    named, place = torch.cat([key.flatten() for key in keys]).unique(return_inverse=True)
+    named, place = torch.unique(torch.cat([key.flatten() for key in keys]), return_inverse=True)
     signals = torch.cat([use.signals_NTO.flatten(0, 1) for use in uses])
     gradients = torch.zeros(len(named), total.shape[1]).to(total).index_add_(0, place, signals)
     ids = named % len(total)
@@ -317,8 +319,8 @@ def _gradient_matrices(uses: list[WeightUse], height: int) -> Tensor:
         if use.kind == "matrix":
             found.append(use.signals_NTO.transpose(1, 2) @ _with_ones(use.inputs, use.bias))
         else:
-            examples, positions, width = use.signals_NTO.shape
-            rows = torch.zeros(examples, height, width).to(use.signals_NTO)
+            width = use.signals_NTO.shape[-1]
+            rows = torch.zeros(len(use.inputs), height, width).to(use.signals_NTO)
             found.append(rows.scatter_add_(1, use.inputs[..., None].expand(-1, -1, width), use.signals_NTO))
     return torch.stack(found).sum(0) if len(found) > 1 else found[0]
 

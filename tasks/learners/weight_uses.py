@@ -118,13 +118,15 @@ def _convolution(
 
 
 def _scale(layer: nn.Module, own: dict[str, str], given: Tensor, made: Tensor) -> Callable[[Tensor], list[WeightUse]]:
-    """A layer that is found to be weight x something + bias: by giving it a weight of 1 and a bias of 0, and looking."""
+    """A layer that turns out to be weight x something + bias, which is seen with a weight of 1 and a bias of 0."""
     parts = dict(layer.named_parameters(recurse=False))
     unit = {part: torch.full_like(p.detach(), float(part == "weight")) for part, p in parts.items()}
     with torch.no_grad():
         scaled = cast(Tensor, functional_call(layer, unit, (given,)))
-        shift = parts["bias"] if "bias" in parts else 0.0
-        fits = made.shape == scaled.shape and set(parts) <= {"weight", "bias"} and made.shape[-1:] == parts["weight"].shape
+        shift = parts.get("bias", torch.zeros(()))
+        fits = (
+            made.shape == scaled.shape and set(parts) <= {"weight", "bias"} and made.shape[-1:] == parts["weight"].shape
+        )
         if not fits or not torch.allclose(parts["weight"] * scaled + shift, made, rtol=1e-3, atol=1e-5):
             return lambda signal: []
     inputs = _positions(scaled)

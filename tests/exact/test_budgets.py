@@ -10,9 +10,16 @@ import pytest
 from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
+from methods.astra import Astra
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
+from methods.datainf import DataInf
+from methods.daunce import Daunce
+from methods.ekfac import Ekfac
+from methods.group_influence import GroupInfluence, NewtonStep, RelativeInfluence
 from methods.influence import Influence
+from methods.influence_hessian import InfluenceHessian
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
+from methods.local_bayes import LocalBayes
 from methods.ntk_mmd import NtkMmd
 from methods.semivalues import DataShapley
 from methods.tracin import TracIn
@@ -37,6 +44,7 @@ EXACT = [
     (TracIn(runs=2), WHOLE),
     (Influence(runs=2, damping=0.1, iterations=6, tolerance=0.0), PARTS),
     (InfluenceEkfac(runs=2), PARTS),
+    (DataInf(runs=2), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -47,6 +55,19 @@ AT_MOST = [
     (InfluencePydvl(), WHOLE),
     (InfluencePydvl(iterations=3), PARTS),
     (DataShapley(seeds=2, pairs=1), WHOLE),
+    (Ekfac(runs=2), WHOLE),
+    (Ekfac(runs=1), PARTS),
+    (Ekfac(runs=1, corrected=False), ADAMW),
+    (Astra(runs=1), PARTS),
+    (Astra(runs=2), ADAMW),
+    (InfluenceHessian(runs=1, iterations=6), WHOLE),
+    (InfluenceHessian(runs=1, iterations=6), PARTS),
+    (GroupInfluence(runs=1), PARTS),
+    (RelativeInfluence(runs=1), WHOLE),
+    (NewtonStep(runs=2), ADAMW),
+    (LocalBayes(runs=1), WHOLE),
+    (LocalBayes(runs=1), PARTS),
+    (Daunce(runs=2), ADAMW),
 ]
 
 
