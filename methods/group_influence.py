@@ -64,7 +64,7 @@ class ContributorSetFunction(SetFunction):
 class GroupInfluence(ContributorSetFunction):
     """Influence of whoever is left out on the validation loss to second order: contributors' own terms, and pairs'."""
 
-    source = "Heo, Yun, Choi, Hwang, Ok & Kim (2026), arXiv 2605.15675: f'd + d'Fd / 2, d the sum of influences on parameters"
+    source = "Heo, Yun, Choi, Hwang, Ok & Kim (2026), arXiv 2605.15675: f'd + d'Fd / 2, d the influence on parameters"
     choices = (
         f"{RULE}; {SPACE}; a coalition's score is that of leaving the others out, so every question is one of pairs"
     )
@@ -108,8 +108,8 @@ class NewtonStep(ContributorSetFunction):
     )
     choices = (
         f"{RULE}; {SPACE}; a coalition trains on its own mean loss for as many steps as everyone, so the step is that "
-        "of minimising it with the ridge that stopping early acts as, under which the trained model stands still: (G_K + "
-        "D)^-1 (g - g_K), and D^-1 g for nobody; validation loss to second order"
+        "of minimising it with the ridge that stopping early acts as, under which the trained model stands still: (G_K "
+        "+ D)^-1 (g - g_K), and D^-1 g for nobody; validation loss to second order"
     )
 
     def _scorer(self, space: ContributorSpace) -> Scorer:
