@@ -45,6 +45,8 @@ from harness.types import (
     Task,
     TaskReference,
     TracedFit,
+    Vectors,
+    WeightUse,
 )
 
 __version__ = version("dataworth")
@@ -85,6 +87,8 @@ __all__ = [
     "TaskReference",
     "TracedFit",
     "UserError",
+    "Vectors",
+    "WeightUse",
     "__version__",
     "kendall",
     "load_leaderboard",
