@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from harness import registry
 from harness.cli.studies import STUDIES, find_study
 from harness.cli.studies.pages import OURS, Bars, Section, Table, svg, write_study
+from harness.cli.studies.stored import _alike
 from harness.config import to_toml
 from harness.errors import UserError
 from harness.records.results import Results, load
@@ -100,16 +101,28 @@ def test_a_term_that_knows_no_initialisation_is_alike_between_them(
     assert float(row(page, "tiny: terms and weights", "loss alone")[2]) < 1
 
 
-def test_truths_of_another_pool_are_refused(command: Command, studied: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [[0], [0, 1]])
+def test_truths_of_other_pools_are_passed_over(
+    others: list[int], command: Command, studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.studies.ntk_mmd.READINGS", {})
     (file,) = (tmp_path / "runs" / "tiny" / "results").glob("*.jsonl")
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     for line in lines:
-        if line["kind"] == "pool":
+        if line["kind"] == "pool" and line["pool"] in others:
             line["planted"][0]["size"] += 1
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     said = command("study", "ntk-mmd", "--suite", studied)
-    assert said.status == 2
-    assert "tiny deals another pool 1 now" in said.err
+    assert "tiny: pool 1 is another one here" in said.out
+    assert said.status == (2 if len(others) == POOLS else 0)
+    assert ("No pool of" in said.err) == (len(others) == POOLS)
+    assert ("tiny: pool 2\n" in said.out) == (len(others) < POOLS)
+
+
+def test_last_digits_of_what_was_planted_may_differ() -> None:
+    assert _alike({"a": 0.1 + 0.2, "b": None, "c": "x"}, {"c": "x", "b": None, "a": 0.3})
+    for other in ({"a": 0.3001}, {"a": None}, {}):
+        assert not _alike({"a": 0.3}, other)
 
 
 @pytest.mark.parametrize(
