@@ -62,7 +62,7 @@ def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
     run = finished(tmp_path, methods=list(METHODS), tasks=[many(8)], questions=["standalone"])
     budgets = {name: method(name).budget(8, len(many(8).deal(0).train)) for name in METHODS}
     counted = count(run.suite, "many", 8, list(budgets.values())).methods
-    assert 0.9 * counted < trained(tmp_path, "methods") <= counted
+    assert trained(tmp_path, "methods") <= counted  # fewer: methods of one scope train the same models once
     billed = {key[3]: record.cost.retrainings for key, record in run.results.valuations.items()}
     for name, retrainings in billed.items():
         most = budgets[name].fits + budgets[name].retrainings
