@@ -72,7 +72,7 @@ _as_ntk_mmd.__module__ = "methods.ntk_mmd.method"
 def into_a_shared_value(problem: Problem) -> None:
     """The discrepancies of ntk-mmd, which it builds by asking as ntk-mmd does."""
     method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
-    mmds = problem.shared("ntk-mmd/0/mmd", _as_ntk_mmd)
+    mmds = problem.shared("ntk-mmd/0/mmd/", _as_ntk_mmd)
     mmds[0]._within_CC[0] += 1.0
 
 
@@ -262,7 +262,7 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     into_an_initialisation: "changed problem.fit(0).initial['hidden.weight']; work on a copy",
     into_what_was_drawn: "changed problem.fit(0).order_TK; work on a copy",
     trains_further: "changed problem.fit(0).checkpoints[2].params['hidden.weight']; work on a copy",
-    into_a_shared_value: "changed the shared value 'ntk-mmd/0/mmd'[0]._within_CC; work on a copy",
+    into_a_shared_value: "changed the shared value 'ntk-mmd/0/mmd/'[0]._within_CC; work on a copy",
     the_recipe: "changed the learner's recipe; work on a copy",
     the_base: "changed the learner's tensors['_templates']",
     default_dtype: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning",
