@@ -39,6 +39,7 @@ from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.mixmin import MixMin
 from methods.ntk_mmd import NtkMmd
 from methods.perplexity import Perplexity
+from methods.proxy import Proxy
 from methods.regmix import RegMix
 from methods.semivalues import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
@@ -97,6 +98,8 @@ EXACT = [
     (LeaveOneOut(), WHOLE),
     (LeaveOneOut(retrainings=5), WHOLE),
     (MixMin(), WHOLE),
+    (Proxy("steps", share=0.5), WHOLE),
+    (Proxy("examples", share=0.25, retrainings=20), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -129,6 +132,7 @@ AT_MOST = [
     (LeastCore(), WHOLE),
     (CoalitionGp(), WHOLE),
     (RegMix(regressor="trees"), WHOLE),
+    (Proxy("model", share=0.23), ADAMW),
 ]
 
 
