@@ -10,7 +10,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
@@ -228,6 +228,20 @@ class Recipe:
         falling = 0.5 * (1 + np.cos(np.pi * np.maximum(0, step - self.warmup) / max(1, self.steps - self.warmup)))
         return np.asarray(self.rate * rising * falling, dtype=np.float64)
 
+    def cut(self, steps: float = 1.0, batch: float = 1.0) -> Recipe | None:
+        """The recipe with these shares of its steps and its batch, rounded down; None where that leaves none."""
+        fewer, smaller = part_of(self.steps, steps), part_of(self.batch_size, batch)
+        if not (fewer and smaller):
+            return None
+        return replace(
+            self,
+            steps=fewer,
+            batch_size=smaller,
+            warmup=part_of(self.warmup, steps),
+            checkpoints=min(self.checkpoints, fewer),
+            micro_batch=None if self.micro_batch is None else min(self.micro_batch, smaller),
+        )
+
     def about(self) -> str:
         """The recipe as ``dataworth show`` tells it."""
         optimiser = "AdamW" if self.optimiser == "adamw" else f"SGD with momentum {self.momentum:g}"
@@ -241,6 +255,11 @@ class Recipe:
     def checkpoint_steps(self) -> list[int]:
         """Number of finished steps at which a traced fit keeps the parameters."""
         return [round(self.steps * (k + 1) / self.checkpoints) for k in range(self.checkpoints)]
+
+
+def part_of(whole: int, share: float) -> int:
+    """A share of a whole number, rounded down (but not for want of a last digit: a tenth of 30 is 3)."""
+    return math.floor(whole * share + 1e-9)
 
 
 class Learner(ABC):
@@ -312,6 +331,14 @@ class Learner(ABC):
     def features(self, params: Params, batch: Batch) -> torch.Tensor:
         """Penultimate features, N x F."""
         return self.predict(params, batch)[1]
+
+    def narrower(self, share: float) -> Callable[[], Learner] | None:
+        """What makes the widest smaller model of this family, with at most this share of the parameters; None: it has
+        none. The same recipe, examples and loss.
+
+        Making it may train what it starts from, and is billed to whoever asks for it.
+        """
+        return None
 
     @abstractmethod
     def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
@@ -421,7 +448,8 @@ class Cost:
         gpu_seconds: seconds during which a GPU was held, 0 on a CPU.
         flops: floating-point operations in matrix products, convolutions and attention.
         peak_memory_mb: most memory held above the start, in MB (device memory on a GPU).
-        retrainings: models trained, ledger hits included at their first price.
+        retrainings: models trained, ledger hits included at their first price, in whole trainings by the task's recipe:
+            a proxy counts as its share of the operations of one (``OpenProxy``).
         gradient_passes: examples differentiated, forward or backward mode, over training examples.
         forward_passes: examples that went through the model without being differentiated, over training examples.
         bytes_moved: bytes that torch's operations read and wrote.
@@ -434,7 +462,7 @@ class Cost:
     gpu_seconds: float = 0.0
     flops: float = 0.0
     peak_memory_mb: float = 0.0
-    retrainings: int = 0
+    retrainings: float = 0
     gradient_passes: float = 0.0
     forward_passes: float = 0.0
     bytes_moved: float = 0.0
@@ -496,7 +524,7 @@ class Budget:
 
     Args:
         fits: training runs on the whole pool, from initialisations that methods share: trained once, billed to each.
-        retrainings: coalitions that it trains on seeds of its own.
+        retrainings: coalitions that it trains on seeds of its own, proxies at their share of a whole training.
         gradient_passes: times that it differentiates every training example, forward or backward mode.
         validation_passes: the same, of every validation example.
         replays: times that it differentiates the examples that a training run draws, steps x batch of them.
@@ -504,7 +532,7 @@ class Budget:
     """
 
     fits: int = 0
-    retrainings: int = 0
+    retrainings: float = 0
     gradient_passes: float = 0.0
     validation_passes: float = 0.0
     replays: float = 0.0
@@ -553,6 +581,27 @@ class Retrain(Protocol):
         ...
 
 
+class OpenProxy(Protocol):
+    """A door to retraining something cheaper, which is scored on the validation split as what it stands for."""
+
+    def __call__(self, *, steps: float = 1.0, examples: float = 1.0, parameters: float = 1.0) -> Retrain:
+        """Retraining at these shares of the task's own, each rounded down (and 1 for all of it).
+
+        Billed at the seconds and operations that it takes; as retrainings at its share of a whole training's
+        operations, for those are in proportion to steps x batch x parameters (Kaplan et al. 2020, sec. 2.1).
+
+        Args:
+            steps: of the optimiser's steps; the learning rate falls over as many as there are.
+            examples: of each contributor's examples (at least one), and of a step's batch with them, so that an example
+                is drawn as often as before. A seed's are the same for all of its coalitions, another seed's are others.
+            parameters: of the model's, by ``Learner.narrower``.
+
+        Raises:
+            UserError: a share is none, or leaves no step, no batch or no model.
+        """
+        ...
+
+
 class TracedFit(Protocol):
     """One metered training run with its checkpoints."""
 
@@ -595,6 +644,7 @@ class Problem:
         validation: held-out examples that stand for the target.
         learner: metered; it counts what is differentiated.
         retrain: metered retraining on coalitions.
+        proxy: the same of something cheaper.
         initial: the k-th initialisation that this pool's methods share.
         fit: one metered, traced training run from the k-th initialisation.
         shared: metered memory across methods of this pool.
@@ -612,6 +662,7 @@ class Problem:
     validation: Examples
     learner: Learner
     retrain: Retrain
+    proxy: OpenProxy
     initial: Callable[[int], Params]
     fit: TracedFit
     shared: Shared
@@ -644,6 +695,8 @@ class Method(ABC):
     """What the source leaves open and was chosen here, and the rule behind each default."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
+    by_question: ClassVar[bool] = False
+    """Whether it works anew for each question; otherwise what it said to one is kept for all."""
     seed_scope: ClassVar[str] = ""
     """Methods that name one scope retrain on the same seeds, share outcomes and draw from the same ``scope_stream``, so
     that what they share does not depend on who asked first; empty: a scope of the method's own."""
@@ -675,6 +728,7 @@ class SetFunction(Method):
     """Scores any coalition without training on it; answers a question as utility itself would."""
 
     family: ClassVar[Family] = "set function"
+    by_question: ClassVar[bool] = True
 
     @abstractmethod
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
@@ -692,7 +746,7 @@ class Additive(Method):
 
 
 class Retraining(Method):
-    """Calls ``problem.retrain``; its values answer every question alike."""
+    """Calls ``problem.retrain``; its values answer every question alike, unless it says ``by_question``."""
 
     family: ClassVar[Family] = "retraining"
 

@@ -13,6 +13,7 @@ from harness.types import Entry
 
 DISTRIBUTION = "methods.distribution_value:DistributionValue"
 NTK_MMD = "methods.ntk_mmd.method:NtkMmd"
+PROXY = "methods.proxy:Proxy"
 
 METHODS: Mapping[str, Entry] = {
     "random": Entry(
@@ -233,6 +234,17 @@ METHODS: Mapping[str, Entry] = {
     "leave-one-out": Entry(
         "methods.leave_one_out:LeaveOneOut",
         "What utility on the validation split loses when a contributor is left out of training.",
+    ),
+    "proxy:steps": Entry(PROXY, "The question's own coalitions, retrained in a share of the steps."),
+    "proxy:model": Entry(
+        PROXY,
+        "The question's own coalitions, retrained with a model of a share of the parameters.",
+        {"cheaper": "model"},
+    ),
+    "proxy:examples": Entry(
+        PROXY,
+        "The question's own coalitions, retrained on a share of each contributor's examples.",
+        {"cheaper": "examples"},
     ),
     "datamodels": Entry(
         "methods.datamodels:Datamodels",

@@ -208,6 +208,10 @@ class MeteredLearner(Learner):
                 logits.register_hook(_Again(lambda: self._meter.count_pass(share)))  # type: ignore[no-untyped-call]
         return logits, features
 
+    def narrower(self, share: float) -> Callable[[], Learner] | None:
+        make = self._inner.narrower(share)
+        return None if make is None else lambda: MeteredLearner(make(), self._meter, self._examples)
+
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self._inner.losses_of(logits, batch)
 

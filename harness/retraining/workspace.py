@@ -19,6 +19,7 @@ import torch
 from harness import registry
 from harness.errors import UserError
 from harness.retraining import training
+from harness.retraining.proxies import Cut, narrowed
 from harness.types import Examples, Learner, Params, TaskReference
 
 Split = Literal["validation", "test"]
@@ -29,11 +30,16 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class PoolReference:
-    """Which pool of which task, scored on which split: enough to deal it again in another process."""
+    """Which pool of which task, scored on which split: enough to deal it again in another process.
+
+    Args:
+        cut: what is trained in place of the whole; None: the whole.
+    """
 
     task: TaskReference
     index: int
     split: Split
+    cut: Cut | None = None
 
 
 class OtherPool(UserError):
@@ -111,7 +117,12 @@ def _rebuilt(pool: PoolReference, device: str) -> Workspace:
     task = registry.task_again(pool.task)
     dealt = task.deal(pool.index)
     beside = dealt.validation if pool.split == "test" else None
-    return Workspace(task.learner(), dealt.train, getattr(dealt, pool.split), device, beside)
+    learner, train = task.learner(), dealt.train
+    if pool.cut is not None:
+        share = pool.cut.shares.parameters
+        learner = pool.cut.learner(learner if share == 1 else narrowed(learner, share))
+        train = pool.cut.data(train)
+    return Workspace(learner, train, getattr(dealt, pool.split), device, beside)
 
 
 def _identity(

@@ -130,6 +130,7 @@ def large(n: int) -> None:
         validation=validation,
         learner=learner,
         retrain=None,  # type: ignore[arg-type]
+        proxy=None,  # type: ignore[arg-type]
         initial=learner.initialise,
         fit=None,  # type: ignore[arg-type]
         shared=terms.unshared,

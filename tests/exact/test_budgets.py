@@ -46,6 +46,7 @@ from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.mixmin import MixMin
 from methods.ntk_mmd import NtkMmd
 from methods.perplexity import Perplexity
+from methods.proxy import Proxy
 from methods.regmix import RegMix
 from methods.semivalues import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
@@ -105,6 +106,8 @@ EXACT = [
     (LeaveOneOut(retrainings=5), WHOLE),
     (MixMin(), WHOLE),
     (DataInf(runs=2), PARTS),
+    (Proxy("steps", share=0.5), WHOLE),
+    (Proxy("examples", share=0.25, retrainings=20), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -150,6 +153,7 @@ AT_MOST = [
     (LocalBayes(runs=1), WHOLE),
     (LocalBayes(runs=1), PARTS),
     (Daunce(runs=2), ADAMW),
+    (Proxy("model", share=0.23), ADAMW),
 ]
 
 
