@@ -26,6 +26,15 @@ def said(error: BaseException) -> str:
         return f"it cannot say what ({type(inner).__name__})"
 
 
+def reason_of(error: BaseException) -> str:
+    """An error as a row says it: our own by their text, others by their kind too."""
+    if isinstance(error, SystemExit):
+        told = f"SystemExit: {said(error)}"
+        return f"asked to end the whole process ({told}); raise an error that says what is wrong instead"
+    text = said(error) or "no message"
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a table; it suggests the near ones."""
     names = sorted(known)

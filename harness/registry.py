@@ -7,13 +7,13 @@ packages register through the entry point groups ``dataworth.methods`` and ``dat
     my-method = "my_package.my_module:MyMethod"
 
 A method's object is a class or function that takes nothing and returns a ``harness.types.Method``; a task's returns a
-``harness.types.Task`` that brings its own data.
+``harness.types.Task`` that brings its own data. Behind a method's name may stand knobs (``harness.knobs``).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, cast, get_args
 
+from harness import knobs
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
 from harness.errors import UserError, plain, said, unknown
 from harness.types import (
@@ -98,12 +99,57 @@ def tasks() -> dict[str, Known]:
 
 
 def method(name: str) -> Method:
-    """The method of that name, ``Broken`` where it does not load.
+    """The method of that name, with its knobs as the name says; ``Broken`` where it does not load.
 
     Raises:
-        UserError: there is no such method.
+        UserError: there is no such method, it has no such knob, or the knob no such value.
     """
-    known = _lookup("method", METHODS, name)
+    return named(name)[1]
+
+
+def named(name: str) -> tuple[str, Method]:
+    """A method with the one spelling of its name: knobs are sorted, values written in one way.
+
+    Raises:
+        UserError: as ``method``.
+    """
+    base, given = knobs.split(name)
+    known = _lookup_method(base)
+    made = _made(base, known)
+    if isinstance(made, Broken):
+        return knobs.spelt(base, given), made
+    turned, spelling = knobs.turned(made, base, given)
+    return spelling, turned
+
+
+def methods_named(names: Iterable[str]) -> dict[str, Method]:
+    """The named methods by the one spelling of their names, each once.
+
+    One that does not load stands there all the same, and answers with the reason.
+
+    Raises:
+        UserError: as ``method``; or two names come to the same method with the same settings, whose rows would be one.
+    """
+    found = dict(named(name) for name in names)
+    first: dict[tuple[type, str], str] = {}
+    for name, made in found.items():
+        same = first.setdefault((type(made), repr(made)), name)
+        if same != name:
+            raise UserError(f"{same} and {name} are the same method with the same settings; leave one of them out.")
+    return found
+
+
+def spelling(name: str) -> str:
+    """The one spelling of a method's name; nothing is imported for one without knobs.
+
+    Raises:
+        UserError: as ``method``, for one with knobs.
+    """
+    return named(name)[0] if knobs.split(name)[1] else name
+
+
+def _made(name: str, known: Known) -> Method:
+    """The method as its table or package has it, ``Broken`` where it does not load."""
     entry = known.entry
     try:
         made = _load(entry.where)(**entry.settings)
@@ -119,6 +165,17 @@ def method(name: str) -> Method:
     except BaseException as error:  # a package that does not load is a row, not the end of the run
         return Broken(entry.where, _reason("method", name, known, error))
     return made
+
+
+def _lookup_method(name: str) -> Known:
+    """What a name without knobs stands for; a knob without its value is told as one."""
+    try:
+        return _lookup("method", METHODS, name)
+    except UserError:
+        base, _, last = name.rpartition(":")
+        if base in methods() and last in {knob.name for knob in knobs.knobs_of(_made(base, methods()[base]))}:
+            raise UserError(f"{last} is a knob of {base}, and needs a value: {base}:{last}=VALUE.") from None
+        raise
 
 
 def task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None) -> Task:
@@ -177,6 +234,8 @@ def _lookup(kind: str, group: str, name: str) -> Known:
     table = _table(group)
     if name in table:
         return Known(table[name])
+    if group == TASKS and name in (tiny := import_module("tasks").TINY):
+        return Known(tiny[name])
     known = _known(group)
     if name not in known:
         raise unknown(kind, name, known)

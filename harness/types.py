@@ -12,12 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import settings
 from harness.errors import UserError, unknown
+from harness.settings import above as above
+from harness.settings import at_least as at_least
+from harness.settings import between as between
 
 if TYPE_CHECKING:  # torch is imported where it is used, so that reports and --help start without it
     import torch
@@ -41,6 +45,9 @@ FORMS: tuple[Form, ...] = get_args(Form)
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
 Plain: TypeAlias = "str | int | float | bool | None"
+Count: TypeAlias = Annotated[int, at_least(1)]
+Positive: TypeAlias = Annotated[float, above(0)]
+NotNegative: TypeAlias = Annotated[float, at_least(0)]
 T = TypeVar("T")
 Advance: TypeAlias = Callable[[int], None]
 """Told how many more retrainings are done."""
@@ -684,6 +691,10 @@ class Method(ABC):
 
     The first axis S of every answer is for independent repeats (initialisations, permutations):
     the value is their mean and their spread is published.
+
+    The arguments of its dataclass are its knobs, ``name:knob=value``, where they are numbers, texts, truth values, one
+    of some literals, or None. Their annotations say which values are allowed (``Count``, ``Positive``,
+    ``Annotated[float, between(0, 1)]``), and others are refused when one is made.
     """
 
     family: ClassVar[Family]
@@ -700,6 +711,9 @@ class Method(ABC):
     seed_scope: ClassVar[str] = ""
     """Methods that name one scope retrain on the same seeds, share outcomes and draw from the same ``scope_stream``, so
     that what they share does not depend on who asked first; empty: a scope of the method's own."""
+
+    def __post_init__(self) -> None:
+        settings.check(self)
 
     @property
     def summary(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Bools, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Additive, Bools, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods import algebra
 
 
@@ -94,7 +94,7 @@ class InitialLoss(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "baseline; the loss term of NTK-MMD alone"
     passes = "1 forward pass a seed"
 
@@ -124,7 +124,7 @@ class Mmd(SetFunction):
         seeds: initialisations whose features are averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
     passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
 

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Params, Problem
+from harness.types import (
+    CHECKPOINTS,
+    Additive,
+    Batch,
+    Budget,
+    Count,
+    Floats,
+    JobSize,
+    NotNegative,
+    Params,
+    Positive,
+    Problem,
+)
 
 PROBES = 8
 """Random vectors from which the mean eigenvalue is estimated, a product each."""
@@ -30,10 +42,10 @@ class Influence(Additive):
         iterations: most conjugate-gradient steps.
     """
 
-    runs: int = 3
-    damping: float | None = None
-    tolerance: float = 0.01
-    iterations: int = 50
+    runs: Count = 3
+    damping: Positive | None = None
+    tolerance: NotNegative = 0.01
+    iterations: Count = 50
     source = (
         "Koh & Liang (2017), ICML, eq. 2, with Gauss-Newton curvature; damping: early stopping as a ridge, Ali, Kolter "
         "& Tibshirani (2019), AISTATS, sec. 3"
@@ -41,6 +53,10 @@ class Influence(Additive):
     passes = (
         "1 retraining a run; 2 passes a conjugate-gradient step (about 10 steps, at most 50; 3 passes where rows take "
         "many blocks), 1 forward-mode pass; for AdamW 1 to 2 a checkpoint"
+    )
+    choices = (
+        "damping: by rule 1 / the learning rate summed over training, as early stopping damps by itself (with AdamW in "
+        "its own metric); tolerance: 1 % of the solve, which moves no rank"
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:

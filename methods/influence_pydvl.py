@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Learner, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Learner, Positive, Problem
 from methods.influence import inverse_damping, passes_of_damping, scalar_damping
 
 if TYPE_CHECKING:
@@ -41,14 +41,15 @@ class InfluencePydvl(Additive):
         iterations: most block conjugate-gradient steps.
     """
 
-    runs: int = 3
-    damping: float | None = None
-    iterations: int = 100
+    runs: Count = 3
+    damping: Positive | None = None
+    iterations: Count = 100
     source = "Koh & Liang (2017), ICML, eq. 2; pyDVL 0.10 CgInfluence, GAUSS_NEWTON (the empirical Fisher)"
     passes = (
         "1 retraining a run; 1 per-example gradient pass a conjugate-gradient step, one system a validation example; "
         "for AdamW 1 to 2 a checkpoint"
     )
+    choices = "damping: by the rule of influence"
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """The first batch's one example is passed again at every step."""
@@ -110,8 +111,8 @@ class InfluenceEkfac(Additive):
         damping: multiple of the Gauss-Newton matrix's mean eigenvalue (Grosse et al. 2023, sec. 3.2.1).
     """
 
-    runs: int = 3
-    damping: float = 0.1
+    runs: Count = 3
+    damping: Positive = 0.1
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
     passes = "1 retraining a run; 3 passes, and 16 to 24 for the mean eigenvalue"
 

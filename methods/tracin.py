@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class TracIn(Additive):
             AdamW had at the checkpoint, which is how far it moves each parameter. Of a run by SGD both are the same.
     """
 
-    runs: int = 3
+    runs: Count = 3
     metric: Literal["plain", "adamw"] = "plain"
     source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
     passes = (

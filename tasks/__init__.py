@@ -31,3 +31,11 @@ TASKS: Mapping[str, Entry] = {
         "Greatest common divisors: all outcomes (real) and the most frequent ones (synthetic).",
     ),
 }
+
+TINY: Mapping[str, Entry] = {
+    "tiny-image-label": Entry("tasks.tiny.declarations:image_label", "Noisy patterns."),
+    "tiny-text-label": Entry("tasks.tiny.declarations:text_label", "Words that two classes like."),
+    "tiny-text-response": Entry("tasks.tiny.declarations:text_response", "Sums of two digits."),
+    "tiny-blank": Entry("tasks.tiny.declarations:blank", "Noisy patterns, some of them blank."),
+}
+"""Tasks that are not listed: methods are checked on them, and a run of them takes a second."""

@@ -37,6 +37,14 @@ def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     return found
 
 
+def _methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
+    from harness.knobs import listed  # and with it numpy
+
+    found = None if value is None else listed(value)
+    return found if found else _names(_ctx, param, value)
+
+
 def _folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """A folder's path; an empty one would mean the working folder."""
     if value is not None and not value.strip():
@@ -67,13 +75,22 @@ def dataworth() -> None:
 )
 @DATA
 @click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=_names, help="Only these methods; others than the suite's may be named too.")
+@click.option(
+    "--methods",
+    callback=_methods,
+    help="Only these methods, as METHOD or METHOD:knob=value,knob=value; others than the suite's may be named too.",
+)
 @click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
 @DEVICE
 @OUT
 @click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")
+@click.option("--isolated", is_flag=True, help="Let each method work in a process of its own.")
+@click.option(
+    "--method-timeout", type=float, metavar="SECONDS", help="Stop a method that takes longer for an answer; isolated."
+)
+@click.option("--memory", type=float, metavar="MB", help="Stop a method that holds more memory than this; isolated.")
 def run(
     suite: str | None,
     data: str | None,
@@ -85,6 +102,9 @@ def run(
     device: str,
     out: Path | None,
     resume: bool,
+    isolated: bool,
+    method_timeout: float | None,
+    memory: float | None,
 ) -> None:
     """Run a suite and print its leaderboard.
 
@@ -97,7 +117,8 @@ def run(
     from harness.report.terminal import make_console
 
     suite = suite or (DEFAULT_SUITE if data is None else DEFAULT_ON_FILES)
-    request = Request(suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
+    asked = (suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
+    request = Request(*asked, isolated, method_timeout, memory)
     sys.exit(run_suite(request, make_console()))
 
 
@@ -174,7 +195,7 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
 
     A suite: what it would run, how many retrainings that takes and how wide its intervals will be; with --measure,
     how long it takes; with --hours too, how so many hours are best split into pools and seeds. A method: source,
-    equation, cost. A task: data, learner, contributors; with --data, those of your files.
+    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files.
     """
     from harness.cli.places import is_suite
     from harness.report.terminal import make_console

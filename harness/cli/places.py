@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import registry
 from harness.cli.folders import keep_foreign, refuse_unfit, set_aside
 from harness.config import (
     MOST,
@@ -35,6 +36,30 @@ def is_suite(name: str) -> bool:
 
 def known_suites() -> dict[str, Suite]:
     return {name: load_suite(file) for name, file in suites(suite_folders()).items()}
+
+
+def read_suite(file: Path, asked: bool) -> Suite:
+    """A suite whose methods' names have their one spelling.
+
+    Args:
+        asked: refuse a knob that is none; where a suite's answers are there already, the name stays as it is.
+
+    Raises:
+        UserError: the file is no suite's, a method has no such knob, or it stands there twice.
+    """
+    suite = load_suite(file)
+    found: dict[str, str] = {}
+    for name in suite.methods:
+        try:
+            spelt = registry.spelling(name)
+        except UserError as error:
+            if asked:
+                raise UserError(f"{file}, methods: {error}") from error
+            spelt = name
+        if spelt in found:
+            raise UserError(f"{file}, methods: {found[spelt]} and {name} are the same; leave one of them out.")
+        found[spelt] = name
+    return suite.model_copy(update={"methods": tuple(found)})
 
 
 def data_folder(suite: Suite, given: str | None) -> Path | None:
@@ -83,7 +108,7 @@ class Place:
     @classmethod
     def of_run(cls, name: str, pools: int | None, seeds: int | None, out: Path | None) -> Place:
         """The suite with the changes asked for. A changed truth gets a folder of its own, unless one is given."""
-        asked = load_suite(find_suite(name, suite_folders()))
+        asked = read_suite(find_suite(name, suite_folders()), asked=True)
         for option, value in (("--pools", pools), ("--seeds", seeds)):
             if value is not None and value < 1:
                 raise UserError(f"{option} must be at least 1, got {value}.")
@@ -120,7 +145,7 @@ class Place:
     def _stored(cls, folder: Path, name: str) -> Place:
         if not (folder / SUITE_FILE).is_file():
             raise UserError(f"{folder} holds no {SUITE_FILE}; it is no folder of results. Name one with --out.")
-        place = cls(load_suite(folder / SUITE_FILE), folder)
+        place = cls(read_suite(folder / SUITE_FILE, asked=False), folder)
         if not place.has_results:
             raise UserError(f"{folder} holds no results yet. Run 'dataworth run --suite {name}' first.")
         return place
@@ -129,7 +154,7 @@ class Place:
     def published(cls, name: str) -> Place | None:
         """The published folder of a suite, with results or without; None where no suite of that name is published."""
         file = suites(suite_folders()).get(name)
-        return None if file is None else cls(load_suite(file), file.parent)
+        return None if file is None else cls(read_suite(file, asked=False), file.parent)
 
     def prepare(self, fresh: bool) -> None:
         """Make the folder ready; what was kept before is moved aside where a fresh start is asked for.

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.places import data_folder
+from harness.cli.places import data_folder, read_suite
 from harness.cli.widths import expect, print_expected
-from harness.config import Suite, TaskSettings, find_suite, load_suite, suite_folders
-from harness.registry import Broken, method
+from harness.config import Suite, TaskSettings, find_suite, suite_folders
+from harness.registry import Broken, methods_named
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
 from harness.types import Budget, Method, Retraining
@@ -39,8 +39,8 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
         UserError: there is no such suite, its data are not where they should be, a method in it is unknown, or a task
             (which is found out where something is timed); or the hours are none that can be split.
     """
-    suite = load_suite(find_suite(name, suite_folders()))
-    methods = {name: method(name) for name in suite.methods}
+    suite = read_suite(find_suite(name, suite_folders()), asked=True)
+    methods = methods_named(suite.methods)
     paces = {} if device is None else _timed(console, suite, data, device)
     if device is None and data is not None:
         data_folder(suite, data)

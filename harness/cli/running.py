@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import sys
@@ -17,15 +18,16 @@ from harness.cli.places import Place, data_folder, truth_differences
 from harness.config import Suite
 from harness.errors import UserError, unknown
 from harness.records.results import load
-from harness.registry import method, task
+from harness.registry import method, methods_named, task
 from harness.report import comparison
 from harness.report.files import write_report
 from harness.report.leaderboard import leaderboard
 from harness.report.terminal import print_leaderboard
 from harness.report.view import View
+from harness.running.own_process import Limits
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
-from harness.types import QUESTIONS, Method, SetFunction, Task
+from harness.types import QUESTIONS, SetFunction, Task
 
 FEATURES = ("initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
@@ -33,7 +35,12 @@ FEATURES = ("initial-loss", "mmd")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options of ``dataworth run``; None where the suite decides. ``data`` is the folder of the user's files."""
+    """The options of ``dataworth run``; None where the suite decides.
+
+    Args:
+        data: the folder of the user's files.
+        isolated: each method in a process of its own, with at most so many seconds and MB for an answer.
+    """
 
     suite: str
     data: str | None
@@ -45,16 +52,33 @@ class Request:
     device: str
     out: Path | None
     resume: bool
+    isolated: bool = False
+    method_timeout: float | None = None
+    memory: float | None = None
+
+    @property
+    def limits(self) -> Limits | None:
+        """Of methods in processes of their own; None for this process.
+
+        Raises:
+            UserError: one of them is none.
+        """
+        for option, limit in (("--method-timeout", self.method_timeout), ("--memory", self.memory)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise UserError(f"{option} must be more than 0, got {limit:g}.")
+        found = Limits(self.method_timeout, self.memory)
+        return found if self.isolated or found != Limits() else None
 
 
 def run_suite(request: Request, console: Console) -> int:
     """Run and report; the exit status."""
+    limits = request.limits
     place = Place.of_run(request.suite, request.pools, request.seeds, request.out)
     chosen = _chosen(request, place)
     device = device_of(request.device)
     place.prepare(fresh=not request.resume)
     signal.signal(signal.SIGTERM, _interrupt)
-    runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console))
+    runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console), limits)
     try:
         results = runner.run()
     except KeyboardInterrupt:
@@ -96,7 +120,7 @@ def against_published(suite: Suite, view: View) -> list[str]:
 def _chosen(request: Request, place: Place) -> Chosen:
     suite = place.suite
     tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
-    methods = methods_of(request.methods or suite.methods)
+    methods = methods_named(request.methods or suite.methods)
     for question in request.questions or ():
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)
@@ -117,11 +141,6 @@ def version_of(suite: Suite, task: str) -> int:
     """The present version of one of the suite's tasks; its data are not read."""
     folder = Path() if suite.data == "files" else None
     return tasks_of(suite, folder, [task])[task].version
-
-
-def methods_of(names: Iterable[str]) -> dict[str, Method]:
-    """The named methods; one that does not load stands there all the same, and answers with the reason."""
-    return {name: method(name) for name in dict.fromkeys(names)}
 
 
 def device_of(asked: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+import shlex
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +13,11 @@ from harness import registry
 from harness.cli.places import existing_folder, known_suites
 from harness.config import DataKind, TaskSettings, suite_folders, suites
 from harness.errors import UserError, plain, unknown
+from harness.knobs import Knob, base_of, knobs_of, spelt
 from harness.registry import Broken, Known
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH
+from harness.settings import expected, written
 from harness.types import Additive, Budget, Method, Retraining, SetFunction, Task
 
 
@@ -51,16 +53,17 @@ def print_one(console: Console, name: str, data: str | None) -> None:
         folder = None if data is None else existing_folder(data)
         kind: DataKind = "embedded" if folder is None else "files"
         _print_task(console, registry.task(name, kind, TaskSettings(), folder), tasks[name])
-    elif name not in methods:
+    elif (base := base_of(name)) not in methods and base.rpartition(":")[0] not in methods:
         raise unknown("suite, method or task", name, [*suites(suite_folders()), *methods, *tasks])
     elif data is not None:
         raise UserError(f"--data is for suites and tasks, and {name} is a method.")
     else:
-        _print_method(console, name, registry.method(name), methods[name])
+        spelling, method = registry.named(name)
+        _print_method(console, spelling, method, methods[base])
 
 
 def _print_method(console: Console, name: str, method: Method, known: Known) -> None:
-    table = _pairs(name)
+    table, knobs = _pairs(name), () if isinstance(method, Broken) else knobs_of(registry.method(base_of(name)))
     if isinstance(method, Broken):
         table.add_row("what", Text(method.reason, style="red"))
     else:
@@ -71,11 +74,27 @@ def _print_method(console: Console, name: str, method: Method, known: Known) -> 
         if method.choices:
             table.add_row("choices", Text(method.choices))
         table.add_row("budget", Text(_budget(method.budget(CONTRIBUTORS, CONTRIBUTORS * EXAMPLES_EACH))))
-        if is_dataclass(method):
-            settings = [f"{f.name} = {getattr(method, f.name)!r}" for f in fields(method)]
-            table.add_row("settings", Text(", ".join(settings) or "none"))
+        if not knobs:
+            table.add_row("knobs", "none")
     _add_origin(table, known)
     console.print(table, highlight=False)
+    if knobs:
+        _print_knobs(console, name, knobs)
+
+
+def _print_knobs(console: Console, name: str, knobs: Sequence[Knob]) -> None:
+    """What can be typed behind a method's name."""
+    table = Table(box=None, padding=(0, 2), title="knobs", title_justify="left", title_style="bold")
+    table.add_column("knob", no_wrap=True, style="cyan")
+    for column in ("takes", "default", "meaning"):
+        table.add_column(column)
+    for knob in knobs:
+        default = written(knob.default) + (f": {knob.rule}" if knob.rule else "")
+        table.add_row(*map(Text, (knob.name, expected(knob.kinds), default, knob.meaning or "not told")))
+    console.print("", table, highlight=False)
+    example = spelt(base_of(name), tuple(sorted((knob.name, knob.example) for knob in knobs[:2])))
+    line = Text(f"\nTo turn them: dataworth run --methods {shlex.quote(example)}", style="dim italic")
+    console.print(line, soft_wrap=True)
 
 
 def _family(method: Method) -> str:

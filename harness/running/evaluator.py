@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.coalitions import to_text
 from harness.errors import UserError, plain
+from harness.knobs import base_of
 from harness.metering.meter import (
     Meter,
     MeteredLearner,
@@ -98,7 +99,7 @@ class Evaluator:
         if self._isolation is None:
             self._isolation = Isolation(self.train, self.validation, self.engine)
         with one_thread():
-            meter = Meter(self.engine.device, self._measured_overhead())
+            meter = Meter(self.engine.device, self.measured_overhead())
         with one_thread(), self._isolation.evaluation() as given:
             problem = self._problem(name, question, meter, precedents, advance, given, method.seed_scope)
             with meter.measuring():
@@ -121,7 +122,7 @@ class Evaluator:
             )
         return Valuation(name, self.task, self.pool, question, values_SC, meter.cost)
 
-    def _measured_overhead(self) -> ProfilingOverhead:
+    def measured_overhead(self) -> ProfilingOverhead:
         """Measured once, when first needed."""
         if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device
@@ -181,7 +182,8 @@ class Evaluator:
         shared = GivenShared(MeteredShared(self.shared, meter), self.shared, self._built, given, meter)
         fits = MeteredShared(self._fits, meter)
 
-        scope = scope or name
+        own = base_of(name)  # so that with other knobs it draws the same, and shares what it retrains with itself
+        scope = scope or own
 
         def seeded(seed: int) -> int:
             return seed_of(self.root, "methods", scope, *place, seed)
@@ -212,7 +214,7 @@ class Evaluator:
         retrain = MeteredRetrain(lambda seed: self.engine, len(self.contributors), account)
 
         def own_stream(*path: str | int) -> np.random.Generator:
-            return stream(self.root, "methods", name, *place, *path)
+            return stream(self.root, "methods", own, *place, *path)
 
         def scope_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", scope, *place, *path)

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from harness.config import Suite
-from harness.errors import UserError, said
+from harness.errors import UserError, reason_of
 from harness.metering.meter import ProfilingOverhead
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
+from harness.running.child import Retrained, Rows, Told
 from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import OURS, library_versions, source_digest
 from harness.running.isolation import Interference
+from harness.running.own_process import Limits, OwnProcess, pickled
 from harness.running.retraining import Narrowed
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
@@ -36,6 +38,7 @@ from harness.types import (
     Question,
     SetFunction,
     Task,
+    Valuation,
 )
 
 
@@ -92,6 +95,7 @@ class PoolRun:
         run: name of the run whose provenance new answers bear.
         learner: the task's; None to make it here.
         note: takes a sentence for people.
+        limits: of each answer of a method, which then works in a process of its own; None for this process.
     """
 
     def __init__(
@@ -104,12 +108,15 @@ class PoolRun:
         run: str,
         learner: TaskLearner | None = None,
         note: Callable[[str], None] = lambda text: None,
+        limits: Limits | None = None,
     ) -> None:
         self.suite, self.task, self.index, self.device, self.run = suite, task, index, device, run
         self.pool: Pool = task.deal(index)
         self._ledgers, self._learner, self._note = ledgers, learner or TaskLearner(task), note
         self._truth: Engine | None = None
         self._evaluator: Evaluator | None = None
+        self._limits = limits
+        self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
         self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
@@ -118,6 +125,7 @@ class PoolRun:
     def release(self) -> None:
         """Let go of engines, fits and shared work; they are made again when they are needed."""
         self._drop_evaluator()
+        self._end_process()
         self._truth = None
 
     def _drop_evaluator(self) -> None:
@@ -202,7 +210,7 @@ class PoolRun:
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
-            return replace(answer, status="failed", reason=_reason(error))
+            return replace(answer, status="failed", reason=reason_of(error))
         return replace(
             answer,
             values=_rows(found.values_SC),
@@ -246,19 +254,75 @@ class PoolRun:
             key = self._answer_key(name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
-            found = self._current_evaluator().evaluate(name, method, question, precedents, advance)
+            found = self._evaluated(name, method, question, precedents, advance)
         except (LedgerError, KeyboardInterrupt):
             raise
         except BaseException as error:  # one method that fails is a row, not the end of the run
             if isinstance(error, Interference):
                 self._drop_evaluator()  # and with it all that the method may have changed
-            return replace(answer, status="failed", reason=_reason(error))
+            return replace(answer, status="failed", reason=reason_of(error))
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
         kept_as = {"values": answer.values, "cost": asdict(found.cost), "run": self.run}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
+
+    def _evaluated(
+        self, name: str, method: Method, question: Question, precedents: Sequence[Precedent], advance: Advance
+    ) -> Valuation | str:
+        """The method's valuation, or why it is unsuitable, found here or in a process of its own."""
+        if self._limits is None:
+            return self._current_evaluator().evaluate(name, method, question, precedents, advance)
+        try:
+            found = self._process_of(name, method, self._limits).ask(question, tuple(precedents), advance)
+        except BaseException:
+            self._end_process()
+            raise
+        return found if isinstance(found, str) else Valuation(name, self.task.name, self.index, question, *found)
+
+    def _process_of(self, name: str, method: Method, limits: Limits) -> OwnProcess:
+        """The method's process, which answers one question after another.
+
+        Raises:
+            UserError: another process cannot make the task's learner, or the method.
+        """
+        if self._process is not None and self._process[0] == name:
+            return self._process[1]
+        self._end_process()
+        if self.task.reference is None:
+            raise UserError(
+                f"{self.task.name} cannot be made in a process of its own; make it through harness.registry, or run "
+                "without --isolated"
+            )
+        told = Told(
+            root=self.suite.seed,
+            task=self.task.name,
+            pool=self.index,
+            contributors=self.pool.names,
+            train=Rows.of(self.pool.train),
+            validation=Rows.of(self.pool.validation),
+            reference=self.task.reference,
+            context=self._context,
+            device=self.device,
+            name=name,
+            method=pickled(method),
+            known=self._ledgers.methods.outcomes(self._context),
+            overhead=self._learner.overhead,
+        )
+        process = OwnProcess(told, limits, self._keep_retrained)
+        self._learner.overhead, self._process = process.overhead, (name, process)
+        return process
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process[1].close(gently=True)
+        self._process = None
+
+    def _keep_retrained(self, found: Retrained) -> None:
+        """Write what a method's process has retrained; it is there when the method is asked again."""
+        rows = [(*job, outcome) for job, outcome in found.outcomes.items()]
+        self._ledgers.methods.record(self._context, rows, found.log_likelihoods)
 
     def _kept(self, key: str, name: str) -> KeptAnswer | None:
         """The answer that the ledger keeps under a key; one that is none is noted and asked for again."""
@@ -320,15 +384,6 @@ def mean(values: Sequence[Sequence[float]]) -> Floats:
 
 def _rows(values: Floats | Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(value) for value in row) for row in values)
-
-
-def _reason(error: BaseException) -> str:
-    """An error as a row says it: our own by their text, others by their kind too."""
-    if isinstance(error, SystemExit):
-        told = f"SystemExit: {said(error)}"
-        return f"asked to end the whole process ({told}); raise an error that says what is wrong instead"
-    text = said(error) or "no message"
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
 def _hash(*parts: Any) -> str:

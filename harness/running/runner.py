@@ -17,6 +17,7 @@ from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
+from harness.running.own_process import Limits, import_first
 from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
 from harness.running.progress import ProgressDisplay
 from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
@@ -48,6 +49,7 @@ class Runner:
         out: the run's folder: what it goes on from is kept in ``ledger``, answers are written to ``results``.
         device: torch device.
         progress: shows progress.
+        limits: of each answer of a method, which then works in a process of its own; None for this process.
     """
 
     suite: Suite
@@ -55,6 +57,7 @@ class Runner:
     out: Path
     device: str
     progress: ProgressDisplay
+    limits: Limits | None = None
     failures: list[str] = field(default_factory=list)
     results: Results = field(default_factory=Results)
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -76,6 +79,8 @@ class Runner:
             answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
             with self.progress.run(escape(f"{self.suite.name} on {self.device}"), answers) as answered:
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
+                if self.limits is not None:
+                    import_first(self.chosen.methods.values())
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
                 if calibrating:  # these read what the others said about the other tasks
                     self._each_pool(ledgers, lambda pool: self._evaluate(pool, calibrating, answered))
@@ -95,10 +100,15 @@ class Runner:
         except (ValueError, TypeError) as error:
             self._say(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
             runs = {}
-        runs[self.run_name] = provenance(self.device, cores())
+        runs[self.run_name] = {**provenance(self.device, cores()), **self._isolated()}
         ledger.keep_answer("runs", runs)
         for name, origin in runs.items():
             self.results.add(RunRecord(name, origin))
+
+    def _isolated(self) -> dict[str, object]:
+        """Limits that methods ran under, for a run's provenance."""
+        limits = self.limits
+        return {} if limits is None else {"isolated": {"seconds": limits.seconds, "memory_mb": limits.memory_mb}}
 
     def _warn_of_load(self) -> None:
         load = HERE.since(HERE.start())
@@ -132,7 +142,8 @@ class Runner:
             if is_first := task.name not in self._learners:
                 self._learners[task.name] = TaskLearner(task)
             learner = self._learners[task.name]
-            pool = PoolRun(self.suite, task, index, ledgers, self.device, self.run_name, learner, self._say)
+            place = (self.suite, task, index, ledgers, self.device, self.run_name)
+            pool = PoolRun(*place, learner, self._say, self.limits)
             if is_first:
                 training.warm_up(learner.get(), pool.pool.train, self.device)
         self._pools[task.name, index] = pool

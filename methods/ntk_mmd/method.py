@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.types import Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods import algebra
 from methods.ntk_mmd import weights
 
@@ -30,7 +30,7 @@ class NtkMmd(SetFunction):
     """
 
     scheme: weights.Scheme = "scale"
-    seeds: int = 3
+    seeds: Count = 3
     ridge: float = 0.1
     output: Literal["probability", "log-probability"] = "probability"
     features: Literal["joint", "initial"] = "joint"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Retraining
+from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Retraining
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class DataShapley(Retraining):
         pairs: antithetic pairs of permutations a repeat.
     """
 
-    seeds: int = 2
-    pairs: int = 1
+    seeds: Count = 2
+    pairs: Count = 1
     seed_scope = "data-shapley"
     source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
     passes = "about 2 x pairs x contributors retrainings a seed"

@@ -84,6 +84,7 @@ def test_tasks_know_the_nouns_and_each_other_only() -> None:
 WORDS = (
     *("harness.types", "harness.errors", "harness.config", "harness.coalitions", "harness.seeds"),
     *("harness.validation", "harness.files", "harness.registry", "harness.projection"),
+    *("harness.settings", "harness.knobs"),
 )
 """What every room may speak in."""
 
@@ -98,6 +99,7 @@ ROOMS = {
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),
     "tasks.learners": (),
+    "tasks.tiny": ("tasks.learners",),
     "tasks.embedded": ("tasks.pools", "tasks.learners"),
     "tasks.external": ("tasks.pools", "tasks.learners", "tasks.sources"),
 }

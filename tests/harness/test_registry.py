@@ -13,11 +13,11 @@ from rich.console import Console
 
 from harness import registry
 from harness.cli.planning import print_plan
-from harness.cli.running import methods_of
 from harness.cli.showing import print_list, print_one
 from harness.config import TaskSettings, to_toml
 from harness.errors import UserError
 from harness.registry import Broken, Known, method, methods, tasks
+from harness.registry import methods_named as methods_of
 from harness.types import QUESTIONS, Entry
 from methods import METHODS
 from methods.baselines import Size
@@ -145,7 +145,13 @@ def test_a_package_s_method_is_listed_unimported_and_gets_its_rows(install: Inst
 def test_a_package_s_method_is_shown_and_counted(install: Install, tmp_path: Path) -> None:
     install("nice_values", GOOD, methods={"doubled": "nice_values:Doubled"})
     shown = said(print_one, "doubled", None)
-    for text in ("Twice the number of examples.", "Nobody (2020)", "factor = 2", "nice_values 1.5", "additive"):
+    for text in (
+        "Twice the number of examples.",
+        "Nobody (2020)",
+        "  factor    a whole number    2",
+        "nice_values 1.5",
+        "additive",
+    ):
         assert text in shown
     path = tmp_path / "suite.toml"
     path.write_text(to_toml(tiny_suite(methods=["doubled", "tracin"], pools=2)), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Tiny tasks, one of each form: they train in milliseconds, and methods are checked on them."""

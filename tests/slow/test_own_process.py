@@ -1,0 +1,36 @@
+"""Every method of the table on every tiny task: the same in a process of its own as in this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import registry
+from harness.config import TaskSettings
+from harness.registry import methods_named
+from harness.running.own_process import Limits
+from harness.types import QUESTIONS
+from methods import METHODS
+from tests.harness.small_runs import THIRD_PARTY
+from tests.harness.test_own_process import BAD, TASK, calm, run, same, untouched
+
+__all__ = ["calm"]  # a fixture
+pytestmark = THIRD_PARTY
+
+
+def test_every_method_answers_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Calibrated weights read what others said about other tasks, which is sent to them."""
+    tasks = [registry.task(f"tiny-{form}", "embedded", TaskSettings(), None) for form in FORMS]
+    here = run(tmp_path / "here", methods_named(METHODS), None, QUESTIONS, tasks)
+    there = run(tmp_path / "there", methods_named(METHODS), Limits(), QUESTIONS, tasks)
+    same(here, there)
+
+
+FORMS = ("image-label", "text-label", "text-response")
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_that_misbehaves_alone_touches_nobody(tmp_path: Path, calm: object, name: str) -> None:
+    methods = {name: BAD[name][0], **methods_named(["tracin", "mmd", "data-shapley"])}
+    untouched(run(tmp_path, methods, Limits(), tasks=[TASK]), calm)  # type: ignore[arg-type]
