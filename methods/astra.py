@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, NotNegative, Positive, Problem
 from methods.ekfac import MOST_VECTORS, algebra_of_factors, factors_of
 from methods.influence import passes_of_damping
 
@@ -21,10 +21,10 @@ class Astra(Additive):
         tolerance, iterations: as in ``influence``; the residual is that of its own system.
     """
 
-    runs: int = 3
-    damping: float | None = None
-    tolerance: float = 0.01
-    iterations: int = 50
+    runs: Count = 3
+    damping: Positive | None = None
+    tolerance: NotNegative = 0.01
+    iterations: Count = 50
     source = (
         "Wang, Nguyen, Yang, Bae, McIlraith & Grosse (2025), NeurIPS, arXiv 2507.14740 (ASTRA); damping as in influence"
     )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, Problem
+from harness.types import Bools, Budget, Count, Floats, Problem
 
 SCOPE = "coalitions"
 
@@ -38,8 +38,8 @@ class Sampling:
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
-    retrainings: int | None = None
-    seeds: int = 2
+    retrainings: Count | None = None
+    seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
 
     def each(self, contributors: int) -> int:

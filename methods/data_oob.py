@@ -8,7 +8,7 @@ from math import log2
 
 import numpy as np
 
-from harness.types import Additive, Array, Floats, JobSize, Problem
+from harness.types import Additive, Array, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class DataOob(Additive):
         seeds: initialisations whose features are averaged over, each with a bag of its own.
     """
 
-    trees: int = 50
-    seeds: int = 3
+    trees: Count = 50
+    seeds: Count = 3
     seed_scope = "data-oob"
     source = "Kwon & Zou (2023), ICML: the out-of-bag estimate"
     passes = "1 forward pass a seed; bags of decision trees on its features"

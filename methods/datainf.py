@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
 
 if TYPE_CHECKING:
     from harness.types import Learner, Params
@@ -22,8 +22,8 @@ class DataInf(Additive):
         damping: of each layer, as a multiple of the mean square of an entry of its examples' gradients.
     """
 
-    runs: int = 3
-    damping: float = 0.1
+    runs: Count = 3
+    damping: Positive = 0.1
     source = "Kwon, Wu, Wu & Zou (2024), ICLR (DataInf)"
     passes = "1 retraining a run; 2 passes with a gradient per example, 1 forward-mode pass"
     choices = (

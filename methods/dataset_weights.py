@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Batch, Budget, Floats, JobSize, Params, Problem, Scorer, SetFunction
+from harness.types import (
+    Batch,
+    Budget,
+    Count,
+    Floats,
+    JobSize,
+    NotNegative,
+    Params,
+    Positive,
+    Problem,
+    Scorer,
+    SetFunction,
+)
 from methods.algebra import EXACT_ENTRIES
 from methods.scorers import modular
 
@@ -26,9 +38,9 @@ class ConvexDatasetValuation(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    penalty: float = 0.01
-    damping: float = 0.001
-    seeds: int = 3
+    penalty: NotNegative = 0.01
+    damping: Positive = 0.001
+    seeds: Count = 3
     source = "Zeng et al. (2026), ICML (arXiv 2605.16704), kernel mean matching in gradient space"
     passes = "1 gradient pass a seed; a convex problem of as many unknowns as contributors"
     choices = (

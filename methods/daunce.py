@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Problem
 from methods.local_bayes import MOST_EXAMPLES, PRODUCTS
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Daunce(Additive):
         models: fine-tuned from each.
     """
 
-    runs: int = 3
-    models: int = 16
+    runs: Count = 3
+    models: Count = 16
     source = (
         "Pan, Ye, Melkonian, Ma & Zhang (2025), arXiv 2505.23223 (Daunce): covariance of losses over perturbed models"
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods import algebra
 
 
@@ -20,7 +20,7 @@ class Davinz(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     seed_scope = "ntk-mmd"  # its complexity is NTK-MMD's, worked out once for both
     source = "Wu, Shu & Low (2022), ICML, eq. 4 with kappa as in sec. 4"
     passes = (

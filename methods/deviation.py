@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class Deviation(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    damping: float = 0.1
-    directions: int = 3
-    seeds: int = 3
+    damping: Positive = 0.1
+    directions: Count = 3
+    seeds: Count = 3
     seed_scope = "tangents"
     source = "Lin et al. (2024), ICML, Distributionally Robust Data Valuation: model deviation as proxy of robust error"
     passes = (

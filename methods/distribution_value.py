@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.types import Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods import algebra
 from methods.scorers import modular
 
@@ -23,7 +23,7 @@ class DistributionValue(SetFunction):
     """
 
     reference: Literal["validation", "pool"] = "validation"
-    seeds: int = 3
+    seeds: Count = 3
     source = "Xu et al. (2024), NeurIPS, Data Distribution Valuation: minus the MMD to a reference"
     passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
     choices = (

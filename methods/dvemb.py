@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class DvEmb(Additive):
             gradients, or ``gauss-newton``.
     """
 
-    runs: int = 3
+    runs: Count = 3
     curvature: Literal["outer", "gauss-newton"] = "outer"
     source = (
         "Wang, Song, Zou, Mittal & Jia (2025), ICLR, Capturing the Temporal Dependence of Training Data Influence "

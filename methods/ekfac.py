@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
 from methods.influence import inverse_damping, passes_of_damping
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Ekfac(Additive):
             factors' own (K-FAC).
     """
 
-    runs: int = 3
-    damping: float | None = None
+    runs: Count = 3
+    damping: Positive | None = None
     corrected: bool = True
     source = (
         "Martens & Grosse (2015), ICML, sec. 3; George et al. (2018), NeurIPS; convolutions: Grosse & Martens "

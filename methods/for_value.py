@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, JobSize, Params, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Params, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class ForValue(Additive):
         seeds: initialisations averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "Deng et al. (2025), arXiv 2508.10180, eq. 1"
     passes = (
         "1 forward pass a seed, and 1 backward pass that the paper does without: the harness hands signals out by it"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class FreeShap(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    damping: float = 0.1
-    directions: int = 3
-    seeds: int = 3
+    damping: Positive = 0.1
+    directions: Count = 3
+    seeds: Count = 3
     seed_scope = "tangents"
     source = "Wang et al. (2024), ICML (arXiv 2406.04606): kernel regression on the empirical tangent kernel as utility"
     passes = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class GradientCosine(Additive):
         runs: independent training runs averaged over.
     """
 
-    runs: int = 3
+    runs: Count = 3
     source = (
         "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective; "
         "Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"

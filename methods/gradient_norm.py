@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Params, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Params, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class GradientNorm(Additive):
         seeds: initialisations averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "baseline; Paul, Ganguli & Dziugaite (2021), NeurIPS, definition 2.1 (GraNd, at time 0)"
     passes = "1 backward pass a seed"
     choices = "higher is worth more, as the paper keeps examples of large norm; a contributor's value is the sum"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import CHECKPOINTS, Bools, Budget, Count, Floats, JobSize, NotNegative, Problem, Scorer, SetFunction
 
 if TYPE_CHECKING:
     from methods.gradients.contributor_space import ContributorSpace
@@ -31,9 +31,9 @@ class ContributorSetFunction(SetFunction):
         tolerance, iterations: of the one solve, as in ``influence``.
     """
 
-    runs: int = 3
-    tolerance: float = 0.01
-    iterations: int = 50
+    runs: Count = 3
+    tolerance: NotNegative = 0.01
+    iterations: Count = 50
     passes = (
         "1 retraining a run; 1 pass for the contributors' gradients, influence's solve, 1 forward-mode pass a "
         "direction (contributors + 2, over validation too); for AdamW 1 to 2 a checkpoint"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Fit, Floats, JobSize, Params, Problem
+from harness.types import Additive, Batch, Budget, Count, Fit, Floats, JobSize, Params, Problem
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class InRunShapley(Additive):
         order: of the expansion in a step's move: 1, or 2 with the validation loss's Hessian.
     """
 
-    runs: int = 3
+    runs: Count = 3
     order: Literal[1, 2] = 1
     source = (
         "Wang, Mittal, Song & Jia (2025), ICLR, Data Shapley in One Training Run, sec. 3; Ding et al. (2026), arXiv "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, NotNegative, Positive, Problem
 from methods.influence import inverse_damping, passes_of_damping
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class InfluenceHessian(Additive):
         iterations: most products with H.
     """
 
-    runs: int = 3
-    damping: float | None = None
+    runs: Count = 3
+    damping: Positive | None = None
     negative: Literal["clip", "absolute"] = "clip"
-    tolerance: float = 0.01
-    iterations: int = 15
+    tolerance: NotNegative = 0.01
+    iterations: Count = 15
     source = (
         "Koh & Liang (2017), ICML, eq. 2, with the exact Hessian; functions of it by Lanczos' method, Golub & Van Loan "
         "(2013), sec. 10.2; negative eigenvalues: Dauphin et al. (2014), NeurIPS, or none"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Floats, JobSize, Problem
+from harness.types import Additive, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Kairos(Additive):
         seeds: initialisations whose features are averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "Zhu et al. (2025), NeurIPS (arXiv 2506.23799), the influence of a point on the MMD"
     passes = "1 forward pass a seed, kernels of all pairs"
     choices = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Floats, JobSize, Problem
+from harness.types import Additive, Count, Floats, JobSize, Problem
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class KnnShapley(Additive):
         seeds: initialisations whose features are averaged over.
     """
 
-    neighbours: int = 5
-    seeds: int = 3
+    neighbours: Count = 5
+    seeds: Count = 3
     source = "Jia et al. (2019), VLDB 12(11), theorem 1 (the recursion for unweighted nearest neighbours)"
     passes = "1 forward pass a seed; distances of all training to all validation examples"
     choices = (

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from harness.types import Additive, Floats, JobSize, Problem
+from harness.types import Additive, Count, Floats, JobSize, Positive, Problem
 
 MOST = 15_000
 """Training examples whose costs to each other still fit, in 2 GB."""
@@ -22,8 +22,8 @@ class Lava(Additive):
         seeds: initialisations whose features are averaged over.
     """
 
-    entropy: float = 0.1
-    seeds: int = 3
+    entropy: Positive = 0.1
+    seeds: Count = 3
     source = "Just et al. (2023), ICLR: calibrated gradients; label distances: Alvarez-Melis & Fusi (2020), NeurIPS"
     passes = "1 forward pass a seed; costs between all pairs, Sinkhorn iterations (about 100) on them"
     choices = (

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.types import Budget, Floats, JobSize, Problem, Retraining
+from harness.types import Budget, Count, Floats, JobSize, Problem, Retraining
 from methods.coalitions import SCOPE, retrainings_of
 
 
@@ -20,7 +20,7 @@ class LeaveOneOut(Retraining):
             None: 4 x contributors.
     """
 
-    retrainings: int | None = None
+    retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     source: ClassVar[str] = "Cook (1977), Technometrics 19(1), of utility; Koh & Liang (2017), ICML, sec. 2"
     passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Params, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Params, Problem
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Less(Additive):
         runs: independent training runs averaged over.
     """
 
-    runs: int = 3
+    runs: Count = 3
     source = "Xia, Malladi, Gururangan, Arora & Chen (2024), ICML, LESS, sec. 3.1 (influence under Adam)"
     passes = (
         "1 retraining a run, 1 replay of a run by AdamW; 1 gradient an example + 1 validation gradient a checkpoint"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Floats, JobSize, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
 
 PRODUCTS = 8
 """Curvature products from which the stiffest direction is told."""
@@ -26,10 +26,10 @@ class LocalBayes(Additive):
         temperature: squared distance to which walks are spread, in that from the initialisation to the trained model.
     """
 
-    runs: int = 3
-    chains: int = 16
-    steps: int = 8
-    temperature: float = 1.0
+    runs: Count = 3
+    chains: Count = 16
+    steps: Count = 8
+    temperature: Positive = 1.0
     source = "Kreer, Wu, Adam, Furman & Hoogland (2025), arXiv 2509.26544 (local BIF, by Langevin dynamics)"
     passes = (
         "1 retraining a run; 2 gradients of 32 examples a step of each chain, 2 forward passes over all a chain, 16 "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ class LoGra(Additive):
         damping: the ridge, as a multiple of the mean eigenvalue of a layer's F; at least 1e-6, which stands for none.
     """
 
-    runs: int = 3
-    projection: int = 4096
-    damping: float = 0.1
+    runs: Count = 3
+    projection: Count = 4096
+    damping: Positive = 0.1
     seed_scope = "projected gradients"
     source = "Choe et al. (2024), arXiv 2405.13954, sec. 3 (LoGra); F is the empirical Fisher matrix of each layer"
     passes = "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run"

@@ -6,7 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Batch, Budget, Fit, Floats, Ints, JobSize, Learner, Params, Problem, Retraining
+from harness.types import (
+    Additive,
+    Batch,
+    Budget,
+    Count,
+    Fit,
+    Floats,
+    Ints,
+    JobSize,
+    Learner,
+    NotNegative,
+    Params,
+    Problem,
+    Retraining,
+)
 
 REPLAYS = 4
 """Passes over what a run draws, at most: two forth (one where all states are kept), two back."""
@@ -22,8 +36,8 @@ class Metagradient(Additive):
             gradient; 0: at the very point.
     """
 
-    runs: int = 3
-    smoothing: float = 1.0
+    runs: Count = 3
+    smoothing: NotNegative = 1.0
     source = (
         "Ilyas & Engstrom (2025), MAGIC, arXiv 2504.16430, sec. 3; Engstrom et al. (2025), arXiv 2503.13751 (REPLAY)"
     )
@@ -56,8 +70,8 @@ class MetagradientSwaps(Retraining):
         runs, smoothing: as ``Metagradient`` has them.
     """
 
-    runs: int = 3
-    smoothing: float = 1.0
+    runs: Count = 3
+    smoothing: NotNegative = 1.0
     source = "Ilyas & Engstrom (2025), MAGIC, arXiv 2504.16430, sec. 3, for the weights of coupled leave-one-out"
     passes = "1 retraining a run; 2 to 3 replays of it, the last with the rows that come in when a contributor leaves"
     choices = (

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods.coalitions import SCOPE, retrainings_of
 
 GAP = 1e-5
@@ -30,7 +30,7 @@ class MixMin(SetFunction):
             None: 4 x contributors.
     """
 
-    retrainings: int | None = None
+    retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     source: ClassVar[str] = "Thudi, Rovers, Ruan, Thrush & Maddison (2025), MixMin, arXiv 2502.10510"
     passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 from methods.baselines import coalition_mean
 
 MOST = 300.0
@@ -22,7 +22,7 @@ class Perplexity(SetFunction):
         runs: training runs averaged over.
     """
 
-    runs: int = 3
+    runs: Count = 3
     source = "baseline; the usual filter of texts, e.g. Wenzek et al. (2020), LREC"
     passes = "1 retraining and 1 forward pass a run"
     choices = "the trained model, for at the initialisation it would order contributors as initial-loss does"

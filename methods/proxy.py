@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from harness.types import Budget, Floats, JobSize, Problem, Retrain, Retraining
+from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining
 from methods.coalitions import SCOPE
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues.regression_shapley import RegressionShapley
@@ -33,7 +33,7 @@ class Proxy(Retraining):
 
     cheaper: Cheaper = "steps"
     share: float = 0.25
-    retrainings: int | None = None
+    retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
     source: ClassVar[str] = (

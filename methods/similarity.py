@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Bools, Budget, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Additive, Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class EmbeddingSimilarity(SetFunction):
         seeds: initialisations averaged over.
     """
 
-    seeds: int = 3
+    seeds: Count = 3
     source = "baseline"
     passes = "1 forward pass a seed"
     choices = "features: penultimate, without targets; 0 for nobody"
@@ -53,7 +53,7 @@ class RepSim(Additive):
         runs: training runs averaged over.
     """
 
-    runs: int = 3
+    runs: Count = 3
     source = "baseline; representation similarity, Hanawa et al. (2021), ICLR"
     passes = "1 retraining and 1 forward pass a run"
     choices = "features: penultimate, those of responses over their tokens; a contributor's value is the sum"

@@ -14,10 +14,12 @@ from harness.types import (
     Batch,
     Budget,
     Checkpoint,
+    Count,
     Floats,
     Ints,
     JobSize,
     Learner,
+    NotNegative,
     Params,
     Problem,
 )
@@ -39,10 +41,10 @@ class Source(Additive):
         iterations: most Lanczos steps a segment.
     """
 
-    runs: int = 3
-    segments: int = 3
-    tolerance: float = 0.01
-    iterations: int = 20
+    runs: Count = 3
+    segments: Count = 3
+    tolerance: NotNegative = 0.01
+    iterations: Count = 20
     source = (
         "Bae, Lin, Lorraine & Grosse (2024), NeurIPS, Training Data Attribution via Approximate Unrolling (SOURCE), "
         "sec. 3"

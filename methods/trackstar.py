@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Budget, Floats, JobSize, Problem
+from harness.types import CHECKPOINTS, Additive, Budget, Count, Floats, JobSize, Positive, Problem
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class TrackStar(Additive):
             gradients'; None for the paper's rule, by which both parts' sorted eigenvalues cross at that component.
     """
 
-    runs: int = 3
-    projection: int = 4096
-    damping: float = 0.1
+    runs: Count = 3
+    projection: Count = 4096
+    damping: Positive = 0.1
     validation_share: float | None = None
     seed_scope = "projected gradients"
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import Additive, Budget, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Trak(Additive):
         damping: the ridge, as a multiple of the mean eigenvalue of Z'Z; at least 1e-6, which stands for none.
     """
 
-    runs: int = 3
-    projection: int = 4096
-    damping: float = 0.1
+    runs: Count = 3
+    projection: Count = 4096
+    damping: Positive = 0.1
     seed_scope = "projected gradients"
     source = (
         "Park, Georgiev, Ilyas, Leclerc & Madry (2023), ICML, sec. 3; scores and weights averaged over runs apart, as "

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.types import Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
 from methods import algebra
 from methods.ntk_mmd import weights
 
@@ -31,11 +31,11 @@ class NtkMmd(SetFunction):
 
     scheme: weights.Scheme = "scale"
     seeds: Count = 3
-    ridge: float = 0.1
+    ridge: Positive = 0.1
     output: Literal["probability", "log-probability"] = "probability"
     features: Literal["joint", "initial"] = "joint"
     kernel: Literal["gaussian", "laplacian"] = "gaussian"
-    bandwidth: float | None = None
+    bandwidth: Positive | None = None
     unbiased: bool = False
     seed_scope = "ntk-mmd"
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"

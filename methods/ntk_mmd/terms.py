@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from harness.types import Bools, Floats, Ints, Params, Problem
+from harness.types import Bools, Floats, Ints, Params, Positive, Problem
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
 from methods.gradients.directional import blocks, tensors
@@ -25,7 +25,7 @@ from methods.ntk_mmd.weights import TERMS
 class Reading:
     """How the terms are read where the paper leaves it open; ``NtkMmd`` says what each is."""
 
-    ridge: float = 0.1
+    ridge: Positive = 0.1
     output: Literal["probability", "log-probability"] = "probability"
     features: Literal["joint", "initial"] = "joint"
     kernel: Kernel = MIXED

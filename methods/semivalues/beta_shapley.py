@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Floats, JobSize, Problem, Retraining
+from harness.types import Bools, Floats, JobSize, Positive, Problem, Retraining
 from methods.coalitions import Sampling, ends
 from methods.semivalues import probabilistic
 
@@ -23,8 +23,8 @@ class BetaShapley(Sampling, Retraining):
         beta: the larger, the more large ones weigh; with alpha = beta = 1 it is Shapley's value.
     """
 
-    alpha: float = 16.0
-    beta: float = 1.0
+    alpha: Positive = 16.0
+    beta: Positive = 1.0
     source: ClassVar[str] = "Kwon & Zou (2022), AISTATS, eq. 5; Witter, Liu & Musco (2025) for the estimator"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
