@@ -13,13 +13,16 @@ import numpy as np
 
 from harness.cli.places import Place, data_folder
 from harness.cli.running import device_of, tasks_of
-from harness.cli.studies import Request
+from harness.cli.studies import STUDIED, Request
 from harness.errors import UserError
 from harness.records.results import PoolRecord, Results, load
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun, mean
 from harness.seeds import stream
 from harness.types import Examples, Floats, Method, Plain, Pool, Question, Task
+
+POOLS = 4
+"""Of each task, where nobody says how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def stored_pools(request: Request, questions: tuple[Question, ...]) -> Iterator[
     Raises:
         UserError: there are no results, or none with such truths of a task that was asked for.
     """
-    place = Place.of_results(request.suite, None)
+    place = Place.of_results(request.suite or STUDIED, None)
     suite, results = place.suite, load(place.results)
     tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
     device = device_of(request.device)
@@ -70,7 +73,7 @@ def stored_pools(request: Request, questions: tuple[Question, ...]) -> Iterator[
                 with_truths = _with_truths(results, name, questions)
                 if not with_truths:
                     raise UserError(f"{place.folder} has no truth of {name} for {', '.join(questions)}; run it first.")
-                for index in with_truths[: request.pools]:
+                for index in with_truths[: request.pools or POOLS]:
                     record, run = results.pools[name, index], PoolRun(suite, task, index, ledgers, device, "study")
                     _refuse_another(record, run)
                     truths = {q: mean(results.truths[name, index, q].values) for q in questions}
