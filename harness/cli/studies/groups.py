@@ -68,7 +68,7 @@ GROUPS = (
             Member("dense Gauss-Newton", where=DENSE),
             *methods(
                 *("influence", "influence-pydvl", "influence-pydvl:ekfac", "ekfac", "kfac", "influence:hessian"),
-                *("astra", "datainf"),
+                *("astra", "datainf", "group-influence"),
             ),
         ),
         {"runs": 1},
