@@ -123,7 +123,7 @@ def test_truths_are_by_retraining_the_changed_pool(told: list[dict[str, str]], t
     engine = Engine(tiny_mlp(), changed.train, changed.test, Ledger(tmp_path / "own.sqlite"))
     rows = np.vstack([coalitions.everyone(5), coalitions.all_but_one(5)])
     values = []
-    for k in range(2):
+    for k in range(gaming.SEEDS):
         seed = seed_of(tiny_suite().seed, "truth", "tiny", 0, k)
         found = engine.outcomes([Job(coalitions.to_text(row), seed) for row in rows])
         values.append([found[0].utility - outcome.utility for outcome in found[1:]])
