@@ -70,6 +70,7 @@ class Found:
 
 def study(request: Request, console: Console) -> int:
     """Ask, draw, and say where it was written; the exit status."""
+    request.refuse("methods", "seeds")
     found: dict[str, list[Found]] = defaultdict(list)
     with stored_pools(request, ASKED, lambda text: console.print(text, style="yellow", markup=False)) as pools:
         for pool in pools:

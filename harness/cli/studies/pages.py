@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -42,10 +45,33 @@ class Bars:
     lines: Mapping[str, Sequence[float]]
 
 
+def told(line: str) -> None:
+    """How far a study is, where it is in nobody's way."""
+    Console(stderr=True, highlight=False).print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as comma-separated values."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def write_study(
-    folder: Path, title: str, foreword: str, sections: Sequence[Section], figure: Sequence[Bars], console: Console
+    folder: Path,
+    title: str,
+    foreword: str,
+    sections: Sequence[Section],
+    figure: Sequence[Bars],
+    console: Console,
+    files: Mapping[str, str] | None = None,
 ) -> None:
-    """Print the tables, and write page and figure.
+    """Print the tables, and write the page, the figure where it has panels, and the files.
+
+    Args:
+        files: names and texts of what is to be read by programs.
 
     Raises:
         UserError: there is a page that was not drawn by us, or the folder cannot be written.
@@ -53,22 +79,29 @@ def write_study(
     page = folder / PAGE
     if page.exists() and not page.read_text(encoding="utf-8", errors="replace").startswith(OURS):
         raise UserError(f"{page} was not drawn by dataworth and would be overwritten; choose another folder by --out.")
+    console.print(Text(f"{foreword}\n"))
     for section in sections:
         console.print(_on_terminal(section))
         if section.caption:
             console.print(Text(f"{section.caption}\n", style="dim italic"))
-    write_atomically(folder / FIGURE, svg(title, figure))
-    parts = [f"{OURS}\n\n# {title}", foreword, f"![Spearman, pool by pool]({FIGURE})"]
+    others = {**({FIGURE: svg(title, figure)} if figure else {}), **(files or {})}
+    for name, text in others.items():
+        write_atomically(folder / name, text)
+    parts = [f"{OURS}\n\n# {title}", foreword, f"![Spearman, pool by pool]({FIGURE})" if figure else ""]
     for section in sections:
         parts += [f"## {section.title}", _in_markdown(section.table), section.caption]
     write_atomically(page, "\n\n".join(part for part in parts if part) + "\n")
-    console.print(f"Written: {page}, {folder / FIGURE}", markup=False, soft_wrap=True)
+    written = ", ".join(str(folder / name) for name in (PAGE, *others))
+    console.print(f"Written: {written}", markup=False, soft_wrap=True)
 
 
 def _on_terminal(section: Section) -> RichTable:
-    table = RichTable(title=section.title, title_justify="left", title_style="bold")
+    table = RichTable(
+        title=section.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for place, column in enumerate(section.table.columns):
-        table.add_column(Text(column), justify="left" if place == 0 else "right")
+        words = any(mark.isalpha() for row in section.table.rows for mark in row[place])
+        table.add_column(Text(column), justify="left" if place == 0 or words else "right")
     for row in section.table.rows:
         table.add_row(*map(Text, row))
     return table

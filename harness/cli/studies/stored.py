@@ -14,13 +14,16 @@ import numpy as np
 
 from harness.cli.places import Place, data_folder
 from harness.cli.running import device_of, tasks_of
-from harness.cli.studies import Request
+from harness.cli.studies import STUDIED, Request
 from harness.errors import UserError
 from harness.records.results import PoolRecord, Results, load
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun, mean
 from harness.seeds import stream
 from harness.types import Examples, Floats, Method, Plain, Pool, Question, Task
+
+POOLS = 4
+"""Of each task, where nobody says how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def stored_pools(
     Raises:
         UserError: there are no results, or no such truth of a task that was asked for.
     """
-    place = Place.of_results(request.suite, None)
+    place = Place.of_results(request.suite or STUDIED, None)
     suite, results = place.suite, load(place.results)
     tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
     device = device_of(request.device)
@@ -84,7 +87,7 @@ def stored_pools(
                     note(f"{name}: pool {index + 1} is another one here than that of the stored truth; passed over")
                 run.release()
 
-        yield (pool for name, task in tasks.items() for pool in islice(of_task(name, task), request.pools))
+        yield (pool for name, task in tasks.items() for pool in islice(of_task(name, task), request.pools or POOLS))
 
 
 def _with_truths(results: Results, task: str, questions: tuple[Question, ...]) -> list[int]:
