@@ -40,7 +40,9 @@ class Proxy(Retraining):
         "Coleman et al. (2020), ICLR (selection via proxy: smaller models, fewer epochs), of contributors' values; "
         "the proxy of fewer examples is ours"
     )
-    passes: ClassVar[str] = "leave-one-out's or regression-shapley's retrainings, each at the share of a whole one"
+    passes: ClassVar[str] = (
+        "leave-one-out's or regression-shapley's retrainings, each at its share; a smaller model's base"
+    )
     choices: ClassVar[str] = (
         "a share of a quarter and as many coalitions as the others of 4 retrainings a contributor, so that all of it "
         "costs at most a quarter of theirs; shares are rounded down and are of operations: steps; parameters; examples "

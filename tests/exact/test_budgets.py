@@ -98,8 +98,8 @@ EXACT = [
     (LeaveOneOut(), WHOLE),
     (LeaveOneOut(retrainings=5), WHOLE),
     (MixMin(), WHOLE),
-    (Proxy("steps", share=0.5), WHOLE),
-    (Proxy("examples", share=0.25, retrainings=20), PARTS),
+    (Proxy("steps", share=0.5, retrainings=9), WHOLE),
+    (Proxy("examples", share=0.25, retrainings=9), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -132,7 +132,7 @@ AT_MOST = [
     (LeastCore(), WHOLE),
     (CoalitionGp(), WHOLE),
     (RegMix(regressor="trees"), WHOLE),
-    (Proxy("model", share=0.23), ADAMW),
+    (Proxy("model", share=0.23, retrainings=9), ADAMW),
 ]
 
 

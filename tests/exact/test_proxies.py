@@ -24,6 +24,7 @@ from harness.retraining.proxies import Cut, Shares, kept
 from harness.retraining.stacking import Stacking
 from harness.retraining.workspace import PoolReference, workspace
 from harness.running.isolation import Interference
+from harness.running.patches import Namespaces
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.seeds import seed_of
 from harness.types import (
@@ -365,3 +366,21 @@ def test_a_method_that_changes_a_proxy_s_data_fails_alone(tmp_path: Path) -> Non
 def test_whole_retrainings_stay_whole_numbers(tmp_path: Path) -> None:
     assert type(evaluated(tmp_path, LeaveOneOut(), "standalone").cost.retrainings) is int
     assert type(Cost().retrainings) is int
+
+
+def test_that_torch_wraps_an_inherited_step_at_its_first_use_is_no_patch() -> None:
+    """As of AdamW, which takes Adam's: a base that a narrower model starts from may be the first to need it."""
+
+    class Plain(torch.optim.Optimizer):
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            """Nothing."""
+
+    class Heir(Plain):
+        """Has its step by inheritance."""
+
+    before = Namespaces([Heir])
+    Heir([torch.zeros(1, requires_grad=True)], {})
+    assert "step" in vars(Heir)
+    assert before.changes() == []
+    Heir.step = lambda self, closure=None: None  # type: ignore[method-assign]
+    assert [name.rpartition(".")[2] for name in before.changes()] == ["step"]
