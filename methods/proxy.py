@@ -41,7 +41,7 @@ class Proxy(Retraining):
         "the proxy of fewer examples is ours"
     )
     passes: ClassVar[str] = (
-        "leave-one-out's or regression-shapley's retrainings, each at its share; a smaller model's base"
+        "leave-one-out's or regression-shapley's retrainings at a share each; a smaller model's base"
     )
     choices: ClassVar[str] = (
         "a share of a quarter and as many coalitions as the others of 4 retrainings a contributor, so that all of it "

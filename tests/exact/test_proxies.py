@@ -29,6 +29,7 @@ from harness.running.pool_run import Ledgers, PoolRun
 from harness.seeds import seed_of
 from harness.types import (
     QUESTIONS,
+    Bools,
     Cost,
     Examples,
     Floats,
@@ -127,7 +128,7 @@ def test_each_question_gets_its_own_coalitions(tmp_path: Path, question: Questio
     for seed, values_C in enumerate(found):
         worth = {row.tobytes(): u for row, u in zip(EVERYONE, problem.proxy(steps=0.5)(EVERYONE, seed), strict=True)}
 
-        def worth_of(row: np.ndarray, worth: dict[bytes, float] = worth) -> float:
+        def worth_of(row: Bools, worth: dict[bytes, float] = worth) -> float:
             return worth[row.tobytes()]
 
         one, everyone = np.eye(4, dtype=bool), np.ones(4, dtype=bool)
@@ -158,7 +159,7 @@ def test_other_numbers_for_the_contributors_are_other_places_for_their_values(
 
 
 def test_an_answer_to_one_question_is_not_kept_for_another(tmp_path: Path) -> None:
-    suite = Suite(name="tiny", tasks=("tiny",), methods=("proxy:steps",), pools=1, seeds=1)
+    suite = Suite(name="tiny", tasks=("tiny",), methods=("proxy:steps",), pools=1, seeds=dict.fromkeys(QUESTIONS, 1))
     ledgers = Ledgers(Ledger(tmp_path / "truth.sqlite"), Ledger(tmp_path / "methods.sqlite"))
     run = PoolRun(suite, tiny_task(), 0, ledgers, "cpu", "run")
     records = [run.valuation("proxy:steps", Proxy(), question) for question in QUESTIONS]
