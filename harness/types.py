@@ -348,6 +348,15 @@ class Learner(ABC):
         sum over its positions of signal x input. One forward and one backward pass.
         """
 
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        """How each example's gradients come about, for parameters of layers whose gradients are sums of products.
+
+        One forward pass gives the logits, of which ``vectors`` makes vectors in them; of each, one backward pass gives
+        what comes back to linear layers, convolutions, embeddings and scales: a list of uses a vector. A parameter may
+        have several uses, as where an embedding is the head too. None here: what a learner does not tell, is not known.
+        """
+        return [[] for _ in vectors(self.predict(params, batch)[0])]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerSignals:
@@ -355,6 +364,31 @@ class LayerSignals:
 
     inputs_NI: torch.Tensor
     signals_NO: torch.Tensor
+
+
+Vectors: TypeAlias = "Callable[[torch.Tensor], Sequence[torch.Tensor]]"
+"""Logits of a batch -> vectors of their shape, to be carried back through the model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightUse:
+    """One use of a parameter: each example's gradient of it is a sum over positions T of signal x input.
+
+    Args:
+        kind: ``matrix``: the weight is O x I when what follows its first axis is laid flat (a convolution's inputs are
+            its patches). ``rows``: an embedding's; the signals O are added to the rows that the inputs name.
+            ``scale``: the product is entry by entry, O = I.
+        weight: the parameter's name.
+        bias: that of the same matrix, whose input is 1; None where it has none.
+        inputs: N x T x I, or N x T whole numbers where they name rows.
+        signals_NTO: what came back to each position.
+    """
+
+    kind: Literal["matrix", "rows", "scale"]
+    weight: str
+    bias: str | None
+    inputs: torch.Tensor
+    signals_NTO: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)

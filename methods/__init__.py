@@ -121,6 +121,47 @@ METHODS: Mapping[str, Entry] = {
         "methods.influence:Influence",
         "Example's gradient . (G + D)^-1 validation gradient, G the Gauss-Newton matrix, by conjugate gradients.",
     ),
+    "ekfac": Entry(
+        "methods.ekfac:Ekfac",
+        "Influence with the Gauss-Newton matrix by eigenvalue-corrected Kronecker factors of every layer.",
+    ),
+    "kfac": Entry(
+        "methods.ekfac:Ekfac",
+        "Influence with the Gauss-Newton matrix by Kronecker factors of every layer.",
+        {"corrected": False},
+    ),
+    "astra": Entry(
+        "methods.astra:Astra",
+        "Influence's own solve, by conjugate gradients that EK-FAC preconditions.",
+    ),
+    "influence:hessian": Entry(
+        "methods.influence_hessian:InfluenceHessian",
+        "Influence with the exact Hessian, its negative eigenvalues taken for 0, by Lanczos' method.",
+    ),
+    "influence:relative": Entry(
+        "methods.group_influence:RelativeInfluence",
+        "A contributor's influence on the validation loss for each unit of what it does to the training loss.",
+    ),
+    "newton-step": Entry(
+        "methods.group_influence:NewtonStep",
+        "Validation loss after one Newton step from the trained model to the minimum of a coalition's own mean loss.",
+    ),
+    "group-influence": Entry(
+        "methods.group_influence:GroupInfluence",
+        "Influence of whoever is left out on the validation loss to second order: contributors' own terms, and pairs'.",
+    ),
+    "datainf": Entry(
+        "methods.datainf:DataInf",
+        "Influence with the inverse curvature as the mean of each example's own, layer by layer, in closed form.",
+    ),
+    "local-bayes": Entry(
+        "methods.local_bayes:LocalBayes",
+        "Covariance of an example's loss with the validation loss over Langevin samples around the trained model.",
+    ),
+    "daunce": Entry(
+        "methods.daunce:Daunce",
+        "Covariance of an example's loss with the validation loss over models fine-tuned against random slopes.",
+    ),
     "influence-pydvl": Entry(
         "methods.influence_pydvl:InfluencePydvl",
         "pyDVL's influence by block conjugate gradients on its Gauss-Newton operator (the empirical Fisher matrix).",

@@ -22,7 +22,10 @@ class DvEmb(Additive):
 
     runs: int = 3
     curvature: Literal["outer", "gauss-newton"] = "outer"
-    source = "Wang, Song, Zou, Mittal & Jia (2025), ICLR, Data Value Embedding, eq. 2 and sec. 4.1 (recursion)"
+    source = (
+        "Wang, Song, Zou, Mittal & Jia (2025), ICLR, Capturing the Temporal Dependence of Training Data Influence "
+        "(Data Value Embedding)"
+    )
     passes = "1 retraining a run; 1 replay of it forth (2 where not all states can be kept), 2 back (3 by gauss-newton)"
     choices = (
         "embeddings are only needed times one validation gradient, so the recursion carries that vector, exactly and "

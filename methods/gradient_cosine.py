@@ -19,8 +19,8 @@ class GradientCosine(Additive):
 
     runs: int = 3
     source = (
-        "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective, "
-        "eq. 3; Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"
+        "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective; "
+        "Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"
     )
     passes = "1 retraining, 1 gradient an example and 1 validation gradient a run"
     choices = "the mean over the validation split stands for the test example; a contributor has its examples' sum"

@@ -21,7 +21,10 @@ class InRunShapley(Additive):
 
     runs: int = 3
     order: Literal[1, 2] = 1
-    source = "Wang, Mittal, Song & Jia (2025), ICLR, Data Shapley in One Training Run, theorems 2 and 3"
+    source = (
+        "Wang, Mittal, Song & Jia (2025), ICLR, Data Shapley in One Training Run, sec. 3; Ding et al. (2026), arXiv "
+        "2602.00329, for AdamW's state taken as fixed"
+    )
     passes = (
         "1 retraining a run; 1 replay of it forth (2 where not all states can be kept) and 1 forward-mode pass back; "
         "1 validation gradient a step, 2 to second order"

@@ -18,7 +18,7 @@ class Less(Additive):
     """
 
     runs: int = 3
-    source = "Xia, Malladi, Gururangan, Arora & Chen (2024), ICML, LESS, definition 3.1 and sec. 4"
+    source = "Xia, Malladi, Gururangan, Arora & Chen (2024), ICML, LESS, sec. 3.1 (influence under Adam)"
     passes = (
         "1 retraining a run, 1 replay of a run by AdamW; 1 gradient an example + 1 validation gradient a checkpoint"
     )

@@ -43,7 +43,10 @@ class Source(Additive):
     segments: int = 3
     tolerance: float = 0.01
     iterations: int = 20
-    source = "Bae, Lin, Lorraine & Grosse (2024), NeurIPS, SOURCE, eq. 13-15 and appendix on preconditioning"
+    source = (
+        "Bae, Lin, Lorraine & Grosse (2024), NeurIPS, Training Data Attribution via Approximate Unrolling (SOURCE), "
+        "sec. 3"
+    )
     passes = (
         "1 retraining a run, 1 replay of a run by AdamW; 2 passes a Lanczos step (3 where rows take many blocks; about "
         "7 a segment, at most 20), 1 forward-mode pass a checkpoint"

@@ -47,6 +47,8 @@ class PatchConv2d(nn.Conv2d):
     as fast on a CPU as the grouped convolution that ``vmap`` would make of it.
     """
 
+    channels_last = True
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         (kernel, _), (stride, _), (padding, _) = self.kernel_size, self.stride, cast(tuple[int, int], self.padding)
         if padding:

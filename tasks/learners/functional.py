@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from harness.types import Batch, LayerSignals, Learner, Params, Plain, Recipe
+from harness.types import Batch, LayerSignals, Learner, Params, Plain, Recipe, Vectors, WeightUse
+from tasks.learners.weight_uses import Observed
 
 Narrower: TypeAlias = Callable[[float], Callable[[], Learner] | None]
 W = TypeVar("W")
@@ -109,6 +110,14 @@ class ModuleLearner(Learner):
         signals = torch.autograd.grad(loss, [outputs[name] for name in reached], allow_unused=True)
         found = zip(reached, signals, strict=True)
         return {name: LayerSignals(inputs[name], signal) for name, signal in found if signal is not None}
+
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
+        arguments = self._arguments(batch)
+        skeleton = self._skeleton(arguments[0].device)
+        with Observed(skeleton, set(params), len(batch["targets"])) as observed:
+            logits = functional_call(skeleton, leaves, arguments)[0]
+        return [observed.uses(logits, vector) for vector in vectors(logits.detach())]
 
     def _arguments(self, batch: Batch) -> tuple[Any, ...]:
         """What the module is called with; a tensor comes first."""

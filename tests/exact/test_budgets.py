@@ -11,22 +11,28 @@ from harness.registry import method
 from harness.types import Budget, Cost, Method, Recipe
 from methods import METHODS
 from methods.ame import Ame
+from methods.astra import Astra
 from methods.baselines import ClassBalance, InitialLoss, Mmd, Random, RealShare, Size
 from methods.coalition_gp import CoalitionGp
 from methods.constant import Constant
 from methods.data_oob import DataOob
+from methods.datainf import DataInf
 from methods.datamodels import Datamodels
 from methods.dataset_weights import ConvexDatasetValuation
+from methods.daunce import Daunce
 from methods.davinz import Davinz
 from methods.deviation import Deviation
 from methods.distribution_value import DistributionValue
 from methods.dvemb import DvEmb
+from methods.ekfac import Ekfac
 from methods.for_value import ForValue
 from methods.freeshap import FreeShap
 from methods.gradient_cosine import GradientCosine
 from methods.gradient_norm import GradientNorm
+from methods.group_influence import GroupInfluence, NewtonStep, RelativeInfluence
 from methods.in_run_shapley import InRunShapley
 from methods.influence import Influence
+from methods.influence_hessian import InfluenceHessian
 from methods.influence_pydvl import InfluenceEkfac, InfluencePydvl
 from methods.kairos import Kairos
 from methods.knn_shapley import KnnShapley
@@ -34,6 +40,7 @@ from methods.lava import Lava
 from methods.least_core import LeastCore
 from methods.leave_one_out import LeaveOneOut
 from methods.less import Less
+from methods.local_bayes import LocalBayes
 from methods.logra import LoGra
 from methods.metagradient import Metagradient, MetagradientSwaps
 from methods.mixmin import MixMin
@@ -98,6 +105,7 @@ EXACT = [
     (LeaveOneOut(), WHOLE),
     (LeaveOneOut(retrainings=5), WHOLE),
     (MixMin(), WHOLE),
+    (DataInf(runs=2), PARTS),
     (Proxy("steps", share=0.5, retrainings=9), WHOLE),
     (Proxy("examples", share=0.25, retrainings=9), PARTS),
 ]
@@ -132,6 +140,19 @@ AT_MOST = [
     (LeastCore(), WHOLE),
     (CoalitionGp(), WHOLE),
     (RegMix(regressor="trees"), WHOLE),
+    (Ekfac(runs=2), WHOLE),
+    (Ekfac(runs=1), PARTS),
+    (Ekfac(runs=1, corrected=False), ADAMW),
+    (Astra(runs=1), PARTS),
+    (Astra(runs=2), ADAMW),
+    (InfluenceHessian(runs=1, iterations=6), WHOLE),
+    (InfluenceHessian(runs=1, iterations=6), PARTS),
+    (GroupInfluence(runs=1), PARTS),
+    (RelativeInfluence(runs=1), WHOLE),
+    (NewtonStep(runs=2), ADAMW),
+    (LocalBayes(runs=1), WHOLE),
+    (LocalBayes(runs=1), PARTS),
+    (Daunce(runs=2), ADAMW),
     (Proxy("model", share=0.23, retrainings=9), ADAMW),
 ]
 

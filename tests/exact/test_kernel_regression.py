@@ -20,6 +20,7 @@ from methods.deviation import Deviation
 from methods.freeshap import FreeShap
 from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, tangents
 from methods.kernels import median_distance
+from methods.ntk_mmd import terms
 from methods.ntk_mmd.terms import Terms
 from methods.ntk_mmd.weights import TERMS
 from tasks.learners.classifier import Classifier
@@ -254,9 +255,15 @@ def test_davinz_is_its_two_terms_with_equal_means(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("question", ["standalone", "leave-one-out", "shapley"])
-@pytest.mark.parametrize(("name", "near"), [("freeshap", 0.05), ("davinz", 0.05), ("deviation", 0.35)])
-def test_declared_algebra_is_what_was_measured(name: str, near: float, question: Question, tmp_path: Path) -> None:
-    """Deviation's small triangular solves are left out: they grow a power slower."""
+@pytest.mark.parametrize(("name", "near"), [("freeshap", 0.05), ("davinz", 0.08), ("deviation", 0.35)])
+def test_declared_algebra_is_what_was_measured(
+    name: str, near: float, question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a kernel made of gradients, as for models that are not of linear layers alone.
+
+    Deviation's small triangular solves are left out: they grow a power slower.
+    """
+    monkeypatch.setattr(terms, "of_linear_layers", lambda *model: None)
     ratios = []
     for each in (20, 40):
         pool = pool_of(each, 3 * each)

@@ -91,7 +91,7 @@ def summed(rows_TB: list[list[int]], values_TB: list[torch.Tensor]) -> Floats:
     return found_N
 
 
-def close(found: Floats, expected: Floats, tolerance: float = 2e-3) -> None:
+def close(found: Floats, expected: Floats, tolerance: float = 1e-4) -> None:
     """In single precision against double."""
     assert np.linalg.norm(found - expected) < tolerance * np.linalg.norm(expected)
 

@@ -46,6 +46,8 @@ from harness.types import (
     Task,
     TaskReference,
     TracedFit,
+    Vectors,
+    WeightUse,
 )
 
 __version__ = version("dataworth")
@@ -87,6 +89,8 @@ __all__ = [
     "TaskReference",
     "TracedFit",
     "UserError",
+    "Vectors",
+    "WeightUse",
     "__version__",
     "kendall",
     "load_leaderboard",

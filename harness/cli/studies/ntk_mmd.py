@@ -71,10 +71,12 @@ class Found:
 def study(request: Request, console: Console) -> int:
     """Ask, draw, and say where it was written; the exit status."""
     found: dict[str, list[Found]] = defaultdict(list)
-    with stored_pools(request, ASKED) as pools:
+    with stored_pools(request, ASKED, lambda text: console.print(text, style="yellow", markup=False)) as pools:
         for pool in pools:
             found[pool.record.task].append(_of_pool(pool))
             console.print(f"{pool.record.task}: pool {pool.record.pool + 1}", style="dim")
+    if not found:
+        raise UserError(f"No pool of {request.suite} is the one here whose truth is stored; run the suite again.")
     sections = [section for task, of_task in found.items() for section in _sections(task, of_task)]
     write_study(request.out, f"Study: {NAME}", _foreword(found), sections, _figure(found), console)
     return 0

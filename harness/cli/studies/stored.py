@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,16 @@ class StoredPool:
 
 
 @contextmanager
-def stored_pools(request: Request, questions: tuple[Question, ...]) -> Iterator[Iterator[StoredPool]]:
+def stored_pools(
+    request: Request, questions: tuple[Question, ...], note: Callable[[str], None]
+) -> Iterator[Iterator[StoredPool]]:
     """The suite's first pools, task by task, each let go of when the next is dealt.
 
+    A truth is of the very pool that it was measured on: pools that are dealt otherwise here (a generator that was
+    trained on another machine) are passed over, and noted.
+
     Raises:
-        UserError: there are no results, or none with such truths of a task that was asked for.
+        UserError: there are no results, or no such truth of a task that was asked for.
     """
     place = Place.of_results(request.suite, None)
     suite, results = place.suite, load(place.results)
@@ -65,19 +71,20 @@ def stored_pools(request: Request, questions: tuple[Question, ...]) -> Iterator[
         folder = Path(scratch)
         ledgers = Ledgers(Ledger(folder / "truth.sqlite"), Ledger(folder / "methods.sqlite"))
 
-        def each() -> Iterator[StoredPool]:
-            for name, task in tasks.items():
-                with_truths = _with_truths(results, name, questions)
-                if not with_truths:
-                    raise UserError(f"{place.folder} has no truth of {name} for {', '.join(questions)}; run it first.")
-                for index in with_truths[: request.pools]:
-                    record, run = results.pools[name, index], PoolRun(suite, task, index, ledgers, device, "study")
-                    _refuse_another(record, run)
+        def of_task(name: str, task: Task) -> Iterator[StoredPool]:
+            with_truths = _with_truths(results, name, questions)
+            if not with_truths:
+                raise UserError(f"{place.folder} has no truth of {name} for {', '.join(questions)}; run it first.")
+            for index in with_truths:
+                record, run = results.pools[name, index], PoolRun(suite, task, index, ledgers, device, "study")
+                if _is_dealt_again(record, run):
                     truths = {q: mean(results.truths[name, index, q].values) for q in questions}
                     yield StoredPool(record, truths, run, ledgers)
-                    run.release()
+                else:
+                    note(f"{name}: pool {index + 1} is another one here than that of the stored truth; passed over")
+                run.release()
 
-        yield each()
+        yield (pool for name, task in tasks.items() for pool in islice(of_task(name, task), request.pools))
 
 
 def _with_truths(results: Results, task: str, questions: tuple[Question, ...]) -> list[int]:
@@ -90,19 +97,11 @@ def _with_truths(results: Results, task: str, questions: tuple[Question, ...]) -
     ]
 
 
-def _refuse_another(record: PoolRecord, run: PoolRun) -> None:
-    """A truth is of the very pool that it was measured on; last digits may differ by machine.
-
-    Raises:
-        UserError: the task deals another one now.
-    """
+def _is_dealt_again(record: PoolRecord, run: PoolRun) -> bool:
+    """Whether the pool is that of the record; last digits may differ by machine."""
     dealt = [contributor.planted for contributor in run.pool.contributors]
     same = len(dealt) == len(record.planted) and all(map(_alike, dealt, record.planted))
-    if record.task_version != run.task.version or not same:
-        raise UserError(
-            f"{record.task} deals another pool {record.pool + 1} now than the one whose truth is stored; run the suite "
-            "again."
-        )
+    return same and record.task_version == run.task.version and record.test_rows in (0, len(run.pool.test))
 
 
 def _alike(one: Mapping[str, Plain], other: Mapping[str, Plain]) -> bool:
