@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining
+from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining, between
 from methods.coalitions import SCOPE
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues.regression_shapley import RegressionShapley
@@ -32,7 +32,7 @@ class Proxy(Retraining):
     """
 
     cheaper: Cheaper = "steps"
-    share: float = 0.25
+    share: Annotated[float, between(0, 1)] = 0.25
     retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
@@ -40,7 +40,9 @@ class Proxy(Retraining):
         "Coleman et al. (2020), ICLR (selection via proxy: smaller models, fewer epochs), of contributors' values; "
         "the proxy of fewer examples is ours"
     )
-    passes: ClassVar[str] = "leave-one-out's or regression-shapley's retrainings, each at the share of a whole one"
+    passes: ClassVar[str] = (
+        "leave-one-out's or regression-shapley's retrainings at a share each; a smaller model's base"
+    )
     choices: ClassVar[str] = (
         "a share of a quarter and as many coalitions as the others of 4 retrainings a contributor, so that all of it "
         "costs at most a quarter of theirs; shares are rounded down and are of operations: steps; parameters; examples "
@@ -49,10 +51,9 @@ class Proxy(Retraining):
     )
 
     def __post_init__(self) -> None:
-        if self.cheaper not in ("steps", "model", "examples"):
-            raise ValueError(f"cheaper is one of steps, model and examples, got {self.cheaper!r}.")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"A share is above 0 and up to 1, got {self.share}.")
+        super().__post_init__()
+        if self.share == 0:
+            raise ValueError("A share is above 0, for nothing is left of 0.")
 
     @property
     def summary(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Budget, Count, Floats, JobSize, Positive, Problem
+from harness.types import CHECKPOINTS, Additive, Budget, Count, Floats, JobSize, Positive, Problem, between
 from methods import algebra
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TrackStar(Additive):
     runs: Count = 3
     projection: Count = 4096
     damping: Positive = 0.1
-    validation_share: float | None = None
+    validation_share: Annotated[float, between(0, 1)] | None = None
     seed_scope = "projected gradients"
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"

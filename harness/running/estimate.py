@@ -31,8 +31,8 @@ class Counts:
     Args:
         questions: what each question's truth would take alone.
         truth: what they take together, for they share some; exact.
-        methods: what methods train, proxies at their share of a training; at most: two walks may meet in a coalition,
-            and methods of one scope train the same once.
+        methods: what methods train, proxies at their share; at most: two walks may meet in a coalition, and methods of
+            one scope train the same once.
     """
 
     questions: Mapping[Question, int]

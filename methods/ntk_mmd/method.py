@@ -40,6 +40,12 @@ class NtkMmd(SetFunction):
     seed_scope = "ntk-mmd"
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
+    choices = (
+        "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for one scale fits no two tasks; ridge: a "
+        "tenth of the mean diagonal; output: the true target's probability, with 1 as the label to be reached; "
+        "features joined with targets, so that a wrong label is a distance; biased MMD, as the paper's (it is partly size); "
+        "weights by default 1 / the mean of each term"
+    )
 
     @property
     def summary(self) -> str:

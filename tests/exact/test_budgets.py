@@ -106,8 +106,8 @@ EXACT = [
     (LeaveOneOut(retrainings=5), WHOLE),
     (MixMin(), WHOLE),
     (DataInf(runs=2), PARTS),
-    (Proxy("steps", share=0.5), WHOLE),
-    (Proxy("examples", share=0.25, retrainings=20), PARTS),
+    (Proxy("steps", share=0.5, retrainings=9), WHOLE),
+    (Proxy("examples", share=0.25, retrainings=9), PARTS),
 ]
 AT_MOST = [
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
@@ -153,7 +153,7 @@ AT_MOST = [
     (LocalBayes(runs=1), WHOLE),
     (LocalBayes(runs=1), PARTS),
     (Daunce(runs=2), ADAMW),
-    (Proxy("model", share=0.23), ADAMW),
+    (Proxy("model", share=0.23, retrainings=9), ADAMW),
 ]
 
 

@@ -193,7 +193,7 @@ def test_trak_predicts_leaving_out_for_a_logistic_regression(tmp_path: Path) -> 
     theta = optimum(everyone)
     gone = np.array([(w * (v @ (theta - optimum(np.arange(60) != i)))).mean() for i in range(60)])
     z, miss = y[:, None] * x, 1 / (1 + np.exp(y * (x @ theta)))
-    ours = Trak(damping=0.0)._one_run(_as_losses(z, miss, w[:, None] * v, theta), torch.tensor(miss))
+    ours = Trak(damping=1e-9)._one_run(_as_losses(z, miss, w[:, None] * v, theta), torch.tensor(miss))
     assert spearmanr(ours, gone)[0] > 0.9
 
 

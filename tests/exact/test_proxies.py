@@ -24,10 +24,12 @@ from harness.retraining.proxies import Cut, Shares, kept
 from harness.retraining.stacking import Stacking
 from harness.retraining.workspace import PoolReference, workspace
 from harness.running.isolation import Interference
+from harness.running.patches import Namespaces
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.seeds import seed_of
 from harness.types import (
     QUESTIONS,
+    Bools,
     Cost,
     Examples,
     Floats,
@@ -126,7 +128,7 @@ def test_each_question_gets_its_own_coalitions(tmp_path: Path, question: Questio
     for seed, values_C in enumerate(found):
         worth = {row.tobytes(): u for row, u in zip(EVERYONE, problem.proxy(steps=0.5)(EVERYONE, seed), strict=True)}
 
-        def worth_of(row: np.ndarray, worth: dict[bytes, float] = worth) -> float:
+        def worth_of(row: Bools, worth: dict[bytes, float] = worth) -> float:
             return worth[row.tobytes()]
 
         one, everyone = np.eye(4, dtype=bool), np.ones(4, dtype=bool)
@@ -157,7 +159,7 @@ def test_other_numbers_for_the_contributors_are_other_places_for_their_values(
 
 
 def test_an_answer_to_one_question_is_not_kept_for_another(tmp_path: Path) -> None:
-    suite = Suite(name="tiny", tasks=("tiny",), methods=("proxy:steps",), pools=1, seeds=1)
+    suite = Suite(name="tiny", tasks=("tiny",), methods=("proxy:steps",), pools=1, seeds=dict.fromkeys(QUESTIONS, 1))
     ledgers = Ledgers(Ledger(tmp_path / "truth.sqlite"), Ledger(tmp_path / "methods.sqlite"))
     run = PoolRun(suite, tiny_task(), 0, ledgers, "cpu", "run")
     records = [run.valuation("proxy:steps", Proxy(), question) for question in QUESTIONS]
@@ -365,3 +367,21 @@ def test_a_method_that_changes_a_proxy_s_data_fails_alone(tmp_path: Path) -> Non
 def test_whole_retrainings_stay_whole_numbers(tmp_path: Path) -> None:
     assert type(evaluated(tmp_path, LeaveOneOut(), "standalone").cost.retrainings) is int
     assert type(Cost().retrainings) is int
+
+
+def test_that_torch_wraps_an_inherited_step_at_its_first_use_is_no_patch() -> None:
+    """As of AdamW, which takes Adam's: a base that a narrower model starts from may be the first to need it."""
+
+    class Plain(torch.optim.Optimizer):
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            """Nothing."""
+
+    class Heir(Plain):
+        """Has its step by inheritance."""
+
+    before = Namespaces([Heir])
+    Heir([torch.zeros(1, requires_grad=True)], {})
+    assert "step" in vars(Heir)
+    assert before.changes() == []
+    Heir.step = lambda self, closure=None: None  # type: ignore[method-assign]
+    assert [name.rpartition(".")[2] for name in before.changes()] == ["step"]
