@@ -103,13 +103,14 @@ def _cell(suite: Suite, question: Question, records: Sequence[TruthRecord | Valu
 
 def _seconds_of_methods(suite: Suite, results: Results) -> dict[str, dict[str, float]]:
     """Mean over pools; what does not work anew for each question answers all of them at once."""
-    anew = {name for name in suite.methods if method(name).by_question}
+    by_question = {name for name in suite.methods if method(name).by_question}
     taken: dict[tuple[str, str], dict[int, list[float]]] = {}
     for (task, pool, question, name), record in results.valuations.items():
         if record.status == "ok" and name in suite.methods and question in suite.questions:
             times = taken.setdefault((task, name), {}).setdefault(pool, [])
-            times.append(record.cost.seconds if name in anew else 0.0)
-            if name not in anew:
+            anew = name in by_question or record.family == "set function"
+            times.append(record.cost.seconds if anew else 0.0)
+            if not anew:
                 times[0] = max(times[0], record.cost.seconds)
     found: dict[str, dict[str, float]] = {}
     for (task, name), pools in taken.items():
