@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class RegMix(Sampling, SetFunction):
         regressor: ``linear``, or ``trees`` (gradient boosting).
     """
 
-    regressor: str = "linear"
+    regressor: Literal["linear", "trees"] = "linear"
     source: ClassVar[str] = "Liu et al. (2024), RegMix: Data Mixture as Regression, arXiv 2407.01492"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -33,10 +33,6 @@ class RegMix(Sampling, SetFunction):
         "about its corpus's; linear, for the paper's boosted trees have 512 mixtures and this 2 a contributor; nobody "
         "is no mixture: its utility is the one that was retrained"
     )
-
-    def __post_init__(self) -> None:
-        if self.regressor not in REGRESSORS:
-            raise ValueError(f"RegMix's regressor is one of {', '.join(REGRESSORS)}, got {self.regressor!r}.")
 
     @property
     def summary(self) -> str:
