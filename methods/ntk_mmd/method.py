@@ -43,8 +43,8 @@ class NtkMmd(SetFunction):
     choices = (
         "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for one scale fits no two tasks; ridge: a "
         "tenth of the mean diagonal; output: the true target's probability, with 1 as the label to be reached; "
-        "features joined with targets, so that a wrong label is a distance; biased MMD, as the paper's (it is partly size); "
-        "weights by default 1 / the mean of each term"
+        "features: joined with targets, so that a wrong label is a distance; unbiased: no, as in the paper, though the "
+        "biased MMD is partly size; weights: 1 / the mean of each term"
     )
 
     @property

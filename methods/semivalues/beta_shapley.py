@@ -33,10 +33,6 @@ class BetaShapley(Sampling, Retraining):
         "least, with a linear surrogate, without bias"
     )
 
-    def __post_init__(self) -> None:
-        if not (self.alpha > 0 and self.beta > 0):
-            raise ValueError(f"Beta Shapley needs alpha and beta above 0, got {self.alpha:g} and {self.beta:g}.")
-
     def algebra(self, size: JobSize) -> float:
         return self.seeds * surrogate_operations(self.seeds * self.each(size.contributors), size.contributors)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.coalitions import powerset
+from harness.errors import UserError
 from harness.types import Bools, Floats
 from methods import ame, coalition_gp, lasso, regmix
 from methods.ame import Ame
@@ -168,8 +169,8 @@ def test_regmix_s_trees_follow_what_no_line_can() -> None:
 
 
 def test_an_unknown_regressor_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="one of linear, trees, got 'forest'"):
-        regmix.RegMix(regressor="forest")
+    with pytest.raises(UserError, match="regressor must be linear or trees, got 'forest'"):
+        regmix.RegMix(regressor="forest")  # type: ignore[arg-type]
 
 
 # --- the Gaussian process ---------------------------------------------------------------------------

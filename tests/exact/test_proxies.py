@@ -289,7 +289,7 @@ def test_a_share_that_is_none_is_refused(tmp_path: Path, share: float) -> None:
     for name in ("steps", "examples", "parameters"):
         with pytest.raises(UserError, match="above 0 and up to 1"):
             problem.proxy(**{name: share})
-    with pytest.raises((UserError, ValueError), match="from 0 to 1|above 0"):
+    with pytest.raises((UserError, ValueError), match=r"from 0 to 1|above 0"):
         Proxy(share=share)
 
 
