@@ -13,6 +13,7 @@ import pytest
 from scipy.special import betaln
 
 from harness.coalitions import powerset
+from harness.errors import UserError
 from harness.registry import method
 from harness.types import Floats, Retraining
 from methods import coalitions
@@ -271,7 +272,7 @@ def test_pydvl_s_exact_beta_shapley_values_are_the_same(name: str) -> None:
 
 
 def test_a_beta_distribution_needs_positive_parameters() -> None:
-    with pytest.raises(ValueError, match="alpha and beta above 0, got 0 and 1"):
+    with pytest.raises(UserError, match="must be a number above 0"):
         BetaShapley(alpha=0.0)
 
 
