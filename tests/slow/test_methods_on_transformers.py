@@ -54,7 +54,7 @@ def test_models_from_a_folder(name: str, from_folder: Evaluator) -> None:
 def answers_or_says_why(name: str, evaluator: Evaluator) -> None:
     found = evaluator.evaluate(name, quick(name), "leave-one-out")
     if isinstance(found, str):
-        assert name.startswith(("influence-pydvl", *OF_LABELS))
+        assert name.startswith(("influence-pydvl", "proxy:model", *OF_LABELS))
         assert name in OF_LABELS or evaluator.engine.learner.name in found
     else:
         assert found.values_C.shape == (3,)
