@@ -10,7 +10,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
@@ -241,6 +241,20 @@ class Recipe:
         falling = 0.5 * (1 + np.cos(np.pi * np.maximum(0, step - self.warmup) / max(1, self.steps - self.warmup)))
         return np.asarray(self.rate * rising * falling, dtype=np.float64)
 
+    def cut(self, steps: float = 1.0, batch: float = 1.0) -> Recipe | None:
+        """The recipe with these shares of its steps and its batch, rounded down; None where that leaves none."""
+        fewer, smaller = part_of(self.steps, steps), part_of(self.batch_size, batch)
+        if not (fewer and smaller):
+            return None
+        return replace(
+            self,
+            steps=fewer,
+            batch_size=smaller,
+            warmup=part_of(self.warmup, steps),
+            checkpoints=min(self.checkpoints, fewer),
+            micro_batch=None if self.micro_batch is None else min(self.micro_batch, smaller),
+        )
+
     def about(self) -> str:
         """The recipe as ``dataworth show`` tells it."""
         optimiser = "AdamW" if self.optimiser == "adamw" else f"SGD with momentum {self.momentum:g}"
@@ -254,6 +268,11 @@ class Recipe:
     def checkpoint_steps(self) -> list[int]:
         """Number of finished steps at which a traced fit keeps the parameters."""
         return [round(self.steps * (k + 1) / self.checkpoints) for k in range(self.checkpoints)]
+
+
+def part_of(whole: int, share: float) -> int:
+    """A share of a whole number, rounded down (but not for want of a last digit: a tenth of 30 is 3)."""
+    return math.floor(whole * share + 1e-9)
 
 
 class Learner(ABC):
@@ -326,6 +345,14 @@ class Learner(ABC):
         """Penultimate features, N x F."""
         return self.predict(params, batch)[1]
 
+    def narrower(self, share: float) -> Callable[[], Learner] | None:
+        """What makes the widest smaller model of this family, with at most this share of the parameters; None: it has
+        none. The same recipe, examples and loss.
+
+        Making it may train what it starts from, and is billed to whoever asks for it.
+        """
+        return None
+
     @abstractmethod
     def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
         """What every linear layer took in, and what came back to it from each example's loss, by the layer's name.
@@ -334,6 +361,15 @@ class Learner(ABC):
         sum over its positions of signal x input. One forward and one backward pass.
         """
 
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        """How each example's gradients come about, for parameters of layers whose gradients are sums of products.
+
+        One forward pass gives the logits, of which ``vectors`` makes vectors in them; of each, one backward pass gives
+        what comes back to linear layers, convolutions, embeddings and scales: a list of uses a vector. A parameter may
+        have several uses, as where an embedding is the head too. None here: what a learner does not tell, is not known.
+        """
+        return [[] for _ in vectors(self.predict(params, batch)[0])]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerSignals:
@@ -341,6 +377,31 @@ class LayerSignals:
 
     inputs_NI: torch.Tensor
     signals_NO: torch.Tensor
+
+
+Vectors: TypeAlias = "Callable[[torch.Tensor], Sequence[torch.Tensor]]"
+"""Logits of a batch -> vectors of their shape, to be carried back through the model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightUse:
+    """One use of a parameter: each example's gradient of it is a sum over positions T of signal x input.
+
+    Args:
+        kind: ``matrix``: the weight is O x I when what follows its first axis is laid flat (a convolution's inputs are
+            its patches). ``rows``: an embedding's; the signals O are added to the rows that the inputs name.
+            ``scale``: the product is entry by entry, O = I.
+        weight: the parameter's name.
+        bias: that of the same matrix, whose input is 1; None where it has none.
+        inputs: N x T x I, or N x T whole numbers where they name rows.
+        signals_NTO: what came back to each position.
+    """
+
+    kind: Literal["matrix", "rows", "scale"]
+    weight: str
+    bias: str | None
+    inputs: torch.Tensor
+    signals_NTO: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,16 +416,36 @@ class Checkpoint:
     params: Params
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """One traced training run, from its initialisation through its checkpoints."""
+    """One traced training run, from its initialisation through its checkpoints, with what every step drew.
+
+    Args:
+        initial: parameters before the first step.
+        checkpoints: on the way; the last is the end.
+        order_TK: rows of the pool's training examples that may be drawn, by falling priority at each of T steps: the
+            first ``batch_size`` are the batch, each with the weight 1 / ``batch_size``, and those after them are who
+            would come in if others left. K is as deep as it takes to fill every batch without any one contributor, or
+            all rows there are.
+        batch_size: rows that every step drew, fewer than the recipe's where there are fewer.
+    """
 
     initial: Params
     checkpoints: tuple[Checkpoint, ...]
+    order_TK: Ints
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order_TK", _frozen(self.order_TK, np.int64))
 
     @property
     def params(self) -> Params:
         return self.checkpoints[-1].params
+
+    @property
+    def batches_TB(self) -> Ints:
+        """Rows that each step trained on."""
+        return self.order_TK[:, : self.batch_size]
 
 
 # --- cost -----------------------------------------------------------------------------------------
@@ -380,7 +461,8 @@ class Cost:
         gpu_seconds: seconds during which a GPU was held, 0 on a CPU.
         flops: floating-point operations in matrix products, convolutions and attention.
         peak_memory_mb: most memory held above the start, in MB (device memory on a GPU).
-        retrainings: models trained, ledger hits included at their first price.
+        retrainings: models trained, ledger hits included at their first price, in whole trainings by the task's recipe:
+            a proxy counts as its share of the operations of one (``OpenProxy``).
         gradient_passes: examples differentiated, forward or backward mode, over training examples.
         forward_passes: examples that went through the model without being differentiated, over training examples.
         bytes_moved: bytes that torch's operations read and wrote.
@@ -393,7 +475,7 @@ class Cost:
     gpu_seconds: float = 0.0
     flops: float = 0.0
     peak_memory_mb: float = 0.0
-    retrainings: int = 0
+    retrainings: float = 0
     gradient_passes: float = 0.0
     forward_passes: float = 0.0
     bytes_moved: float = 0.0
@@ -455,15 +537,19 @@ class Budget:
 
     Args:
         fits: training runs on the whole pool, from initialisations that methods share: trained once, billed to each.
-        retrainings: coalitions that it trains on seeds of its own.
+        retrainings: coalitions that it trains on seeds of its own, proxies at their share of a whole training.
         gradient_passes: times that it differentiates every training example, forward or backward mode.
         validation_passes: the same, of every validation example.
+        replays: times that it differentiates the examples that a training run draws, steps x batch of them.
+        validation_replays: times that it differentiates every validation example at every step of a training run.
     """
 
     fits: int = 0
-    retrainings: int = 0
+    retrainings: float = 0
     gradient_passes: float = 0.0
     validation_passes: float = 0.0
+    replays: float = 0.0
+    validation_replays: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +591,27 @@ class Retrain(Protocol):
 
     def by_example(self, coalitions_KC: Bools, seed: int) -> Floats:
         """The same retrainings, each answered by the log-likelihood of every validation example, K x N."""
+        ...
+
+
+class OpenProxy(Protocol):
+    """A door to retraining something cheaper, which is scored on the validation split as what it stands for."""
+
+    def __call__(self, *, steps: float = 1.0, examples: float = 1.0, parameters: float = 1.0) -> Retrain:
+        """Retraining at these shares of the task's own, each rounded down (and 1 for all of it).
+
+        Billed at the seconds and operations that it takes; as retrainings at its share of a whole training's
+        operations, for those are in proportion to steps x batch x parameters (Kaplan et al. 2020, sec. 2.1).
+
+        Args:
+            steps: of the optimiser's steps; the learning rate falls over as many as there are.
+            examples: of each contributor's examples (at least one), and of a step's batch with them, so that an example
+                is drawn as often as before. A seed's are the same for all of its coalitions, another seed's are others.
+            parameters: of the model's, by ``Learner.narrower``.
+
+        Raises:
+            UserError: a share is none, or leaves no step, no batch or no model.
+        """
         ...
 
 
@@ -550,6 +657,7 @@ class Problem:
         validation: held-out examples that stand for the target.
         learner: metered; it counts what is differentiated.
         retrain: metered retraining on coalitions.
+        proxy: the same of something cheaper.
         initial: the k-th initialisation that this pool's methods share.
         fit: one metered, traced training run from the k-th initialisation.
         shared: metered memory across methods of this pool.
@@ -567,6 +675,7 @@ class Problem:
     validation: Examples
     learner: Learner
     retrain: Retrain
+    proxy: OpenProxy
     initial: Callable[[int], Params]
     fit: TracedFit
     shared: Shared
@@ -605,6 +714,8 @@ class Method(ABC):
     """What it says of its values; ``dataworth check`` holds it to that."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
+    by_question: ClassVar[bool] = False
+    """Whether it works anew for each question; otherwise what it said to one is kept for all."""
     seed_scope: ClassVar[str] = ""
     """Methods that name one scope retrain on the same seeds, share outcomes and draw from the same ``scope_stream``, so
     that what they share does not depend on who asked first; empty: a scope of the method's own."""
@@ -639,6 +750,7 @@ class SetFunction(Method):
     """Scores any coalition without training on it; answers a question as utility itself would."""
 
     family: ClassVar[Family] = "set function"
+    by_question: ClassVar[bool] = True
 
     @abstractmethod
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
@@ -656,7 +768,7 @@ class Additive(Method):
 
 
 class Retraining(Method):
-    """Calls ``problem.retrain``; its values answer every question alike."""
+    """Calls ``problem.retrain``; its values answer every question alike, unless it says ``by_question``."""
 
     family: ClassVar[Family] = "retraining"
 

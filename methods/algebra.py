@@ -1,4 +1,4 @@
-"""What the kernel methods' own algebra takes, beside passes through the model; without torch, so that a table can ask.
+"""What methods' own algebra takes, beside passes through the model; without torch, so that a table can ask.
 
 Leading terms in examples, features and parameters, two operations a multiply-add. What is elementwise (exponentials of
 distances) is left out, here as where operations are counted.
@@ -21,6 +21,12 @@ EXACT_ENTRIES = 80_000_000
 """Examples x parameters up to which gradients are kept whole beside an exact NTK (640 MB in double precision)."""
 
 PROJECTED_WIDTH = 512
+
+GRAM_ROWS = 256
+"""Rows of a kernel that are made at once; what lies right of its diagonal is not."""
+
+LOOKED_AT = 2
+"""Training examples on which it is seen whether a layer's signals make up the gradients of its parameters."""
 
 WALKS = 32
 """Permutations along which the harness asks a set function for its Shapley values (16 antithetic pairs)."""
@@ -46,10 +52,39 @@ def complexity(size: JobSize) -> float:
         systems = (contributors + 1 + coalitions[size.question]) * _solve(width)
         return 2 * n * width**2 + systems
     alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
+    everyone_and_but_one = n**3 + 2 * n**2 + alone  # one inverse, and a block of it for each
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
     walks = WALKS / 2 * (_solve(n) + but_one)
-    asked = {"standalone": alone, "leave-one-out": _solve(n) + contributors * but_one, "shapley": walks}
-    return 2 * n**2 * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+    asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": walks}
+    return n * (n + min(n, GRAM_ROWS)) * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+
+
+def damped_products(size: JobSize, width: int, moment_rows: float) -> float:
+    """Gradients of ``width`` numbers, all in the span of their rows, and one damped solve with their second moment."""
+    rows = size.examples + size.validation
+    basis = 2 * width * rows**2 - 2 / 3 * rows**3 if rows < width else 0.0
+    coordinates = min(rows, width)
+    return basis + 2 * moment_rows * coordinates**2 + _solve(coordinates) + coordinates**2
+
+
+def kernel_regression(size: JobSize, directions: int, asks_everyone: bool = False) -> float:
+    """Ridge regression on all coalitions that are asked for: of the validation split's outputs, or if ``asks_everyone``
+    of weights alone, and of everyone's in any case.
+    """
+    n, contributors, validation = size.examples, size.contributors, size.validation
+    if n > NTK_EXACT_UP_TO:
+        width = min(size.parameters, PROJECTED_WIDTH)
+        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        return 2 * n * width**2 + (coalitions[size.question] + 1) * _solve(width)
+
+    def regression(rows: float) -> float:
+        return _solve(rows) if asks_everyone else rows**3 / 3 + rows**2 * validation
+
+    alone, but_one = contributors * regression(n / contributors), regression(n - n / contributors)
+    walks = WALKS / 2 * (regression(n) + but_one)
+    asked = {"standalone": alone, "leave-one-out": regression(n) + contributors * but_one, "shapley": walks}
+    kernels = 2 * directions * n * (n + validation) * min(size.parameters, EXACT_ENTRIES // n)
+    return kernels + asked[size.question] + (regression(n) if asks_everyone else 0.0)
 
 
 def _solve(n: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,25 @@ from methods.gradients.directional import blocks, tensors
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, as multiples of the median distance within the validation split; the mixture is equal."""
+
+
+Form = Literal["gaussian", "laplacian"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What distances mean.
+
+    Args:
+        form: exp(-d^2 / 2 s^2), or exp(-d / s).
+        bandwidths: s, as multiples of the median distance within the validation split; the mixture is equal.
+    """
+
+    form: Form = "gaussian"
+    bandwidths: tuple[float, ...] = BANDWIDTHS
+
+
+MIXED = Kernel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +64,30 @@ def joint_features(problem: Problem, params: Params) -> JointFeatures:
     return JointFeatures(train, validation)
 
 
+@torch.no_grad()
+def features_alone(problem: Problem, params: Params) -> JointFeatures:
+    """Penultimate features without the targets."""
+    learner = problem.learner
+    train, validation = (
+        torch.cat([learner.features(params, block).double() for block in blocks(rows, learner)])
+        for rows in (tensors(problem.train, problem.device), tensors(problem.validation, problem.device))
+    )
+    return JointFeatures(train, validation)
+
+
 def median_distance(rows: torch.Tensor) -> float:
     """Median distance between distinct rows; of the first 1,000 where there are more."""
     distances = torch.nn.functional.pdist(rows[:MEDIAN_ROWS])
     return max(float(distances.median()), 1e-12)
 
 
-def mixed_kernel(a: torch.Tensor, b: torch.Tensor, median: float) -> torch.Tensor:
-    """Equal mixture of Gaussian kernels exp(-d^2 / 2 s^2), len(a) x len(b)."""
-    squares = torch.cdist(a, b).square()
-    kernels = [torch.exp(squares / (-2 * (factor * median) ** 2)) for factor in BANDWIDTHS]
-    return torch.stack(kernels).mean(0)
+def mixed_kernel(a: torch.Tensor, b: torch.Tensor, median: float, kernel: Kernel = MIXED) -> torch.Tensor:
+    """Equal mixture of kernels, len(a) x len(b)."""
+    distances = torch.cdist(a, b)
+    if kernel.form == "laplacian":
+        return torch.stack([torch.exp(distances / (-factor * median)) for factor in kernel.bandwidths]).mean(0)
+    squares = distances.square()
+    return torch.stack([torch.exp(squares / (-2 * (factor * median) ** 2)) for factor in kernel.bandwidths]).mean(0)
 
 
 class CoalitionMmd:
@@ -64,9 +97,18 @@ class CoalitionMmd:
         features: of the pool and the validation split.
         problem: whose owners make coalitions.
         side_N: which training examples count (all, the real ones, the synthetic ones).
+        unbiased: leave every example's kernel with itself out (eq. 3): the square may be negative, and its root then
+            bears its sign. One example alone keeps its own.
     """
 
-    def __init__(self, features: JointFeatures, problem: Problem, side_N: Bools | None = None) -> None:
+    def __init__(
+        self,
+        features: JointFeatures,
+        problem: Problem,
+        side_N: Bools | None = None,
+        kernel: Kernel = MIXED,
+        unbiased: bool = False,
+    ) -> None:
         side_N = np.ones(len(problem.train), dtype=np.bool_) if side_N is None else side_N
         owners = torch.tensor(problem.train.owners_N[side_N], device=features.train.device)
         contributors = len(problem.contributors)
@@ -74,24 +116,57 @@ class CoalitionMmd:
         rows, target = features.train[torch.tensor(side_N, device=features.train.device)], features.validation
         median = median_distance(target)
         if len(rows) <= EXACT_UP_TO:
-            within, across, among = _exact_sums(rows, target, owners, contributors, median)
+            within, across, among = _exact_sums(rows, target, owners, contributors, median, kernel)
         else:
             generator = torch.Generator().manual_seed(int(problem.scope_stream("fourier").integers(2**62)))
-            within, across, among = _fourier_sums(rows, target, owners, contributors, median, generator)
+            within, across, among = _fourier_sums(rows, target, owners, contributors, median, kernel, generator)
         self._within_CC, self._across_C = within.cpu().numpy(), across.cpu().numpy()
-        self._among = among
+        self._among, self._unbiased, self._asked = among, unbiased, len(target)
 
     def distances(self, coalitions_KC: Bools) -> Floats:
         """MMD of each coalition, K; 0 where it has no example on this side."""
         members = coalitions_KC.astype(np.float64)
         counts = np.maximum(members @ self.sizes_C, 1)
+        own, among = np.einsum("kc,cd,kd->k", members, self._within_CC, members) / counts**2, self._among
+        if self._unbiased:
+            own, among = _without_itself(own, counts), float(_without_itself(among, self._asked))
+        squares = own - 2 * (members @ self._across_C) / counts + among
+        roots = np.sign(squares) * np.sqrt(np.abs(squares)) if self._unbiased else np.sqrt(np.maximum(squares, 0))
+        return np.where(members @ self.sizes_C > 0, roots, 0.0)
+
+    def distances_to_everyone(self, coalitions_KC: Bools) -> Floats:
+        """MMD between each coalition and all examples of this side together, K; 0 where it has none."""
+        members, everyone = coalitions_KC.astype(np.float64), np.ones(coalitions_KC.shape[1])
+        counts, total = np.maximum(members @ self.sizes_C, 1), max(self.sizes_C.sum(), 1)
         own = np.einsum("kc,cd,kd->k", members, self._within_CC, members) / counts**2
-        squares = own - 2 * (members @ self._across_C) / counts + self._among
+        across = members @ self._within_CC @ everyone / (counts * total)
+        squares = own - 2 * across + everyone @ self._within_CC @ everyone / total**2
         return np.where(members @ self.sizes_C > 0, np.sqrt(np.maximum(squares, 0)), 0.0)
 
 
+def _without_itself(mean: Floats | float, count: Floats | float) -> Floats:
+    """The mean kernel of distinct rows, from that of all pairs: a row's kernel with itself is 1."""
+    return np.asarray(np.where(count > 1, (mean * count - 1) / np.maximum(count - 1, 1), mean))
+
+
+def mean_kernels(features: JointFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each training example's mean kernel with all training examples, and with the validation split, N."""
+    median = median_distance(features.validation)
+    pairs = [
+        (mixed_kernel(rows, features.train, median).mean(1), mixed_kernel(rows, features.validation, median).mean(1))
+        for rows in torch.split(features.train, 1_000)
+    ]
+    own, across = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return own, across
+
+
 def _exact_sums(
-    rows: torch.Tensor, target: torch.Tensor, owners: torch.Tensor, contributors: int, median: float
+    rows: torch.Tensor,
+    target: torch.Tensor,
+    owners: torch.Tensor,
+    contributors: int,
+    median: float,
+    kernel: Kernel,
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Kernel sums between contributors (C x C), to the target's mean (C), and the target's own mean kernel."""
     belongs = torch.nn.functional.one_hot(owners, contributors).to(rows)
@@ -99,9 +174,9 @@ def _exact_sums(
     across = torch.zeros(contributors).to(rows)
     for start in range(0, len(rows), 1_000):
         block = slice(start, start + 1_000)
-        within += belongs[block].T @ (mixed_kernel(rows[block], rows, median) @ belongs)
-        across += belongs[block].T @ mixed_kernel(rows[block], target, median).mean(1)
-    return within, across, float(mixed_kernel(target, target, median).mean())
+        within += belongs[block].T @ (mixed_kernel(rows[block], rows, median, kernel) @ belongs)
+        across += belongs[block].T @ mixed_kernel(rows[block], target, median, kernel).mean(1)
+    return within, across, float(mixed_kernel(target, target, median, kernel).mean())
 
 
 def _fourier_sums(
@@ -110,11 +185,19 @@ def _fourier_sums(
     owners: torch.Tensor,
     contributors: int,
     median: float,
+    kernel: Kernel,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """The same sums from random Fourier features (Rahimi & Recht 2007), a fifth of them for each bandwidth."""
-    scales = torch.tensor(BANDWIDTHS).repeat(FOURIER_FEATURES // len(BANDWIDTHS) + 1)[:FOURIER_FEATURES] * median
+    """The same sums from random Fourier features (Rahimi & Recht 2007), as many of them for each bandwidth.
+
+    A Laplacian kernel of distances is a Gaussian one whose scale is drawn anew for each feature: its spectrum is a
+    multivariate Cauchy distribution.
+    """
+    widths = torch.tensor(kernel.bandwidths)
+    scales = widths.repeat(FOURIER_FEATURES // len(widths) + 1)[:FOURIER_FEATURES] * median
     directions = (torch.randn(rows.shape[1], FOURIER_FEATURES, generator=generator) / scales).to(rows)
+    if kernel.form == "laplacian":
+        directions = directions / torch.randn(FOURIER_FEATURES, generator=generator).abs().to(rows)
     phases = (2 * torch.pi * torch.rand(FOURIER_FEATURES, generator=generator)).to(rows)
 
     def embedded(block: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,16 +16,31 @@ class TracIn(Additive):
 
     Args:
         runs: independent training runs averaged over.
+        metric: ``plain`` as the paper has it, or ``adamw``: gradients are divided by the root of the second moment that
+            AdamW had at the checkpoint, which is how far it moves each parameter. Of a run by SGD both are the same.
     """
 
     runs: Count = 3
+    metric: Literal["plain", "adamw"] = "plain"
     source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
-    passes = "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint"
     claims = frozenset({"null", "copies", "additive"})
+    passes = (
+        "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint; in AdamW's metric 1 replay of "
+        "a run by AdamW"
+    )
+    choices = (
+        "in AdamW's metric its momentum is left out, its second moment is that of the replayed run, and what no drawn "
+        "example had moved by the checkpoint counts for nothing"
+    )
+
+    @property
+    def summary(self) -> str:
+        first = super().summary
+        return first if self.metric == "plain" else first.replace("in forward mode", "in AdamW's metric")
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        looks = self.runs * CHECKPOINTS
-        return Budget(fits=self.runs, gradient_passes=looks, validation_passes=looks)
+        looks, replays = self.runs * CHECKPOINTS, 0 if self.metric == "plain" else self.runs
+        return Budget(fits=self.runs, gradient_passes=looks, validation_passes=looks, replays=replays)
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -39,10 +55,17 @@ class TracIn(Additive):
         import torch
 
         from methods.gradients.directional import directional_losses, mean_gradient
+        from methods.gradients.moments import moments_at_checkpoints
+        from methods.gradients.optimiser import inverse_root
+        from methods.gradients.vectors import by_entry
 
-        values_N = torch.zeros(len(problem.train), device=problem.device)
-        for checkpoint in problem.fit(run).checkpoints:
+        values_N, fit = torch.zeros(len(problem.train), device=problem.device), problem.fit(run)
+        in_metric = self.metric == "adamw" and problem.learner.recipe.optimiser == "adamw"
+        moments = moments_at_checkpoints(problem, run) if in_metric else ()
+        for k, checkpoint in enumerate(fit.checkpoints):
             target = mean_gradient(problem.learner, checkpoint.params, validation)
+            if moments:
+                target = by_entry(inverse_root(moments[k].second, checkpoint.step - 1), target)
             aligned_N = directional_losses(problem.learner, checkpoint.params, train, target)
             values_N += checkpoint.rate_sum * aligned_N
         return values_N.double().cpu().numpy()

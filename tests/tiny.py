@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,14 @@ def tiny_recipe(**changes: object) -> Recipe:
 
 
 def tiny_mlp(recipe: Recipe | None = None) -> Learner:
-    return Classifier("tiny-mlp", lambda: SmallMlp(SIDE * SIDE, CLASSES, width=5), CLASSES, recipe or tiny_recipe())
+    """Of 103 parameters; its narrower self has 23."""
+    wide, narrow = (partial(SmallMlp, SIDE * SIDE, CLASSES, width=width) for width in (5, 1))
+    recipe = recipe or tiny_recipe()
+
+    def narrower(share: float) -> Callable[[], Learner] | None:
+        return (lambda: Classifier("tiny-mlp", narrow, CLASSES, recipe, {"width": 1})) if share >= 23 / 103 else None
+
+    return Classifier("tiny-mlp", wide, CLASSES, recipe, narrower=narrower)
 
 
 def tiny_cnn(recipe: Recipe | None = None) -> Learner:

@@ -247,6 +247,48 @@ def new_method(name: str, package: bool) -> None:
     write(make_console(), name, package)
 
 
+@dataworth.command()
+@click.argument("name")
+@click.option("--suite", help="The suite whose pools it is about.", show_default="embedded")
+@DATA
+@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--methods", callback=_names, help="gaming: these methods; agreement: only the groups that they are in.")
+@click.option("--pools", type=click.IntRange(min=1), help="At most so many a task.", show_default="2; ntk-mmd: 4")
+@click.option("--seeds", type=click.IntRange(min=1), help="gaming: seeds of every truth.", show_default="3")
+@DEVICE
+@click.option("--out", metavar="DIR", callback=_folder, help="The folder of its page.  [default: runs/studies/NAME]")
+def study(
+    name: str,
+    suite: str | None,
+    data: str | None,
+    tasks: tuple[str, ...] | None,
+    methods: tuple[str, ...] | None,
+    pools: int | None,
+    seeds: int | None,
+    device: str,
+    out: Path | None,
+) -> None:
+    """Study what a leaderboard does not tell; prints tables, and writes them. Minutes on two cores.
+
+    ntk-mmd: its terms one by one, what its paper leaves open, its spread, and what its NTK term rewards, on pools
+    whose truths a suite's run or its published results hold.
+
+    agreement: same name, other estimator: Spearman of every two that estimate one thing, and their seconds.
+
+    gaming: what a contributor gains by splitting, by copies, by noise, and by looking like validation.
+
+    The last two deal pools of their own, from number 101 on, or a named suite's.
+    """
+    from harness.cli.places import RUNS
+    from harness.cli.studies import Request, find_study
+    from harness.report.terminal import make_console
+
+    asked = find_study(name)
+    folder = out or Path(RUNS) / "studies" / name
+    request = Request(suite, data, tasks, methods, pools, seeds, device, folder)
+    sys.exit(asked(request, make_console()))
+
+
 def main() -> None:
     """Entry point: mistakes are told in one line, without a traceback."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -16,7 +17,7 @@ from harness.config import Suite, TaskSettings, find_suite, suite_folders
 from harness.registry import Broken, methods_named
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
-from harness.types import Budget, Method
+from harness.types import Budget, Method, Retraining
 
 DATA = {
     "embedded": "embedded: made by the program",
@@ -44,7 +45,10 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     if device is None and data is not None:
         data_folder(suite, data)
     sizes = {task: _size(suite, task, paces) for task in suite.tasks}
-    budgets = {task: {name: one.budget(*size) for name, one in methods.items()} for task, size in sizes.items()}
+    budgets = {
+        task: {name: _of_suite(one, one.budget(*size), suite) for name, one in methods.items()}
+        for task, size in sizes.items()
+    }
     counts = {task: count(suite, task, size[0], [*budgets[task].values()]) for task, size in sizes.items()}
     expected = expect(suite, {task: size[0] for task, size in sizes.items()}, budgets, paces, hours)
     console.print(_head(suite), highlight=False)
@@ -57,6 +61,13 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
         console.print(_times(suite, counts, paces))
         _caption_of_times(console, suite, paces)
     print_expected(console, expected)
+
+
+def _of_suite(method: Method, budget: Budget, suite: Suite) -> Budget:
+    """Over all questions: a method that retrains for each has coalitions of its own in each."""
+    if not (isinstance(method, Retraining) and method.by_question):
+        return budget
+    return replace(budget, retrainings=budget.retrainings * len(suite.questions))
 
 
 def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:

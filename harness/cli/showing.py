@@ -110,6 +110,8 @@ def _budget(budget: Budget) -> str:
         (budget.retrainings, "retrainings of its own"),
         (budget.gradient_passes, "gradient passes over the training examples"),
         (budget.validation_passes, "over the validation examples"),
+        (budget.replays, "gradient passes over what a training run draws"),
+        (budget.validation_replays, "over the validation examples at every step of one"),
     ]
     takes = ", ".join(f"{numbers.count(round(count))} {what}" for count, what in parts if count)
     pool = f"with {CONTRIBUTORS} contributors of {EXAMPLES_EACH} examples"

@@ -18,6 +18,7 @@ from harness.cli.places import RUNS, Place
 from harness.config import Suite
 from harness.errors import UserError
 from harness.records.results import Results, TruthRecord, ValuationRecord, load
+from harness.registry import method
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, Pace, of_repeat
 from harness.seeds import stream
@@ -101,22 +102,24 @@ def _cell(suite: Suite, question: Question, records: Sequence[TruthRecord | Valu
 
 
 def _seconds_of_methods(suite: Suite, results: Results) -> dict[str, dict[str, float]]:
-    """Mean over pools; a set function works for each question, the others answer all of them at once."""
+    """Mean over pools; what does not work anew for each question answers all of them at once."""
+    by_question = {name for name in suite.methods if method(name).by_question}
     taken: dict[tuple[str, str], dict[int, list[float]]] = {}
-    for (task, pool, question, method), record in results.valuations.items():
-        if record.status == "ok" and method in suite.methods and question in suite.questions:
-            times = taken.setdefault((task, method), {}).setdefault(pool, [])
-            times.append(record.cost.seconds if record.family == "set function" else 0.0)
-            if record.family != "set function":
+    for (task, pool, question, name), record in results.valuations.items():
+        if record.status == "ok" and name in suite.methods and question in suite.questions:
+            times = taken.setdefault((task, name), {}).setdefault(pool, [])
+            anew = name in by_question or record.family == "set function"
+            times.append(record.cost.seconds if anew else 0.0)
+            if not anew:
                 times[0] = max(times[0], record.cost.seconds)
     found: dict[str, dict[str, float]] = {}
-    for (task, method), pools in taken.items():
-        found.setdefault(task, {})[method] = float(np.mean([sum(times) for times in pools.values()]))
+    for (task, name), pools in taken.items():
+        found.setdefault(task, {})[name] = float(np.mean([sum(times) for times in pools.values()]))
     return found
 
 
 def _seconds_of_retraining(results: Results) -> dict[str, float]:
-    sums: dict[str, tuple[float, int]] = {}
+    sums: dict[str, tuple[float, float]] = {}
     for (task, _, _), record in results.truths.items():
         seconds, trained = sums.get(task, (0.0, 0))
         sums[task] = seconds + record.cost.seconds, trained + record.cost.retrainings

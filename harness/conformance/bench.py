@@ -19,6 +19,7 @@ from harness.metering.meter import NO_OVERHEAD, rows_passed
 from harness.retraining.chunks import Job, members
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import IN_MEMORY, Ledger
+from harness.retraining.proxies import Cut
 from harness.retraining.training import on_device
 from harness.running.evaluator import Evaluator
 from harness.seeds import stream
@@ -28,6 +29,7 @@ from harness.types import (
     Batch,
     Bools,
     Cost,
+    Examples,
     Fit,
     Floats,
     Form,
@@ -38,6 +40,7 @@ from harness.types import (
     Pool,
     Precedent,
     Question,
+    Recipe,
     Task,
     Valuation,
 )
@@ -72,7 +75,7 @@ class Asked:
         answer: the valuation, or why the method does not suit.
         examples: of the pool.
         passed: rows that went through the model, billed or not, as many times as they did.
-        retrained: models that were trained.
+        retrained: models that were trained, but for proxies.
         training_flops: what training took, of what the answer's cost holds.
         heard: what the method did that none has a reason to do.
     """
@@ -80,7 +83,7 @@ class Asked:
     answer: Valuation | str
     examples: int
     passed: float
-    retrained: int
+    retrained: float
     training_flops: float
     heard: tuple[str, ...]
 
@@ -139,6 +142,9 @@ class Bench:
             return getattr(pools, kind)([deal(index) for index in range(3 if kind == "larger" else 2)])  # type: ignore[no-any-return]
         return getattr(pools, kind)(deal(0)) if kind in ("relabelled", "merged") else deal(0)
 
+    def recipe(self, form: Form) -> Recipe:
+        return self._task("plain", form).learner().recipe
+
     def width(self, kind: Kind, form: Form) -> tuple[int, int]:
         """Parameters of the learner, and the width of its features and its targets together."""
         learner, pool = self._task(kind, form).learner(), self.pool(kind, form)
@@ -171,12 +177,12 @@ class _Place:
 
     def ask(self, subject: Subject, question: Question) -> Asked:
         method = subject.method
-        self._passed[0], self._engine.flops, self._engine.trained = 0.0, 0.0, 0
+        self._passed[0], self._engine.notes = 0.0, Notes()
         given = precedents(len(self.pool.contributors)) if method.calibrates else ()
         with LISTENER.listening() as heard:
             found = self._evaluator.evaluate(subject.name, method, question, given)
-        engine = self._engine
-        return Asked(found, len(self.pool.train), self._passed[0], engine.trained, engine.flops, tuple(heard))
+        notes = self._engine.notes
+        return Asked(found, len(self.pool.train), self._passed[0], notes.trained, notes.flops, tuple(heard))
 
 
 def precedents(contributors: int) -> list[Precedent]:
@@ -202,28 +208,50 @@ def counting(learner: Learner, passed: list[float]) -> Learner:
     return noted
 
 
+@dataclass(slots=True)
+class Notes:
+    """How much of whole trainings was done, and what of operations was charged for training."""
+
+    trained: float = 0.0
+    flops: float = 0.0
+
+
 class NotedEngine(Engine):
-    """An engine that notes how many models it trained, and what of operations is charged for training."""
+    """An engine that notes what it trained."""
 
-    flops, trained = 0.0, 0
+    notes = Notes()
+    part = 1.0
+    """Of a whole training, what one of its own is."""
 
-    def outcomes(self, jobs: Sequence[Job], advance: Advance = lambda done: None) -> list[Outcome]:
-        self.trained += self.missing(jobs)
-        found = super().outcomes(jobs, advance)
-        self.flops += sum(outcome.cost.flops for outcome in dict(zip(jobs, found, strict=True)).values())
+    def cut(self, cut: Cut, model: Learner, train: Examples, held_out: Examples) -> Engine:
+        found = super().cut(cut, model, train, held_out)
+        found.__class__ = type(self)
+        assert isinstance(found, NotedEngine)
+        found.notes, found.part = self.notes, 0.0  # proxies are billed by their operations
         return found
 
+    def outcomes(self, jobs: Sequence[Job], advance: Advance = lambda done: None) -> list[Outcome]:
+        self._note(jobs)
+        found = super().outcomes(jobs, advance)
+        return self._charged(jobs, found)
+
     def log_likelihoods(self, jobs: Sequence[Job], advance: Advance = lambda done: None) -> tuple[list[Outcome], Array]:
-        self.trained += self.missing(jobs)
+        self._note(jobs)
         found, rows_KN = super().log_likelihoods(jobs, advance)
-        self.flops += sum(outcome.cost.flops for outcome in dict(zip(jobs, found, strict=True)).values())
-        return found, rows_KN
+        return self._charged(jobs, found), rows_KN
 
     def fit(self, seed: int, coalition: str | None = None) -> tuple[Fit, Outcome]:
-        self.trained += 1
+        self.notes.trained += 1
         fit, outcome = super().fit(seed, coalition)
-        self.flops += outcome.cost.flops
+        self.notes.flops += outcome.cost.flops
         return fit, outcome
+
+    def _note(self, jobs: Sequence[Job]) -> None:
+        self.notes.trained += self.part * self.missing(jobs)
+
+    def _charged(self, jobs: Sequence[Job], found: list[Outcome]) -> list[Outcome]:
+        self.notes.flops += sum(outcome.cost.flops for outcome in dict(zip(jobs, found, strict=True)).values())
+        return found
 
 
 class GameEngine(NotedEngine):

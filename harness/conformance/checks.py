@@ -144,9 +144,9 @@ def tells_of_its_knobs(subject: Subject, bench: Bench) -> str:
 
 def gives_one_finite_value_a_contributor(subject: Subject, bench: Bench) -> str:
     form = home(subject, bench)
-    for question in QUESTIONS:
+    for question in QUESTIONS if subject.method.by_question else QUESTIONS[-1:]:  # the others answer all alike
         answered(subject, bench, question, form=form)
-    return f"all questions, {form}"
+    return form
 
 
 def runs_on_every_form_or_says_why(subject: Subject, bench: Bench) -> str:
@@ -161,7 +161,7 @@ def runs_on_every_form_or_says_why(subject: Subject, bench: Bench) -> str:
 def says_the_same_again(subject: Subject, bench: Bench) -> str:
     """From a fresh start, whatever other methods were asked before."""
     form = home(subject, bench)
-    for question in QUESTIONS if isinstance(subject.method, SetFunction) else QUESTIONS[-1:]:
+    for question in QUESTIONS if subject.method.by_question else QUESTIONS[-1:]:
         one, other = answered(subject, bench, question, form=form), bench.ask_afresh(subject, question, form=form)
         assert isinstance(one.answer, Valuation)
         assert isinstance(other.answer, Valuation)
@@ -179,8 +179,9 @@ def does_not_mind_the_order_of_contributors(subject: Subject, bench: Bench) -> s
     one, other = (answered(subject, bench, "shapley", kind, form).values_C for kind in ("plain", "relabelled"))
     if close(other[list(ORDER)], one, EXACT):
         return "exactly"
-    if isinstance(subject.method, Retraining) and not bench.thorough:
-        raise Skipped("it draws at random")
+    sizes = len(one), len(bench.pool("plain", form).train)
+    if not bench.thorough and subject.method.budget(*sizes).retrainings:
+        raise Skipped("it samples coalitions")
     differences = []
     for root in range(1, ROOTS + 1):
         plain_C, moved_C = (
@@ -222,8 +223,8 @@ def pays_for_every_retraining_and_pass(subject: Subject, bench: Bench) -> str:
             f"{asked.passed:.0f} rows went through the model and {billed:.0f} were billed; use problem.learner alone"
         )
     if asked.retrained > cost.retrainings:
-        raise Breach(f"{asked.retrained} models were trained and {cost.retrainings} billed")
-    return f"{cost.retrainings} retrainings, {billed:.0f} rows"
+        raise Breach(f"{asked.retrained:g} models were trained and {cost.retrainings:g} billed")
+    return f"{cost.retrainings:g} retrainings, {billed:.0f} rows"
 
 
 def keeps_to_its_budget(subject: Subject, bench: Bench) -> str:
@@ -231,11 +232,12 @@ def keeps_to_its_budget(subject: Subject, bench: Bench) -> str:
     asked, pool = answered(subject, bench, "shapley", form=form), bench.pool("plain", form)
     assert isinstance(asked.answer, Valuation)
     cost, budget = asked.answer.cost, subject.method.budget(len(pool.contributors), len(pool.train))
-    if cost.retrainings > budget.fits + budget.retrainings:
-        raise Breach(
-            f"it trained {cost.retrainings} models and budgets {budget.fits} fits and {budget.retrainings} retrainings"
-        )
-    passes = budget.gradient_passes + budget.validation_passes * len(pool.validation) / len(pool.train)
+    if cost.retrainings > budget.fits + budget.retrainings + 1e-9:
+        trains = f"{budget.fits} fits and {budget.retrainings:g} retrainings"
+        raise Breach(f"it trained {cost.retrainings:g} models and budgets {trains}")
+    n, recipe = len(pool.train), bench.recipe(form)
+    passes = budget.gradient_passes + budget.replays * recipe.steps * min(n, recipe.batch_size) / n
+    passes += (budget.validation_passes + budget.validation_replays * recipe.steps) * len(pool.validation) / n
     if cost.gradient_passes > passes + 1e-6:
         raise Breach(f"it took {cost.gradient_passes:g} gradient passes over the examples and budgets {passes:g}")
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -16,7 +16,7 @@ from harness.metering.clock import Clock
 from harness.metering.flops import FlopCounter
 from harness.metering.load import HERE
 from harness.metering.memory import PeakMemory
-from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain
+from harness.types import Batch, Cost, LayerSignals, Learner, Params, Plain, Vectors, WeightUse
 
 T = TypeVar("T")
 
@@ -208,6 +208,10 @@ class MeteredLearner(Learner):
                 logits.register_hook(_Again(lambda: self._meter.count_pass(share)))  # type: ignore[no-untyped-call]
         return logits, features
 
+    def narrower(self, share: float) -> Callable[[], Learner] | None:
+        make = self._inner.narrower(share)
+        return None if make is None else lambda: MeteredLearner(make(), self._meter, self._examples)
+
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self._inner.losses_of(logits, batch)
 
@@ -220,6 +224,14 @@ class MeteredLearner(Learner):
     def layer_signals(self, params: Params, batch: Batch) -> dict[str, LayerSignals]:
         self._meter.count_pass(len(batch["targets"]) / self._examples)
         return self._inner.layer_signals(params, batch)
+
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        def counted(logits: torch.Tensor) -> Sequence[torch.Tensor]:
+            found = vectors(logits)
+            self._meter.count_pass(len(found) * len(batch["targets"]) / self._examples)
+            return found
+
+        return self._inner.weight_uses(params, batch, counted)
 
     def module(self, params: Params) -> nn.Module:
         module = self._inner.module(params)
@@ -278,9 +290,11 @@ def rows_passed(rows: torch.Tensor, *others: torch.Tensor) -> int:
 
 
 def _vmapped(tensor: torch.Tensor) -> dict[int, int]:
-    """How many each level of ``vmap`` around a tensor stacks."""
-    levels = {}
+    """How many each level of ``vmap`` around a tensor, or around what it is differentiated along, stacks."""
+    levels: dict[int, int] = {}
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tangent = torch.autograd.forward_ad.unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
+        levels |= {} if tangent is None else _vmapped(tangent)
         inner = torch._C._functorch.get_unwrapped(tensor)
         if torch._C._functorch.is_batchedtensor(tensor):
             level, place = torch._C._functorch.maybe_get_level(tensor), torch._C._functorch.maybe_get_bdim(tensor)

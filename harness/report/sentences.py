@@ -156,7 +156,7 @@ def _behind(found: Verdict) -> str:
 def _resolution(found: Verdict) -> str:
     apart, neighbours = found.adjacent
     of_all = f"of all pairs {found.pairs:.0%}"
-    return f"Of {neighbours} neighbours in order of score {apart} are told apart; {of_all}."
+    return f"In order of score, {apart} of {neighbours} neighbours are told apart; {of_all}."
 
 
 def _price(cost: MeanCost) -> str:

@@ -142,7 +142,8 @@ def fit_traced(here: Workspace, job: Job) -> tuple[Fit, ChunkResult]:
         )
     flops, memory, beginning = FlopCounter(), PeakMemory(here.device), HERE.start()
     with Clock(here.device) as clock:
-        fit, trained = training.traced(here.learner, here.train, here.initial(job.seed), member_N, job.seed, flops)
+        run = here.initial(job.seed), member_N, here.owners_N, job.seed
+        fit, trained = training.traced(here.learner, here.train, *run, flops)
         scores = evaluate(here.learner, trained.params, here.held_out, stacked=False, flops=flops)
     cost = Cost(
         seconds=clock.seconds,

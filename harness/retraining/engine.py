@@ -13,6 +13,7 @@ import torch
 from harness.retraining.chunks import Chunk, ChunkResult, Diverged, Job, fit_traced, members
 from harness.retraining.executors import MakeExecutor, Threads
 from harness.retraining.ledger import Ledger
+from harness.retraining.proxies import Cut
 from harness.retraining.stacking import Stacking, stacking_for, stacks_of
 from harness.retraining.workspace import PoolReference, Workspace
 from harness.types import Advance, Array, Batch, Examples, Fit, Learner, Outcome
@@ -52,6 +53,24 @@ class Engine:
         self._executor, self._pool = executor, pool
         ledger.describe(self.context, self.workspace.identity)
         self._known = cast(dict[Job, Outcome], ledger.outcomes(self.context))  # a Job equals its plain tuple
+
+    def cut(self, cut: Cut, model: Learner, train: Examples, held_out: Examples) -> Engine:
+        """An engine of what stands for this one's trainings: same split, ledger and executor, a context of its own.
+
+        Args:
+            model: the learner, or its narrower self, by the whole recipe.
+            train, held_out: this engine's.
+        """
+        return Engine(
+            cut.learner(model),
+            cut.data(train),
+            held_out,
+            self.ledger,
+            self.device,
+            self.stacking if model is self.learner else None,
+            self._executor,
+            None if self._pool is None else replace(self._pool, cut=cut),
+        )
 
     @property
     def tensors(self) -> dict[str, Batch]:
@@ -129,7 +148,6 @@ class Engine:
         ]
         broken: dict[Job, str] = {}
         if chunks:
-            self.workspace.hold()
             with self._executor(min(self.stacking.workers, len(chunks)), self.device) as executor:
                 for chunk in chunks:
                     executor.submit(chunk)

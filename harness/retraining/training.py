@@ -75,6 +75,32 @@ def _first_members(order_TN: Ints, member_N: Bools, width: int) -> tuple[Ints, F
     return rows, weights
 
 
+def draw_order(member_N: Bools, owners_N: Ints, seed: int, recipe: Recipe) -> tuple[Ints, int]:
+    """What one job draws, and who would come in after it: ``Fit.order_TK`` and ``Fit.batch_size``."""
+    examples, size = len(member_N), int(member_N.sum())
+    width, block = min(recipe.batch_size, size), max(1, PLAN_BLOCK // max(1, examples))
+
+    def members_by_priority() -> Iterator[Ints]:
+        rng = np.random.default_rng(seed)
+        for start in range(0, recipe.steps, block):
+            order_TN = _order(rng, min(block, recipe.steps - start), examples)
+            yield order_TN[member_N[order_TN]].reshape(len(order_TN), size)
+
+    depth = max(_deep_enough(owners_N[order_TK], width) for order_TK in members_by_priority())
+    return np.concatenate([order_TK[:, :depth] for order_TK in members_by_priority()]), width
+
+
+def _deep_enough(owners_TK: Ints, width: int) -> int:
+    """How far down the order ``width`` rows without any one owner's are found, or all that there are; at least that."""
+    deepest = width
+    for owner, owned in zip(*np.unique(owners_TK[0], return_counts=True), strict=True):
+        wanted = min(width, owners_TK.shape[1] - int(owned))
+        if wanted:
+            found_TK = np.cumsum(owners_TK != owner, axis=1)
+            deepest = max(deepest, int(np.argmax(found_TK >= wanted, axis=1).max()) + 1)
+    return deepest
+
+
 # --- optimisers on stacks of parameters ------------------------------------------------------------
 
 
@@ -255,10 +281,11 @@ def traced(
     data: Batch,
     initial: Params,
     member_N: Bools,
+    owners_N: Ints,
     seed: int,
     flops: FlopCounter,
 ) -> tuple[Fit, Trained]:
-    """One training run on the chosen rows, with its checkpoints."""
+    """One training run on the chosen rows, with its checkpoints and what it drew."""
     rates, marks = learner.recipe.rates(), learner.recipe.checkpoint_steps()
     kept: list[Checkpoint] = []
 
@@ -269,7 +296,7 @@ def traced(
             kept.append(Checkpoint(finished, float(rates[since:finished].sum()), copies))
 
     trained = train(learner, data, [initial], member_N[None], [seed], stacked=False, flops=flops, keep=keep)
-    return Fit(initial, tuple(kept)), trained
+    return Fit(initial, tuple(kept), *draw_order(member_N, owners_N, seed, learner.recipe)), trained
 
 
 # --- rows on a device, and first calls ---------------------------------------------------------------

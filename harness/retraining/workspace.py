@@ -19,6 +19,7 @@ import torch
 from harness import registry
 from harness.errors import UserError
 from harness.retraining import training
+from harness.retraining.proxies import Cut, narrowed
 from harness.types import Examples, Learner, Params, TaskReference
 
 Split = Literal["validation", "test"]
@@ -29,11 +30,16 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class PoolReference:
-    """Which pool of which task, scored on which split: enough to deal it again in another process."""
+    """Which pool of which task, scored on which split: enough to deal it again in another process.
+
+    Args:
+        cut: what is trained in place of the whole; None: the whole.
+    """
 
     task: TaskReference
     index: int
     split: Split
+    cut: Cut | None = None
 
 
 class OtherPool(UserError):
@@ -63,11 +69,7 @@ class Workspace:
         self.identity = _identity(learner, train, held_out, device, validation)
         self.context = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
         self._initial: dict[int, Params] = {}
-        self.hold()
-
-    def hold(self) -> None:
-        """Be the one that chunks of this context train in: another of the same may have come since, and gone."""
-        _HELD[self.context, self.device] = self
+        _HELD.setdefault((self.context, device), weakref.WeakSet()).add(self)
 
     def initial(self, seed: int) -> Params:
         """Initial parameters of a seed, the same tensors for every coalition."""
@@ -83,7 +85,7 @@ def workspace(context: str, device: str, pool: PoolReference | None) -> Workspac
     Raises:
         OtherPool: what was rebuilt has another digest, or there is nothing to rebuild it from.
     """
-    if held := _HELD.get((context, device)):
+    for held in _HELD.get((context, device), ()):
         return held
     if pool is None:
         raise OtherPool(
@@ -103,7 +105,9 @@ def workspace(context: str, device: str, pool: PoolReference | None) -> Workspac
     return rebuilt
 
 
-_HELD: weakref.WeakValueDictionary[tuple[str, str], Workspace] = weakref.WeakValueDictionary()
+_HELD: dict[tuple[str, str], weakref.WeakSet[Workspace]] = {}
+"""All workspaces of a context that are alive: when a later one goes, an earlier one still serves."""
+
 _REBUILT: OrderedDict[tuple[str, str], Workspace] = OrderedDict()
 _INITIALISING = threading.Lock()
 """Drawing parameters goes through torch's one global generator."""
@@ -113,7 +117,12 @@ def _rebuilt(pool: PoolReference, device: str) -> Workspace:
     task = registry.task_again(pool.task)
     dealt = task.deal(pool.index)
     beside = dealt.validation if pool.split == "test" else None
-    return Workspace(task.learner(), dealt.train, getattr(dealt, pool.split), device, beside)
+    learner, train = task.learner(), dealt.train
+    if pool.cut is not None:
+        share = pool.cut.shares.parameters
+        learner = pool.cut.learner(learner if share == 1 else narrowed(learner, share))
+        train = pool.cut.data(train)
+    return Workspace(learner, train, getattr(dealt, pool.split), device, beside)
 
 
 def _identity(

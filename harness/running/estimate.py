@@ -31,12 +31,13 @@ class Counts:
     Args:
         questions: what each question's truth would take alone.
         truth: what they take together, for they share some; exact.
-        methods: what methods train; two walks may meet in a coalition, so it is at most that.
+        methods: what methods train, proxies at their share; at most: two walks may meet in a coalition, and methods of
+            one scope train the same once.
     """
 
     questions: Mapping[Question, int]
     truth: int
-    methods: int
+    methods: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ class Pace:
     contributors: int
     examples: int
 
-    def seconds(self, retrainings: int) -> tuple[float, float]:
+    def seconds(self, retrainings: float) -> tuple[float, float]:
         """What so many would take, at the pace of the fastest and of the slowest round."""
         return min(self.rounds) * retrainings, max(self.rounds) * retrainings
 
-    def gpu_hours(self, retrainings: int, projection: Projection) -> float:
+    def gpu_hours(self, retrainings: float, projection: Projection) -> float:
         """What so many would take on a GPU: operations, memory or launches, whichever is the most."""
         flops, moved, launches = (
             getattr(self.cost, name) / self.retrainings * retrainings for name in ("flops", "bytes_moved", "launches")
@@ -78,7 +79,7 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
         for question, jobs in found.items():
             alone[question] += len(jobs)
         together += len({job for jobs in found.values() for job in jobs})
-    each_pool = max((budget.fits for budget in budgets), default=0)
+    each_pool: float = max((budget.fits for budget in budgets), default=0)
     each_pool += sum(budget.retrainings for budget in budgets)
     return Counts(alone, together, suite.pools * each_pool)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -19,11 +19,11 @@ from harness.metering.meter import (
     profiling_overhead,
 )
 from harness.metering.threads import one_thread
-from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
 from harness.running.contents import Contents, contents, difference
 from harness.running.isolation import Given, GivenShared, Isolation
+from harness.running.retraining import Account, MeteredRetrain, Narrowed, Proxies, ProxyDoor
 from harness.seeds import seed_of, stream
 from harness.truth import questions
 from harness.types import (
@@ -36,7 +36,6 @@ from harness.types import (
     Fit,
     Floats,
     Method,
-    Outcome,
     Params,
     Precedent,
     Problem,
@@ -62,6 +61,7 @@ class Evaluator:
         train, validation: the pool's examples.
         engine: retrains and scores on the validation split.
         overhead: what counting costs here; measured when first needed.
+        narrowed: the learner's narrower selves, where they have been made before.
     """
 
     root: int
@@ -72,11 +72,16 @@ class Evaluator:
     validation: Examples
     engine: Engine
     overhead: ProfilingOverhead | None = None
+    narrowed: Narrowed = field(default_factory=Narrowed)
     shared: SharedWork = field(default_factory=SharedWork)
     _fits: SharedWork = field(init=False, default_factory=SharedWork)
     _built: dict[str, Contents] = field(init=False, default_factory=dict)
     _fitted: dict[str, Contents] = field(init=False, default_factory=dict)
     _isolation: Isolation | None = field(init=False, default=None)
+    _proxies: Proxies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._proxies = Proxies(self.engine, self.train, self.validation, self.narrowed)
 
     def evaluate(
         self,
@@ -205,6 +210,9 @@ class Evaluator:
                 self._fitted.setdefault(key, contents(original))
                 return given.fit(f"problem.fit({k}{'' if coalition_C is None else f', {coalition}'})", original)
 
+        account = Account(meter, given.check, seeded, advance)
+        retrain = MeteredRetrain(lambda seed: self.engine, len(self.contributors), account)
+
         def own_stream(*path: str | int) -> np.random.Generator:
             return stream(self.root, "methods", own, *place, *path)
 
@@ -219,7 +227,8 @@ class Evaluator:
             train=given.train,
             validation=given.validation,
             learner=learner,
-            retrain=MeteredRetrain(self.engine, meter, given.check, seeded, advance),
+            retrain=retrain,
+            proxy=ProxyDoor(self._proxies, retrain, given),
             initial=initial,
             fit=fit,
             shared=shared,
@@ -273,51 +282,3 @@ def _checked(score: Scorer) -> Scorer:
         return scores_K
 
     return one_each
-
-
-class MeteredRetrain:
-    """Retraining on a method's account: what the ledger knows is charged at what it cost when first trained.
-
-    Before anything is trained, ``check`` looks whether the method changed what others train with.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        meter: Meter,
-        check: Callable[[], None],
-        seed_of: Callable[[int], int],
-        advance: Advance,
-    ) -> None:
-        self._engine, self._meter, self._check = engine, meter, check
-        self._seed_of, self._advance = seed_of, advance
-
-    def __call__(self, coalitions_KC: Bools, seed: int) -> Floats:
-        jobs = self._jobs(coalitions_KC, seed)
-        with self._meter.paused():
-            self._check()
-            outcomes = self._engine.outcomes(jobs, self._advance)
-        self._charge(jobs, outcomes)
-        return np.array([outcome.utility for outcome in outcomes])
-
-    def by_example(self, coalitions_KC: Bools, seed: int) -> Floats:
-        jobs = self._jobs(coalitions_KC, seed)
-        with self._meter.paused():
-            self._check()
-            outcomes, found_KN = self._engine.log_likelihoods(jobs, self._advance)
-        self._charge(jobs, outcomes)
-        return found_KN.astype(np.float64)
-
-    def _jobs(self, coalitions_KC: Bools, seed: int) -> list[Job]:
-        rows_KC, actual = np.asarray(coalitions_KC, dtype=np.bool_), self._seed_of(seed)
-        if rows_KC.ndim != 2 or rows_KC.shape[1] != self._engine.contributors:  # a longer row would train in silence
-            raise UserError(
-                f"Coalitions to retrain have the shape K x {self._engine.contributors} contributors, got "
-                f"{rows_KC.shape}."
-            )
-        return [Job(to_text(row), actual) for row in rows_KC]
-
-    def _charge(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-        """Each job once, however often it stands in the list."""
-        costs = {job: outcome.cost for job, outcome in zip(jobs, outcomes, strict=True)}
-        self._meter.charge(sum(costs.values(), Cost()))

@@ -182,7 +182,7 @@ def copy_of_fit(fit: Fit) -> Fit:
     if sum(tensor.nbytes for params in held for tensor in params.values()) > COPIED_UP_TO:
         return fit
     marks = tuple(Checkpoint(mark.step, mark.rate_sum, _clones(mark.params)) for mark in fit.checkpoints)
-    return Fit(_clones(fit.initial), marks)
+    return Fit(_clones(fit.initial), marks, fit.order_TK, fit.batch_size)
 
 
 def _clones(params: Params) -> Params:

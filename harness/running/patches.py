@@ -116,8 +116,10 @@ def _different(namespace: Namespace, kept: dict[str, Any]) -> Iterator[str]:
         if after is not before and not _harmless(name, before, after):
             yield name
     if isinstance(namespace, type):  # what comes new into a module, such as a part of it that is loaded, is no harm
-        inherited = {name for base in namespace.__mro__[1:] for name in vars(base)}
-        yield from (name for name in now if name not in kept and name in inherited and not _is_private(name, now[name]))
+        inherited = {name: item for base in reversed(namespace.__mro__[1:]) for name, item in vars(base).items()}
+        for name in now.keys() & inherited.keys() - kept.keys():
+            if not (_is_private(name, now[name]) or _harmless(name, inherited[name], now[name])):
+                yield name
 
 
 def _harmless(name: str, before: object, after: object) -> bool:

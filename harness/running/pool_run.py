@@ -24,6 +24,7 @@ from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import OURS, library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
+from harness.running.retraining import Narrowed
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
 from harness.types import (
@@ -62,6 +63,7 @@ class TaskLearner:
         """Packages whose layers its model is made of."""
         self.overhead: ProfilingOverhead | None = None
         """What counting operations costs with it, once that has been measured."""
+        self.narrowed = Narrowed()
 
     def get(self) -> Learner:
         """The learner as the task made it.
@@ -78,7 +80,7 @@ class TaskLearner:
                 f"the learner of {self._task.name} was changed by a method, and the one made anew {differs}. Let the "
                 "task make each learner from parts of its own."
             )
-        self._learner, self._contents = learner, contents_of_learner(learner)
+        self._learner, self._contents, self.narrowed = learner, contents_of_learner(learner), Narrowed()
         return learner
 
 
@@ -166,7 +168,8 @@ class PoolRun:
             engine, root, place = self._methods_engine(), self.suite.seed, (self.task.name, self.index)
             pool = self.pool  # which may have been dealt again for the engine
             split, overhead = (pool.train, pool.validation), self._learner.overhead
-            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead)
+            narrowed = self._learner.narrowed
+            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, narrowed)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:
@@ -358,7 +361,7 @@ class PoolRun:
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
         """Everything that can change an answer: the pool, the method with its settings and code, the precedents."""
         read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
-        answers = question if isinstance(method, SetFunction) else "any"  # other families answer every question alike
+        answers = question if method.by_question else "any"
         code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
         model = sorted(library_versions(self._learner.libraries).items())
         return _hash(self.key, name, repr(method), code, model, answers, read if method.calibrates else [])

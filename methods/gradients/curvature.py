@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -82,10 +82,16 @@ class _Block:
         return dict(zip(self._leaves, found, strict=True))
 
 
+class Curvature(Protocol):
+    """What gives products with a symmetric matrix."""
+
+    def __matmul__(self, vector: Params) -> Params: ...
+
+
 class Scaled:
     """R G R for a diagonal R: G for parameters measured in units of R."""
 
-    def __init__(self, curvature: GaussNewton, scale: Params) -> None:
+    def __init__(self, curvature: Curvature, scale: Params) -> None:
         self._curvature, self._scale = curvature, scale
 
     def __matmul__(self, vector: Params) -> Params:
@@ -99,7 +105,7 @@ class Step(NamedTuple):
     residual: Params
 
 
-def conjugate_gradients(curvature: GaussNewton | Scaled, damping: float, target: Params) -> Iterator[Step]:
+def conjugate_gradients(curvature: Curvature, damping: float, target: Params) -> Iterator[Step]:
     """Ever better x with (G + damping) x = target, one a product (Hestenes & Stiefel 1952)."""
     found, residual, direction = zeros(target), dict(target), dict(target)
     square = first = dot(residual, residual)
@@ -113,17 +119,22 @@ def conjugate_gradients(curvature: GaussNewton | Scaled, damping: float, target:
 
 
 def damped_solve(
-    curvature: GaussNewton, inverse_damping: Params, target: Params, tolerance: float, iterations: int
+    curvature: Curvature, inverse_damping: Params, target: Params, tolerance: float, iterations: int
 ) -> Params:
-    """x with (G + D) x = target for a diagonal D > 0, given as 1 / D; x is 0 where that is 0.
-
-    Conjugate gradients on D^-1/2 G D^-1/2 + 1, no eigenvalue of which is under 1, so that the error of D^1/2 x is at
-    most the residual: the solve ends when this is ``tolerance`` of the answer, and it is then known how near it is.
-    """
+    """x with (G + D) x = target for a diagonal D > 0, given as 1 / D; x is 0 where that is 0."""
     scale = {name: entry.sqrt() for name, entry in inverse_damping.items()}
-    found = zeros(target)
     solving = conjugate_gradients(Scaled(curvature, scale), 1.0, by_entry(scale, target))
+    return by_entry(scale, near_enough(solving, target, tolerance, iterations))
+
+
+def near_enough(solving: Iterator[Step], target: Params, tolerance: float, iterations: int) -> Params:
+    """The first x of a solve of (curvature + 1) x = target that is sure to be near; 0 where there is nothing to solve.
+
+    No eigenvalue of that system is under 1, so the error of x is at most the residual: the solve ends when this is
+    ``tolerance`` of the answer, and it is then known how near it is.
+    """
+    found = zeros(target)
     for found, residual in islice(solving, iterations):
         if dot(residual, residual) <= tolerance**2 * dot(found, found):
             break
-    return by_entry(scale, found)
+    return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
-from torch.func import grad, vmap
+from torch.func import grad_and_value, vmap
 
 from harness.types import Batch, Learner, Params
 from methods.gradients.directional import blocks
@@ -14,51 +14,83 @@ from methods.gradients.vectors import size
 BLOCK_ENTRIES = 30_000_000
 """Numbers held by one block of unprojected gradients (120 MB in single precision)."""
 
+Output = Callable[[Params, Batch], torch.Tensor]
+"""One number an example, N, as a function of parameters: a learner's ``losses`` or ``outputs``, say."""
+
+Projection = Callable[[torch.Tensor], torch.Tensor]
+"""Gradients N x P -> N x k."""
+
 
 def output_gradients(
-    learner: Learner, params: Params, batch: Batch, width: int | None, generator: torch.Generator
+    learner: Learner,
+    params: Params,
+    batch: Batch,
+    width: int | None,
+    generator: torch.Generator,
+    output: Output | None = None,
 ) -> torch.Tensor:
-    """Gradient of each example's true-target output, N x P, or projected to N x width where P is larger.
+    """Gradient of each example's ``output``, N x P, or projected to N x width where P is larger.
 
-    The projection is a count sketch (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2): inner products keep
-    their expectation, with no more variance than under a Gaussian matrix, and it takes one addition a parameter where
-    a dense matrix takes ``width``.
+    None: of the true target's probability.
     """
-    parameters = size(params)
-    projected = width is not None and parameters > width
-    one = grad(_one_output(learner))
+    wide = width is not None and size(params) > width
+    project = count_sketch(params, width or 0, generator) if wide else None
+    return gradients(learner, output or learner.outputs, params, batch, project)[0]
+
+
+def gradients(
+    learner: Learner,
+    output: Output,
+    params: Params,
+    batch: Batch,
+    project: Projection | None,
+    fixed: Params | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each example's gradient in ``params``, projected as it comes, and its value: N x P or N x k, and N.
+
+    Args:
+        fixed: the other parameters of the model, which are not differentiated.
+    """
+    kept, values = [], []
+    for block, values_of_block in gradient_blocks(learner, output, params, batch, fixed):
+        kept.append(project(block) if project else block)
+        values.append(values_of_block)
+    return torch.cat(kept), torch.cat(values)
+
+
+def gradient_blocks(
+    learner: Learner, output: Output, params: Params, batch: Batch, fixed: Params | None = None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The same without projection, in blocks of rows that bound what is held at once."""
+    for found, values in parameter_blocks(learner, output, params, batch, fixed):
+        yield torch.cat([g.flatten(1) for g in found.values()], dim=1), values
+
+
+def parameter_blocks(
+    learner: Learner,
+    output: Output,
+    params: Params,
+    batch: Batch,
+    fixed: Params | None = None,
+    held: int = BLOCK_ENTRIES,
+) -> Iterator[tuple[Params, torch.Tensor]]:
+    """The same by parameter, N x its shape, of at most ``held`` numbers together."""
+    one = grad_and_value(_of_one(output, fixed or {}))
     each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
-    rows = max(1, BLOCK_ENTRIES // parameters)
-    project = _projection(params, width or 0, generator) if projected else None
-    found = []
+    rows = max(1, held // size(params))
     for wide in blocks(batch, learner):
         for start in range(0, len(wide["targets"]), rows):
             block = {name: column[start : start + rows] for name, column in wide.items()}
-            gradients = torch.cat([g.flatten(1) for g in each(params, block).values()], dim=1).detach()
-            found.append(project(gradients) if project else gradients)
-    return torch.cat(found)
+            found, values = each(params, block)
+            yield {name: g.detach() for name, g in found.items()}, values.detach()
 
 
-def _one_output(learner: Learner) -> Callable[[Params, Batch], torch.Tensor]:
-    def output(params: Params, row: Batch) -> torch.Tensor:
-        return learner.outputs(params, {name: value[None] for name, value in row.items()})[0]
+def count_sketch(params: Params, width: int, generator: torch.Generator) -> Projection:
+    """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time.
 
-    return output
-
-
-def _in_turn(one: Callable[[Params, Batch], Params]) -> Callable[[Params, Batch], Params]:
-    """The same as ``vmap`` over rows, for modules whose forward pass ``vmap`` cannot follow."""
-
-    def each(params: Params, batch: Batch) -> Params:
-        rows = range(len(batch["targets"]))
-        found = [one(params, {name: column[row] for name, column in batch.items()}) for row in rows]
-        return {name: torch.stack([gradient[name] for gradient in found]) for name in params}
-
-    return each
-
-
-def _projection(params: Params, width: int, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Add each parameter, with a random sign, to one random column of N x width; drawn anew from one seed each time."""
+    Inner products keep their expectation, with no more variance than under a Gaussian matrix, and it takes one addition
+    a parameter where a dense matrix takes ``width`` (Charikar et al. 2002; Weinberger et al. 2009, ICML, lemma 2).
+    """
     device = next(iter(params.values())).device
     seed = int(torch.randint(2**62, (1,), generator=generator))
 
@@ -72,3 +104,24 @@ def _projection(params: Params, width: int, generator: torch.Generator) -> Calla
         return out
 
     return project
+
+
+def _of_one(output: Output, fixed: Params) -> Callable[[Params, Batch], torch.Tensor]:
+    def of_one(params: Params, row: Batch) -> torch.Tensor:
+        return output({**fixed, **params}, {name: value[None] for name, value in row.items()})[0]
+
+    return of_one
+
+
+def _in_turn(
+    one: Callable[[Params, Batch], tuple[Params, torch.Tensor]],
+) -> Callable[[Params, Batch], tuple[Params, torch.Tensor]]:
+    """The same as ``vmap`` over rows, for modules whose forward pass ``vmap`` cannot follow."""
+
+    def each(params: Params, batch: Batch) -> tuple[Params, torch.Tensor]:
+        rows = range(len(batch["targets"]))
+        found = [one(params, {name: column[row] for name, column in batch.items()}) for row in rows]
+        stacked = {name: torch.stack([gradient[name] for gradient, _ in found]) for name in params}
+        return stacked, torch.stack([value for _, value in found])
+
+    return each

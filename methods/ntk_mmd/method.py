@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from harness.types import Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
+from harness.types import Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
 from methods import algebra
 from methods.ntk_mmd import weights
 
@@ -20,14 +20,33 @@ class NtkMmd(SetFunction):
     Args:
         scheme: the weights, see weights.py.
         seeds: initialisations averaged over; their spread is published.
+        ridge: added to the NTK's diagonal, as a multiple of the pool's mean diagonal.
+        output: whose Jacobian makes the NTK: the true target's probability (label 1), or its logarithm (label 0).
+        features: what the discrepancy is of: penultimate features joined with the target, or these features alone.
+        kernel: exp(-d^2 / 2 s^2), or exp(-d / s).
+        bandwidth: s, as a multiple of the median distance within the validation split; None for an equal mixture of
+            1/4, 1/2, 1, 2 and 4.
+        unbiased: leave an example's kernel with itself out of the discrepancy.
     """
 
     scheme: weights.Scheme = "scale"
     seeds: Count = 3
+    ridge: Positive = 0.1
+    output: Literal["probability", "log-probability"] = "probability"
+    features: Literal["joint", "initial"] = "joint"
+    kernel: Literal["gaussian", "laplacian"] = "gaussian"
+    bandwidth: Positive | None = None
+    unbiased: bool = False
     seed_scope = "ntk-mmd"
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
     claims = frozenset({"copies"})
+    choices = (
+        "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for one scale fits no two tasks; ridge: a "
+        "tenth of the mean diagonal; output: the true target's probability, with 1 as the label to be reached; "
+        "features: joined with targets, so that a wrong label is a distance; unbiased: no, as in the paper, though the "
+        "biased MMD is partly size; weights: 1 / the mean of each term"
+    )
 
     @property
     def summary(self) -> str:
@@ -39,7 +58,9 @@ class NtkMmd(SetFunction):
         return self.scheme == "calibrated"
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(gradient_passes=self.seeds if "ntk" in self._asked else 0)
+        """A model that may be made of linear layers alone is looked at on a few rows first."""
+        each = 1 + 2 * algebra.LOOKED_AT / examples if "ntk" in self._asked else 0.0
+        return Budget(gradient_passes=self.seeds * each)
 
     def algebra(self, size: JobSize) -> float:
         """Half of the examples are taken to be real."""
@@ -65,13 +86,16 @@ class NtkMmd(SetFunction):
         return [self._scorer(problem, seed) for seed in range(self.seeds)]
 
     def _scorer(self, problem: Problem, seed: int) -> Scorer:
-        from methods.ntk_mmd.terms import Terms
+        from methods.kernels import BANDWIDTHS, Kernel
+        from methods.ntk_mmd.terms import Reading, Terms
 
         def share(key: str, build: Callable[[], Any]) -> Any:
             """All weight schemes share what they have in common; each is charged for what it asks for alone."""
             return problem.shared(f"ntk-mmd/{seed}/{key}", build)
 
-        terms = Terms(problem, seed, share)
+        kernel = Kernel(self.kernel, BANDWIDTHS if self.bandwidth is None else (self.bandwidth,))
+        reading = Reading(self.ridge, self.output, self.features, kernel, self.unbiased)
+        terms = Terms(problem, seed, share, reading)
         alone = terms.of(np.eye(len(problem.contributors), dtype=np.bool_), self._asked)
         weight = self._weights(alone, problem)
         return lambda coalitions_KC: -(terms.of(coalitions_KC, self._asked) @ weight)

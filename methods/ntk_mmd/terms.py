@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from harness.types import Bools, Floats, Ints, Params, Problem
+from harness.types import Bools, Floats, Ints, Params, Positive, Problem
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
 from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import output_gradients
-from methods.kernels import CoalitionMmd, joint_features
+from methods.kernels import MIXED, CoalitionMmd, Kernel, features_alone, joint_features
+from methods.ntk_mmd.kernel import gram, of_linear_layers
 from methods.ntk_mmd.weights import TERMS
 
-RIDGE = 0.1
-"""Added to the NTK's diagonal, as a multiple of the pool's mean diagonal: our choice."""
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the terms are read where the paper leaves it open; ``NtkMmd`` says what each is."""
+
+    ridge: Positive = 0.1
+    output: Literal["probability", "log-probability"] = "probability"
+    features: Literal["joint", "initial"] = "joint"
+    kernel: Kernel = MIXED
+    unbiased: bool = False
+
+
+DEFAULT = Reading()
 
 Share = Callable[[str, Callable[[], Any]], Any]
 """As ``problem.shared``: a key and what builds its value. A build asks for no other: each part is billed once."""
@@ -37,16 +50,17 @@ class Terms:
     """The terms at one initialisation for any coalitions. What a term rests on is made when that term is asked for.
 
     The true-target output is the probability of the target (for a sequence the geometric mean over its target
-    tokens), so 1 is the label to be reached: our choice where the paper leaves it open.
+    tokens), so 1 is the label to be reached; or its logarithm, and 0.
 
     Args:
         seed: which of the initialisations that methods share.
         share: keeps what several weight schemes ask for.
+        reading: what was chosen where the paper leaves it open.
     """
 
-    def __init__(self, problem: Problem, seed: int, share: Share = unshared) -> None:
+    def __init__(self, problem: Problem, seed: int, share: Share = unshared, reading: Reading = DEFAULT) -> None:
         owners_N, real_N = problem.train.owners_N, problem.train.real_N
-        self._problem, self._seed, self._share = problem, seed, share
+        self._problem, self._seed, self._share, self._reading = problem, seed, share, reading
         self._sizes_C = np.bincount(owners_N, minlength=len(problem.contributors)).astype(np.float64)
         self._reals_C = np.bincount(owners_N, weights=real_N, minlength=len(problem.contributors))
 
@@ -57,9 +71,16 @@ class Terms:
         columns = [np.zeros(len(coalitions_KC)) for _ in TERMS]
         for k, term in enumerate(TERMS):
             if term in asked:
-                columns[k] = self._share(f"{term}/{name}", partial(makers[term](), coalitions_KC))
+                made = self._read(term)
+                columns[k] = self._share(f"{term}/{made}{name}", partial(makers[term](), coalitions_KC))
         some = (coalitions_KC @ self._sizes_C)[:, None] > 0
         return np.where(some, np.stack(columns, axis=1), 0.0)
+
+    def _read(self, term: str) -> str:
+        """What a shared key must name beside the term: what was chosen otherwise than by default."""
+        of = {"discrepancy": ("features", "kernel", "unbiased"), "ntk": ("ridge", "output")}.get(term, ())
+        chosen = [(name, getattr(self._reading, name)) for name in of]
+        return "".join(f"{name}={value}/" for name, value in chosen if value != getattr(DEFAULT, name))
 
     def _counts(self, coalitions_KC: Bools) -> tuple[Floats, Floats]:
         """Examples of each coalition, at least 1, and the share of them that is real, K."""
@@ -71,10 +92,15 @@ class Terms:
         return lambda coalitions_KC: np.asarray(coalitions_KC @ sums_C / self._counts(coalitions_KC)[0])
 
     def _discrepancy(self) -> OfCoalitions:
-        params, problem = self._initial(), self._problem
-        features = self._share("features", lambda: joint_features(problem, params))
-        real_N = problem.train.real_N
-        mmds = self._share("mmd", lambda: [CoalitionMmd(features, problem, side) for side in (real_N, ~real_N)])
+        params, problem, reading = self._initial(), self._problem, self._reading
+        made = joint_features if reading.features == "joint" else features_alone
+        features = self._share(f"features/{reading.features}", lambda: made(problem, params))
+        sides = problem.train.real_N, ~problem.train.real_N
+
+        def both() -> list[CoalitionMmd]:
+            return [CoalitionMmd(features, problem, side, reading.kernel, reading.unbiased) for side in sides]
+
+        mmds = self._share(f"mmd/{self._read('discrepancy')}", both)
 
         def discrepancies(coalitions_KC: Bools) -> Floats:
             real_K = self._counts(coalitions_KC)[1]
@@ -84,8 +110,11 @@ class Terms:
         return discrepancies
 
     def _ntk(self) -> OfCoalitions:
-        params, residual_N = self._initial(), np.asarray(1 - np.exp(-self._losses_N()), np.float64)
-        complexity = self._share("complexity", lambda: _complexity(self._problem, params, residual_N, self._seed))
+        params, losses_N, reading = self._initial(), self._losses_N(), self._reading
+        complexity = self._share(
+            f"complexity/{self._read('ntk')}",
+            lambda: _complexity(self._problem, params, losses_N, self._seed, reading),
+        )
         return lambda coalitions_KC: np.sqrt(complexity.squared(coalitions_KC) / self._counts(coalitions_KC)[0])
 
     def _sample(self) -> OfCoalitions:
@@ -114,47 +143,89 @@ def _losses(problem: Problem, params: Params) -> Floats:
 
 
 def _complexity(
-    problem: Problem, params: Params, residual_N: Floats, seed: int
+    problem: Problem, params: Params, losses_N: Floats, seed: int, reading: Reading
 ) -> KernelComplexity | ProjectedComplexity:
     """Each seed has a projection of its own, the same for every weight scheme."""
-    train = tensors(problem.train, problem.device)
-    exact = len(problem.train) <= EXACT_UP_TO
-    width = EXACT_ENTRIES // len(problem.train) if exact else PROJECTED_WIDTH
+    train, learner, examples = tensors(problem.train, problem.device), problem.learner, len(problem.train)
+    losses, owners_N = torch.from_numpy(losses_N).to(problem.device), problem.train.owners_N
+    of_losses = reading.output == "log-probability"  # a sign changes no kernel
+    residual, slope = (losses, torch.ones_like(losses)) if of_losses else (1 - (-losses).exp(), (-losses).exp())
+    exact = examples <= EXACT_UP_TO
+    if exact and (kernel := of_linear_layers(learner, params, train)) is not None:
+        return KernelComplexity(kernel * slope * slope[:, None], residual, owners_N, reading.ridge)
+    width = EXACT_ENTRIES // examples if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.scope_stream("projection", seed).integers(2**62)))
-    gradients = output_gradients(problem.learner, params, train, width, generator)
-    residual = torch.from_numpy(residual_N).to(gradients.device)
+    output = learner.losses if of_losses else learner.outputs
+    gradients = output_gradients(learner, params, train, width, generator, output)
     if exact:
-        wide = gradients.double()
-        return KernelComplexity(wide @ wide.T, residual, problem.train.owners_N)
-    return ProjectedComplexity(gradients, residual, problem.train.owners_N, len(problem.contributors))
+        return KernelComplexity(gram(gradients), residual, owners_N, reading.ridge)
+    return ProjectedComplexity(gradients, residual, owners_N, len(problem.contributors), reading.ridge)
 
 
 class KernelComplexity:
     """y' (NTK + ridge)^-1 y on any coalition's examples, from the whole kernel.
 
     Coalitions that grow one into the next (as along a permutation) share one Cholesky factorisation: with L z = y,
-    the quadratic form of the first m rows is the sum of the first m squares of z.
+    the quadratic form of the first m rows is the sum of the first m squares of z. Where many lack a few rows each (as
+    where everybody is left out once), all share the inverse A of the whole kernel instead: without the rows c it is
+    A less A_:c A_cc^-1 A_c:, so that with a = A y the quadratic form is y'a - a_c' A_cc^-1 a_c.
     """
 
-    def __init__(self, kernel_NN: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints) -> None:
-        ridge = RIDGE * kernel_NN.diagonal().mean()
-        self._kernel_NN = kernel_NN + ridge * torch.eye(len(kernel_NN)).to(kernel_NN)
+    def __init__(
+        self, kernel_NN: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints, ridge: float = DEFAULT.ridge
+    ) -> None:
+        added = ridge * kernel_NN.diagonal().mean()
+        self._kernel_NN = kernel_NN + added * torch.eye(len(kernel_NN)).to(kernel_NN)
         self._residual_N, self._owners_N = residual_N, owners_N
 
     def squared(self, coalitions_KC: Bools) -> Floats:
         """The quadratic form of each coalition, K; 0 for nobody."""
-        found = np.zeros(len(coalitions_KC))
-        for chain in growing(coalitions_KC):
-            joins = [coalitions_KC[chain[0]]] + [coalitions_KC[k] & ~coalitions_KC[k - 1] for k in chain[1:]]
-            steps = [np.flatnonzero(join[self._owners_N]) for join in joins]
-            rows = torch.from_numpy(np.concatenate(steps)).to(self._kernel_NN.device)
-            if not len(rows):
-                continue
-            factor = torch.linalg.cholesky(self._kernel_NN[rows][:, rows])
-            z = torch.linalg.solve_triangular(factor, self._residual_N[rows, None], upper=False)[:, 0]
-            sums = np.concatenate([[0.0], z.square().cumsum(0).cpu().numpy()])
-            found[chain] = sums[np.cumsum([len(step) for step in steps])]
+        found, chains = np.zeros(len(coalitions_KC)), list(growing(coalitions_KC))
+        lacking = self._cheaper_by_downdates(coalitions_KC, [chain[0] for chain in chains if len(chain) == 1])
+        if lacking:
+            found[lacking] = self._downdated(coalitions_KC[lacking])
+        for chain in chains:
+            if chain[0] not in lacking:
+                found[chain] = self._grown(coalitions_KC[chain])
         return found
+
+    def _cheaper_by_downdates(self, coalitions_KC: Bools, rows: list[int]) -> list[int]:
+        """Those of some coalitions that lack less than half of all examples, if an inverse, n^3, pays for them all.
+
+        Otherwise each takes a Cholesky factorisation of its own, m^3 / 3, where a downdate takes one of what it lacks.
+        """
+        whole = len(self._owners_N)
+        has = {row: int(coalitions_KC[row, self._owners_N].sum()) for row in rows}
+        lacking = [row for row in rows if 2 * has[row] > whole]
+        saved = sum(has[row] ** 3 - (whole - has[row]) ** 3 for row in lacking) / 3
+        return lacking if saved > whole**3 else []
+
+    def _grown(self, chain_KC: Bools) -> Floats:
+        """Of coalitions each of which contains the one before."""
+        joins = np.vstack([chain_KC[:1], chain_KC[1:] & ~chain_KC[:-1]])
+        steps = [self._rows(join) for join in joins]
+        rows = torch.cat(steps)
+        if not len(rows):
+            return np.zeros(len(chain_KC))
+        factor = torch.linalg.cholesky(self._kernel_NN[rows][:, rows])
+        z = torch.linalg.solve_triangular(factor, self._residual_N[rows, None], upper=False)[:, 0]
+        sums = np.concatenate([[0.0], z.square().cumsum(0).cpu().numpy()])
+        return np.asarray(sums[np.cumsum([len(step) for step in steps])])
+
+    def _downdated(self, coalitions_KC: Bools) -> Floats:
+        """Of coalitions that lack no more than half of all rows."""
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(self._kernel_NN))
+        solved = inverse @ self._residual_N
+        found = []
+        for gone in map(self._rows, ~coalitions_KC):
+            factor = torch.linalg.cholesky(inverse[gone][:, gone])
+            z = torch.linalg.solve_triangular(factor, solved[gone, None], upper=False)
+            found.append(self._residual_N @ solved - z.square().sum())
+        return np.asarray(torch.stack(found).cpu().numpy())
+
+    def _rows(self, member_C: Bools) -> torch.Tensor:
+        """Examples of these contributors."""
+        return torch.from_numpy(np.flatnonzero(member_C[self._owners_N])).to(self._kernel_NN.device)
 
 
 def growing(coalitions_KC: Bools) -> Iterator[list[int]]:
@@ -175,7 +246,14 @@ class ProjectedComplexity:
     y' (Z Z' + r)^-1 y = (y'y - y'Z (Z'Z + r)^-1 Z'y) / r (Woodbury), and Z'Z, Z'y, y'y add up over contributors.
     """
 
-    def __init__(self, gradients: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints, contributors: int) -> None:
+    def __init__(
+        self,
+        gradients: torch.Tensor,
+        residual_N: torch.Tensor,
+        owners_N: Ints,
+        contributors: int,
+        ridge: float = DEFAULT.ridge,
+    ) -> None:
         grams, moments, squares = [], [], []
         owners = torch.from_numpy(owners_N.copy()).to(gradients.device)
         for c in range(contributors):
@@ -185,7 +263,7 @@ class ProjectedComplexity:
             squares.append(residual.square().sum())
         self._grams_CPP, self._moments_CP = torch.stack(grams), torch.stack(moments)
         self._squares_C = torch.stack(squares)
-        self._ridge = RIDGE * self._grams_CPP.sum(0).trace() / len(owners_N)
+        self._ridge = ridge * self._grams_CPP.sum(0).trace() / len(owners_N)
 
     def squared(self, coalitions_KC: Bools) -> Floats:
         """The quadratic form of each coalition, K; 0 for nobody."""

@@ -14,8 +14,11 @@ Scheme = Literal["scale", "paper", "calibrated", "single:loss", "single:discrepa
 
 
 def scale(terms_C4: Floats) -> Floats:
-    """1 / mean of each term over the contributors alone, as DAVINZ sets its factor (Wu et al. 2022, ICML)."""
-    means = terms_C4.mean(axis=0)
+    """1 / mean size of each term over the contributors alone, as DAVINZ sets its factor (Wu et al. 2022, ICML).
+
+    Only an unbiased discrepancy can be negative, and its mean near zero.
+    """
+    means = np.abs(terms_C4).mean(axis=0)
     return np.where(means > 0, 1 / np.where(means > 0, means, 1), 0.0)
 
 

@@ -36,9 +36,9 @@ def task() -> Task:
 
 
 def small_cnn() -> Learner:
-    from tasks.learners.classifier import Classifier, SmallCnn
+    from tasks.learners import classifier
 
-    return Classifier("small-cnn", lambda: SmallCnn(SIDE, CLASSES), CLASSES, RECIPE, settings={"width": 8})
+    return classifier.small_cnn(SIDE, CLASSES, RECIPE)
 
 
 @cache

@@ -7,12 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from harness.types import Ints, Learner, Pool, Recipe, Task
+from harness.types import Ints, Learner, Params, Pool, Recipe, Task
 from tasks.embedded.grammar import SPLITS, HeldOut, Item, WrittenGrammar, describe_held_out, pick, split_texts, zipf
 from tasks.embedded.text_generator import TEMPERATURE, TOP_P, TextGenerator
 from tasks.embedded.text_pools import PreparedGrammar, deal_texts
 from tasks.learners.encoding import encode_prompts, encode_responses
-from tasks.learners.sizes import SMALLEST
+from tasks.learners.sizes import SMALLEST, Size
 from tasks.learners.tokenizers import word_tokenizer
 from tasks.pools.dealing import Axes, Rows
 from tasks.pools.splits import describe_splits
@@ -168,11 +168,14 @@ def learner() -> Learner:
     # label after review, so that the body knows what is meant
     texts = [f"{item.prompt} {item.answer}" for item in prepared().splits["generator"]]
     inputs, targets = encode_responses(tokenizer, [""] * len(texts), texts, LENGTH + 2)
-    start = base.trained_language_model(
-        f"{NAME}, base", SMALLEST, vocabulary, LENGTH, inputs, targets, steps=BASE_STEPS
-    )
+
+    def start(size: Size, keep: bool = False) -> Params:
+        return base.trained_language_model(
+            f"{NAME}, base", size, vocabulary, LENGTH, inputs, targets, steps=BASE_STEPS, keep=keep
+        )
+
     labels = tokenizer.convert_tokens_to_ids(list(LABELS))
-    return small_classifier(start, labels, SMALLEST, vocabulary, LENGTH, RECIPE)
+    return small_classifier(start(SMALLEST, keep=True), labels, SMALLEST, vocabulary, LENGTH, RECIPE, rebase=start)
 
 
 def task() -> Task:

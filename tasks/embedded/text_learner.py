@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.types import Ints, Learner, Recipe
+from harness.types import Ints, Learner, Params, Recipe
 from tasks.embedded.grammar import as_rows
 from tasks.embedded.text_pools import PreparedGrammar
 from tasks.learners.encoding import encode_responses
-from tasks.learners.sizes import SMALLEST
+from tasks.learners.sizes import SMALLEST, Size
 from tasks.pools.dealing import Rows
 
 
@@ -31,7 +31,10 @@ def language_model(prepared: PreparedGrammar, length: int, recipe: Recipe, base_
     vocabulary = len(prepared.tokenizer)
     rows = encode(prepared.tokenizer, as_rows(prepared.splits["generator"]), length)
     name = f"{prepared.grammar.name}, base"
-    start = base.trained_language_model(
-        name, SMALLEST, vocabulary, length, rows["inputs"], rows["targets"], steps=base_steps
-    )
-    return small_language_model(start, SMALLEST, vocabulary, length, recipe)
+
+    def start(size: Size, keep: bool = False) -> Params:
+        return base.trained_language_model(
+            name, size, vocabulary, length, rows["inputs"], rows["targets"], steps=base_steps, keep=keep
+        )
+
+    return small_language_model(start(SMALLEST, keep=True), SMALLEST, vocabulary, length, recipe, rebase=start)

@@ -22,7 +22,9 @@ class Defaults:
         recipe: of the small model trained here.
         tuning: the recipe for a pretrained model.
         length, tuning_length: tokens of an example, for the one and the other (texts).
-        base_steps: how long the small model's base is trained on the generator split (texts).
+        base_steps: how long the small model's base is trained on the generator split (texts): so long that there is
+            something left to learn from contributors (everyone's model beats the base by 0.03 to 0.09 nats on pools
+            100 and 101, which no suite uses), and a leave-one-out truth repeats (0.73 to 0.82 from four seeds).
         entries: of the small model's tokenizer (texts); a classifier has no outputs over them, so that more cost it
             little.
     """
@@ -62,7 +64,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         tuning=TUNING,
         length=32,
         tuning_length=128,
-        base_steps=300,
+        base_steps=400,
         entries=900,
     ),
     "instruction-following": Defaults(
@@ -73,7 +75,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         tuning=TUNING,
         length=48,
         tuning_length=256,
-        base_steps=100,
+        base_steps=60,
         entries=500,
     ),
     "reasoning": Defaults(
@@ -84,7 +86,7 @@ DEFAULTS: Mapping[str, Defaults] = {
         tuning=TUNING,
         length=48,
         tuning_length=384,
-        base_steps=500,
+        base_steps=150,
         entries=500,
     ),
 }

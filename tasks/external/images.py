@@ -56,15 +56,11 @@ class ImageTask:
         return self._fine_tuned(model) if model else self._small()
 
     def _small(self) -> Learner:
-        from tasks.learners.classifier import Classifier, SmallCnn
+        from tasks.learners.classifier import small_cnn
 
         classes, (_, side, _, channels) = self.prepared.classes, self.prepared.splits["generator"]["images"].shape
-
-        def build() -> SmallCnn:
-            return SmallCnn(side, classes, channels=channels)
-
-        settings = {"width": 8, "side": side, "channels": channels}
-        return Classifier("small-cnn", build, classes, self.definition.recipe, settings)
+        settings = {"side": side, "channels": channels}
+        return small_cnn(side, classes, self.definition.recipe, channels=channels, settings=settings)
 
     def _fine_tuned(self, model: Model) -> Learner:
         from tasks.learners.classifier import Classifier

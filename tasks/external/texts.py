@@ -20,7 +20,7 @@ from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.pools.dealing import Rows, deal, pool_of
 from tasks.pools.truncation import truncation_caused
 
-VERSION = 2
+VERSION = 3
 
 
 class TextTask:
@@ -105,10 +105,19 @@ class TextTask:
         vocabulary = self._vocabulary
         if not self.labels:
             return small_language_model(
-                self._base, self.size, vocabulary, length + 1, recipe, answer=self._answer, settings=settings
+                self._base,
+                self.size,
+                vocabulary,
+                length + 1,
+                recipe,
+                answer=self._answer,
+                settings=settings,
+                rebase=self._trained_base,
             )
-        label_tokens = range(len(self.tokenizer), vocabulary)
-        return small_classifier(self._base, label_tokens, self.size, vocabulary, length, recipe, settings=settings)
+        labels = range(len(self.tokenizer), vocabulary)
+        return small_classifier(
+            self._base, labels, self.size, vocabulary, length, recipe, settings=settings, rebase=self._trained_base
+        )
 
     @property
     def _answer(self) -> int | None:
@@ -122,6 +131,9 @@ class TextTask:
 
     @cached_property
     def _base(self) -> Params:
+        return self._trained_base(self.size, keep=True)
+
+    def _trained_base(self, size: Size, keep: bool = False) -> Params:
         """A language model trained to answer the generator split.
 
         A classifier's base names the label right after the text, where a classifier's head looks.
@@ -135,7 +147,7 @@ class TextTask:
             inputs_NT, targets_NT = with_label(inputs_NT, targets_NT, self.pad, len(self.tokenizer))
         name, length = f"{definition.name}, base on sources", definition.length + 1
         return base.trained_language_model(
-            name, self.size, self._vocabulary, length, inputs_NT, targets_NT, steps=definition.base_steps
+            name, size, self._vocabulary, length, inputs_NT, targets_NT, steps=definition.base_steps, keep=keep
         )
 
     def _fine_tuned(self, model: Model) -> Learner:

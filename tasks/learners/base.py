@@ -35,6 +35,7 @@ def trained_language_model(
     rate: float = 3e-3,
     batch_size: int = 64,
     seed: int = 0,
+    keep: bool = True,
 ) -> Params:
     """Parameters of a small language model trained on the rows, from the cache if they have been trained before.
 
@@ -43,25 +44,30 @@ def trained_language_model(
         size, vocabulary, length: as ``transformer.small`` takes them.
         inputs_NT, targets_NT: as LanguageModel takes them.
         steps, rate, batch_size: AdamW, the rate falling along a half cosine.
+        keep: False: train it whatever the cache holds, and keep nothing, so that its price can be told.
 
     Raises:
         UserError: the cache folder cannot be written.
     """
+
+    def build() -> nn.Module:
+        return transformer.small("language model", vocabulary, length, size=size)
+
+    rows = torch.from_numpy(inputs_NT), torch.from_numpy(targets_NT)
+    if not keep:
+        return _train(build, *rows, steps, rate, batch_size, seed)
     identity = {"name": name, "vocabulary": vocabulary, "size": str(size)}
     settings = {"steps": steps, "rate": rate, "batch_size": batch_size, "seed": seed, "version": VERSION}
     key = json.dumps({**identity, **settings, "torch": torch.__version__.split("+")[0]}, sort_keys=True)
     content = hashlib.sha256(key.encode())
-    for rows in (inputs_NT, targets_NT):
-        content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes())
+    for ids_NT in (inputs_NT, targets_NT):
+        content.update(np.ascontiguousarray(ids_NT, dtype=np.int64).tobytes())
     file = bases_folder() / f"base-{content.hexdigest()[:16]}.safetensors"
     for kept in (file, file.parent.parent / file.name):  # the latter: before bases had a folder of their own
         if kept.is_file():
             return load_file(kept)
 
-    def build() -> nn.Module:
-        return transformer.small("language model", vocabulary, length, size=size)
-
-    params = _train(build, torch.from_numpy(inputs_NT), torch.from_numpy(targets_NT), steps, rate, batch_size, seed)
+    params = _train(build, *rows, steps, rate, batch_size, seed)
     weights = save({parameter: p.contiguous() for parameter, p in params.items()})
     write_atomically(file, weights, f"The trained base is kept there; name another folder in {CACHE}.")
     return params

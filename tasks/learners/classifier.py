@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from harness.types import Batch, Params, Plain, Recipe
-from tasks.learners.functional import ModuleLearner
+from tasks.learners.functional import ModuleLearner, Narrower, widest
 
 
 class Classifier(ModuleLearner):
@@ -24,8 +24,10 @@ class Classifier(ModuleLearner):
         recipe: Recipe,
         settings: Mapping[str, Plain] | None = None,
         base: Params | None = None,
+        narrower: Narrower | None = None,
     ) -> None:
-        super().__init__(name, build, recipe, settings={"classes": classes, **(settings or {})}, base=base)
+        distinct = {"classes": classes, **(settings or {})}
+        super().__init__(name, build, recipe, settings=distinct, base=base, narrower=narrower)
         self._classes = classes
 
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -44,6 +46,8 @@ class PatchConv2d(nn.Conv2d):
     Same parameters and same result as ``nn.Conv2d``. Stacked, it is a batched matrix product, which trains twice
     as fast on a CPU as the grouped convolution that ``vmap`` would make of it.
     """
+
+    channels_last = True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         (kernel, _), (stride, _), (padding, _) = self.kernel_size, self.stride, cast(tuple[int, int], self.padding)
@@ -86,3 +90,34 @@ class SmallCnn(nn.Module):
         hidden = torch.tanh(self.first(pixels.movedim(1, -1)))
         features = torch.tanh(self.second(hidden)).flatten(1)
         return self.head(features), features
+
+
+CNN_WIDTH = 8
+
+
+def small_cnn(
+    side: int,
+    classes: int,
+    recipe: Recipe,
+    *,
+    width: int = CNN_WIDTH,
+    channels: int = 1,
+    settings: Mapping[str, Plain] | None = None,
+) -> Classifier:
+    """A ``SmallCnn`` as a learner; its narrower selves have fewer channels.
+
+    Args:
+        settings: what else tells it from others.
+    """
+
+    def build(channels_of: int) -> SmallCnn:
+        return SmallCnn(side, classes, channels_of, channels)
+
+    def narrower(share: float) -> Callable[[], Classifier] | None:
+        found = widest(share, build, width, range(width - 1, 0, -1))
+        if found is None:
+            return None
+        return lambda: small_cnn(side, classes, recipe, width=found, channels=channels, settings=settings)
+
+    distinct = {**(settings or {}), "width": width}
+    return Classifier("small-cnn", lambda: build(width), classes, recipe, distinct, narrower=narrower)

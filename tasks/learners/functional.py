@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from harness.types import Batch, LayerSignals, Learner, Params, Plain, Recipe
+from harness.types import Batch, LayerSignals, Learner, Params, Plain, Recipe, Vectors, WeightUse
+from tasks.learners.weight_uses import Observed
+
+Narrower: TypeAlias = Callable[[float], Callable[[], Learner] | None]
+W = TypeVar("W")
+
+
+def widest(share: float, build: Callable[[W], nn.Module], whole: W, narrower: Iterable[W]) -> W | None:
+    """The first of the narrower ones, which get ever narrower, with at most this share of the whole's parameters."""
+    most = share * _parameters(build(whole))
+    return next((one for one in narrower if _parameters(build(one)) <= most), None)
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 class ModuleLearner(Learner):
@@ -25,6 +39,7 @@ class ModuleLearner(Learner):
         column: the input column.
         settings: what else distinguishes the module that ``build`` makes.
         base: parameters that every initialisation starts from, by name; the others are drawn by the seed.
+        narrower: what makes its narrower selves, by share (``Learner.narrower``); None where it has none.
     """
 
     def __init__(
@@ -35,8 +50,10 @@ class ModuleLearner(Learner):
         column: str = "inputs",
         settings: Mapping[str, Plain] | None = None,
         base: Params | None = None,
+        narrower: Narrower | None = None,
     ) -> None:
         self.name, self.recipe = name, recipe
+        self._narrower = narrower
         self._build, self._column = build, column
         self._settings, self._base = dict(settings or {}), base or {}
         self._templates = {"cpu": build()}
@@ -59,6 +76,9 @@ class ModuleLearner(Learner):
             self._templates[device] = copy.deepcopy(self._templates["cpu"]).to(device)
         fresh = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
         return {name: self._base.get(name, p).clone().to(device) for name, p in fresh.items()}
+
+    def narrower(self, share: float) -> Callable[[], Learner] | None:
+        return None if self._narrower is None else self._narrower(share)
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         arguments = self._arguments(batch)
@@ -90,6 +110,14 @@ class ModuleLearner(Learner):
         signals = torch.autograd.grad(loss, [outputs[name] for name in reached], allow_unused=True)
         found = zip(reached, signals, strict=True)
         return {name: LayerSignals(inputs[name], signal) for name, signal in found if signal is not None}
+
+    def weight_uses(self, params: Params, batch: Batch, vectors: Vectors) -> list[list[WeightUse]]:
+        leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
+        arguments = self._arguments(batch)
+        skeleton = self._skeleton(arguments[0].device)
+        with Observed(skeleton, set(params), len(batch["targets"])) as observed:
+            logits = functional_call(skeleton, leaves, arguments)[0]
+        return [observed.uses(logits, vector) for vector in vectors(logits.detach())]
 
     def _arguments(self, batch: Batch) -> tuple[Any, ...]:
         """What the module is called with; a tensor comes first."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from harness.types import Batch, Params, Plain, Recipe
 from tasks.learners.encoding import IGNORED
-from tasks.learners.functional import ModuleLearner
+from tasks.learners.functional import ModuleLearner, Narrower
 
 TARGET_BUCKETS = 1_024
 """Most entries of the vector that stands for a response in joint distributions; larger vocabularies are folded."""
@@ -42,9 +42,11 @@ class LanguageModel(ModuleLearner):
         settings: Mapping[str, Plain] | None = None,
         base: Params | None = None,
         stacks: bool = True,
+        narrower: Narrower | None = None,
     ) -> None:
         distinct: dict[str, Plain] = {"vocabulary": vocabulary, **({"answer": answer} if answer else {})}
-        super().__init__(name, build, recipe, settings={**distinct, **(settings or {})}, base=base)
+        settings = {**distinct, **(settings or {})}
+        super().__init__(name, build, recipe, settings=settings, base=base, narrower=narrower)
         self._vocabulary, self._answer, self.stacks = vocabulary, answer, stacks
 
     def predict(self, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

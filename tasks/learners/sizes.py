@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,15 @@ class Size:
     heads: int = 2
     inner: int = 48
     scale: float = 0.1
+
+    def narrower(self) -> Iterator[Size]:
+        """Ever narrower ones in the same proportions, of as many layers.
+
+        As many heads as leave each an even width, which rotary positions need.
+        """
+        for hidden in range((self.hidden - 1) // 2 * 2, 0, -2):
+            heads = next(count for count in range(self.heads, 0, -1) if hidden % (2 * count) == 0)
+            yield replace(self, hidden=hidden, heads=heads, inner=max(1, self.inner * hidden // self.hidden))
 
     def about(self) -> str:
         """In a few words."""

@@ -2,7 +2,7 @@
 
 Truth of i = mean of b d over N seeds + mean of (LOO - b d) over S of these: unbiased for any fixed b, since the seeds
 are alike. LOO is coupled retraining (C + 1 retrainings a seed), d the derivative of everyone's utility backward
-through training (``tests.benchmarks.metagradient``), for all contributors at once. With a correlation rho between
+through training (``metagradient:swaps``), for all contributors at once. With a correlation rho between
 their noises the variance is that of LOO times (1 - rho^2) / S + rho^2 / N (Cochran 1977, Sampling Techniques, chapter
 12: double sampling with regression). Noise is of a contributor's place: less the mean over contributors, which changes
 no rank. The held-out sample's noise is the same with and without, and in neither figure. The slope and rho are
@@ -25,21 +25,23 @@ import torch
 from harness import registry
 from harness.coalitions import to_text
 from harness.config import TaskSettings
+from harness.metering.flops import FlopCounter
 from harness.retraining.chunks import Chunk, Job, retrain_chunk
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import stacks_of
-from harness.retraining.training import warm_up
+from harness.retraining.training import traced, warm_up
+from harness.retraining.workspace import Workspace
 from harness.statistics.scores import spearman
 from harness.truth.questions import leave_one_out_coalitions
 from harness.types import Floats, Outcome
+from methods.metagradient import of_rows, swaps
 from tests.benchmarks.bench import figure, start, table, verdict
-from tests.benchmarks.metagradient import derivatives
 
 TASKS = ("image-classification", "sentiment", "instruction-following", "reasoning")
 
-SMOOTHING = 0.01
-"""Chosen on pools of index 100, where of 0 to 0.01 it served most tasks best."""
+SMOOTHING = 1.0
+"""The method's own rule."""
 
 PLAIN = (12, 4)
 """Seeds of plain leave-one-out whose standard error is to be reached."""
@@ -96,15 +98,25 @@ def measure(name: str, index: int, seeds: int) -> Measured:
     utilities_SK = np.array([outcomes[job].utility for job in jobs]).reshape(seeds, -1)
     derived, begun = dict[float, Floats](), time.process_time()
     smoothings = (0.0, SMOOTHING) if learner.recipe.optimiser == "adamw" else (0.0,)
-    initial = [here.initial(seed) for seed in range(seeds)]
     for smoothing in smoothings:
-        derived[smoothing], everyone_S = derivatives(
-            learner, here.train, here.held_out, here.owners_N, range(seeds), initial, smoothing
-        )
-        if not np.allclose(everyone_S, utilities_SK[:, 0], atol=1e-4):
+        found = [derivatives(here, seed, smoothing) for seed in range(seeds)]
+        derived[smoothing] = np.array([values_C for values_C, _ in found])
+        if not np.allclose([utility for _, utility in found], utilities_SK[:, 0], atol=1e-4):
             raise RuntimeError(f"{name}: the derivative's own training is another than the engine's.")
     derivative = (time.process_time() - begun) / (seeds * len(smoothings))
     return Measured(utilities_SK[:, :1] - utilities_SK[:, 1:], derived, retraining, derivative)
+
+
+def derivatives(here: Workspace, seed: int, smoothing: float) -> tuple[Floats, float]:
+    """What everyone's utility owes to each contributor's rows, to first order, C, and that utility."""
+    learner, everyone = here.learner, np.ones(len(here.owners_N), dtype=bool)
+    fit, _ = traced(learner, here.train, here.initial(seed), everyone, here.owners_N, seed, FlopCounter())
+    share = smoothing**2 * 2 / here.contributors
+    owed_TK = of_rows(learner, fit, here.train, here.held_out, fit.order_TK.shape[1], share)
+    swaps_CTK = swaps(here.owners_N[fit.order_TK], fit.batch_size, here.contributors)
+    with torch.no_grad():
+        utility = float(-learner.losses(fit.params, here.held_out).mean())
+    return np.einsum("ctk,tk->c", swaps_CTK, owed_TK), utility
 
 
 def placed(values_SC: Floats) -> Floats:

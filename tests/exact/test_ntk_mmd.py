@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from harness.coalitions import prefixes
 from harness.types import Bools, Examples, Floats, Learner, Precedent, Problem
 from methods import kernels
-from methods.kernels import CoalitionMmd, joint_features, median_distance
-from methods.ntk_mmd import NtkMmd, terms, weights
-from methods.ntk_mmd.terms import KernelComplexity, ProjectedComplexity, Terms, growing
+from methods.kernels import CoalitionMmd, Form, Kernel, joint_features, median_distance
+from methods.ntk_mmd import NtkMmd, kernel, terms, weights
+from methods.ntk_mmd.terms import KernelComplexity, ProjectedComplexity, Reading, Terms, growing
 from methods.ntk_mmd.weights import TERMS
-from tests.tiny import CLASSES, problem_of, tiny_cnn, tiny_mlp, tiny_pool
+from tasks.learners.classifier import Classifier
+from tests.tiny import CLASSES, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 LEARNERS = pytest.mark.parametrize("make", [tiny_mlp, tiny_cnn])
@@ -174,6 +175,62 @@ def test_chains_of_growing_coalitions_equal_direct_solves(order: np.ndarray) -> 
     np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, CHAINS[order]), rtol=1e-9)
 
 
+@pytest.mark.parametrize("contributors", [2, 3, 6, 24])
+def test_leaving_each_out_by_downdates_of_one_inverse_equals_a_factorisation_of_each(contributors: int) -> None:
+    """As it was before: to rounding, wherever that pays, and where it does not (few contributors)."""
+    owners_N = np.random.default_rng(1).permutation(np.repeat(np.arange(contributors), 7))
+    generator = torch.Generator().manual_seed(1)
+    gradients = torch.randn(len(owners_N), 30, generator=generator, dtype=torch.float64)
+    residual_N = torch.rand(len(owners_N), generator=generator, dtype=torch.float64)
+    rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
+    complexity = KernelComplexity(gradients @ gradients.T, residual_N, owners_N)
+    assert bool(complexity._cheaper_by_downdates(rows, list(range(len(rows))))) == (contributors > 3)
+    found = complexity.squared(rows)
+    one_by_one = np.concatenate([complexity._grown(row[None]) for row in rows])
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-11)
+    np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, rows), rtol=1e-10)
+
+
+def test_the_kernel_is_the_gradients_products_however_many_columns_are_taken_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gradients = random_gradients(50)[0].float()
+    expected = gradients.double() @ gradients.double().T
+    for columns, rows in ((7, 100), (1_000, 5), (20, 5)):
+        monkeypatch.setattr(kernel, "COLUMNS", columns)
+        monkeypatch.setattr(kernel, "GRAM_ROWS", rows)
+        torch.testing.assert_close(kernel.gram(gradients), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_model_of_linear_layers_has_its_kernel_without_a_gradient(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), tiny_mlp(tiny_recipe(batch_size=1)))  # 16 rows a block
+    rows = {name: torch.tensor(column) for name, column in problem.train.columns.items()}
+    found = kernel.of_linear_layers(problem.learner, problem.initial(0), rows)
+    assert found is not None
+    gradients, slope_N = plain_gradients(problem), np.exp(-plain_losses(problem))
+    np.testing.assert_allclose(found * np.outer(slope_N, slope_N), gradients @ gradients.T, rtol=1e-4, atol=1e-7)
+
+
+def test_other_models_have_their_kernel_from_gradients(tmp_path: Path) -> None:
+    """Convolutions, and a layer that is used twice, whose signals are not its gradient."""
+
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.head = torch.nn.Linear(16, 16), torch.nn.Linear(16, CLASSES)
+
+        def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            features = torch.tanh(self.hidden(torch.tanh(self.hidden(rows.flatten(1)))))
+            return self.head(features), features
+
+    for learner in (tiny_cnn(), Classifier("twice", Twice, CLASSES, tiny_recipe())):
+        problem = problem_of(tmp_path, tiny_pool(4), learner)
+        rows = {name: torch.tensor(column) for name, column in problem.train.columns.items()}
+        assert kernel.of_linear_layers(problem.learner, problem.initial(0), rows) is None
+        found = Terms(problem, 0).of(COALITIONS)
+        np.testing.assert_allclose(found, [plain_terms(problem, row) for row in COALITIONS], rtol=1e-4, atol=1e-6)
+
+
 def test_a_permutation_is_one_chain() -> None:
     rows = np.vstack([prefixes(np.array([1, 0, 2])), prefixes(np.array([2, 1, 0]))[1:-1]])
     assert list(growing(rows)) == [[0, 1, 2, 3], [4, 5]]
@@ -189,6 +246,7 @@ def test_projected_complexity_equals_a_direct_solve_on_the_same_gradients(width:
 def test_a_large_pool_s_projected_term_is_near_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
     exact = Terms(problem, 0).of(COALITIONS[1:])
+    monkeypatch.setattr(terms, "of_linear_layers", lambda *model: None)  # as for models of other layers
     monkeypatch.setattr(terms, "EXACT_ENTRIES", 80 * len(problem.train))  # no room for 103 parameters an example
     narrower = Terms(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(narrower, exact, rtol=0.3)
@@ -200,6 +258,104 @@ def test_a_large_pool_s_projected_term_is_near_the_exact_one(tmp_path: Path, mon
     projected = Terms(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(projected, exact, rtol=0.3)
     assert not np.allclose(projected, exact, rtol=1e-3)
+
+
+# --- what the paper leaves open ----------------------------------------------------------------------
+
+
+def ablated(problem: Problem, **knobs: object) -> Floats:
+    """Minus the score of the coalitions at the first initialisation, unweighed but for the scale."""
+    return -next(iter(NtkMmd(seeds=1, **knobs).scorers(problem)))(COALITIONS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ridge", [0.01, 1.0])
+@pytest.mark.parametrize("output", ["probability", "log-probability"])
+@LEARNERS
+def test_the_ntk_term_with_another_ridge_and_output_is_the_plain_solve(
+    make: Callable[..., Learner], output: str, ridge: float, tmp_path: Path
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), make())
+    losses_N, gradients = plain_losses(problem), plain_gradients(problem)
+    label = 1 - np.exp(-losses_N)
+    if output == "log-probability":
+        gradients, label = gradients * np.exp(losses_N)[:, None], losses_N  # d log p = d p / p
+    added = ridge * (gradients**2).sum(axis=1).mean()
+    expected = []
+    for row in COALITIONS[1:]:
+        own = row[problem.train.owners_N]
+        solved = np.linalg.solve(gradients[own] @ gradients[own].T + added * np.eye(own.sum()), label[own])
+        expected.append(np.sqrt(label[own] @ solved / own.sum()))
+    reading = Reading(ridge=ridge, output=output)  # type: ignore[arg-type]
+    found = Terms(problem, 0, reading=reading).of(COALITIONS[1:], ["ntk"])[:, TERMS.index("ntk")]
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+@pytest.mark.parametrize("features", ["joint", "initial"])
+@pytest.mark.parametrize("form", ["gaussian", "laplacian"])
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_the_discrepancy_with_other_kernels_features_and_pairs_is_the_mean_over_pairs(
+    features: str, form: Form, unbiased: bool, tmp_path: Path
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    sides = [logits_and_features(problem, examples)[1].numpy() for examples in (problem.train, problem.validation)]
+    if features == "joint":
+        sides = list(plain_joint(problem))
+    rows, target = sides
+    apart = sorted(np.linalg.norm(target[i] - target[j]) for i in range(len(target)) for j in range(i))
+    width = 0.5 * apart[(len(apart) - 1) // 2]
+
+    def mean(a: Floats, b: Floats, same: bool) -> float:
+        distances = np.linalg.norm(a[:, None] - b[None], axis=2)
+        found = np.exp(-(distances**2) / (2 * width**2)) if form == "gaussian" else np.exp(-distances / width)
+        if same and unbiased and len(a) > 1:
+            return float(found[~np.eye(len(a), dtype=bool)].mean())
+        return float(found.mean())
+
+    expected = []
+    for row in COALITIONS[1:]:
+        member_N, term = row[problem.train.owners_N], 0.0
+        for side_N in (problem.train.real_N, ~problem.train.real_N):
+            own = rows[member_N & side_N]
+            if len(own):
+                square = mean(own, own, True) - 2 * mean(own, target, False) + mean(target, target, True)
+                root = np.sign(square) * np.sqrt(abs(square)) if unbiased else np.sqrt(max(0.0, square))
+                term += len(own) / member_N.sum() * root
+        expected.append(term)
+    reading = Reading(features=features, kernel=Kernel(form, (0.5,)), unbiased=unbiased)  # type: ignore[arg-type]
+    found = Terms(problem, 0, reading=reading).of(COALITIONS[1:], ["discrepancy"])[:, TERMS.index("discrepancy")]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_fourier_features_of_a_laplacian_kernel_come_close_to_exact_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    features, kernel_ = joint_features(problem, problem.initial(0)), Kernel("laplacian", (0.5, 2.0))
+    exact = CoalitionMmd(features, problem, kernel=kernel_).distances(COALITIONS)
+    monkeypatch.setattr(kernels, "EXACT_UP_TO", 5)
+    monkeypatch.setattr(kernels, "FOURIER_FEATURES", 40_000)
+    near = CoalitionMmd(features, problem, kernel=kernel_).distances(COALITIONS)
+    assert np.abs(near - exact).max() < 0.01 < exact[1:].min()
+
+
+def test_readings_that_differ_share_nothing_that_they_differ_in(tmp_path: Path) -> None:
+    """One pool's methods, asked one after another, answer as each alone."""
+    readings: list[dict[str, object]] = [
+        {},
+        {"ridge": 0.5},
+        {"output": "log-probability"},
+        {"features": "initial"},
+        {"kernel": "laplacian"},
+        {"bandwidth": 1.0},
+        {"unbiased": True},
+    ]
+    together, found = problem_of(tmp_path, tiny_pool(4)), []
+    for knobs in readings:
+        values = [ablated(problem, **knobs) for problem in (together, problem_of(tmp_path, tiny_pool(4)))]
+        np.testing.assert_allclose(*values, rtol=1e-6)
+        found.append(values[0])
+    apart = [np.abs(a - b).max() for i, a in enumerate(found) for b in found[:i]]
+    assert min(apart) > 1e-4
 
 
 # --- the discrepancy --------------------------------------------------------------------------------
@@ -254,7 +410,7 @@ def test_paper_weights_are_a_half_a_half_nothing_nothing() -> None:
 
 
 def test_scale_weights_are_one_over_the_mean_and_nothing_for_an_absent_term() -> None:
-    terms_C4 = np.array([[1.0, 2.0, 0.0, 0.1], [3.0, 6.0, 0.0, 0.3]])
+    terms_C4 = np.array([[1.0, -2.0, 0.0, 0.1], [3.0, 6.0, 0.0, 0.3]])  # an unbiased discrepancy may be negative
     np.testing.assert_allclose(weights.scale(terms_C4), [1 / 2, 1 / 4, 0, 1 / 0.2])
 
 

@@ -17,7 +17,11 @@ from harness.registry import method
 from harness.running.evaluator import PAIRS
 from harness.types import Cost, Examples, JobSize, Pool, Question
 from methods import algebra
-from tests.tiny import CLASSES, evaluator_of, held_out, images, tiny_mlp, tiny_pool
+from methods.gradients.projected import LossGradients, loss_gradients
+from methods.ntk_mmd import terms
+from methods.trackstar import TrackStar
+from methods.trak import Trak
+from tests.tiny import CLASSES, evaluator_of, held_out, images, problem_of, tiny_mlp, tiny_pool
 
 GPU = Projection(
     gpu="one", peak_tflops=100, utilisation=0.5, float32_tflops=10, bandwidth_gb_s=1_000, launch_us=10, reference={}
@@ -141,8 +145,13 @@ def beside_passes(folder: Path, name: str, pool: Pool, question: Question) -> fl
 @pytest.mark.parametrize(
     "name", ["mmd", "ntk-mmd", "ntk-mmd:single:ntk", "ntk-mmd:single:discrepancy", "ntk-mmd:single:sample"]
 )
-def test_declared_algebra_is_what_was_measured_at_two_sizes(name: str, question: Question, tmp_path: Path) -> None:
-    """At three times the examples too: the declared growth is the measured one."""
+def test_declared_algebra_is_what_was_measured_at_two_sizes(
+    name: str, question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At three times the examples too: the declared growth is the measured one. Models of linear layers alone take
+    less, for their kernel needs no gradients; here it is made of them, as for others.
+    """
+    monkeypatch.setattr(terms, "of_linear_layers", lambda *model: None)
     found = []
     for each in (20, 60):
         pool = pool_of(each, 3 * each)
@@ -153,6 +162,41 @@ def test_declared_algebra_is_what_was_measured_at_two_sizes(name: str, question:
     (small, declared_small), (large, declared_large) = found
     if small:
         assert declared_large / declared_small == pytest.approx(large / small, rel=0.05)
+
+
+@pytest.mark.parametrize("width", [40, 4096])
+@pytest.mark.parametrize("make", [Trak, TrackStar])
+def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_sizes(
+    make: type[Trak] | type[TrackStar], width: int, tmp_path: Path
+) -> None:
+    """Where gradients are whole (103 numbers, of more rows), and where they are projected to fewer."""
+    for each in (20, 60):
+        pool = pool_of(each, 3 * each)
+        found = make(runs=1, projection=width, **({} if make is Trak else {"validation_share": 0.9}))
+        asked = found.algebra(size_of(pool, "shapley"))
+        problem = problem_of(tmp_path, pool)
+        counter, gradients = FlopCounter(), loss_gradients(problem, 0, width)
+        with counter.counting():
+            found._one_run(gradients, *([torch.ones(len(pool.train))] if make is Trak else []))
+        assert asked == pytest.approx(counter.flops, rel=0.1)
+
+
+def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_path: Path) -> None:
+    """Rows are turned into their span first."""
+    found = [
+        LossGradients(torch.randn(n, 300), torch.randn(n // 3, 300), torch.rand(n), torch.rand(n // 3), n)
+        for n in (60, 150)
+    ]
+    for gradients in found:
+        size = JobSize("shapley", 4, len(gradients.train_NK), len(gradients.validation_VK), 300, 10)
+        for method_, more in (
+            (Trak(runs=1), [torch.ones(len(gradients.train_NK))]),
+            (TrackStar(runs=1, validation_share=0.9), []),
+        ):
+            counter = FlopCounter()
+            with counter.counting():
+                method_._one_run(gradients, *more)
+            assert method_.algebra(size) == pytest.approx(counter.flops, rel=0.1)
 
 
 def test_declared_algebra_of_large_pools_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

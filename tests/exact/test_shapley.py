@@ -174,7 +174,7 @@ def test_the_surrogate_s_gradient_is_its_slope() -> None:
     density = surrogate.negative_log_density(rows, seed_K, worths_K)
     at, step = surrogate.START + 0.3, 1e-5
     slopes = [(density(at + step * e)[0] - density(at - step * e)[0]) / (2 * step) for e in np.eye(len(at))]
-    np.testing.assert_allclose(density(at)[1], slopes, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(density(at)[1], slopes, rtol=1e-5, atol=2e-5)
 
 
 def test_leaving_a_half_out_is_fitting_without_it() -> None:

@@ -47,6 +47,12 @@ def into_an_initialisation(problem: Problem) -> None:
     next(iter(problem.fit(0).initial.values())).zero_()
 
 
+def into_what_was_drawn(problem: Problem) -> None:
+    order_TK = problem.fit(0).order_TK
+    order_TK.setflags(write=True)
+    order_TK[0] = 0
+
+
 def trains_further(problem: Problem) -> None:
     params = problem.fit(0).params
     batch = {name: torch.tensor(column) for name, column in problem.train.columns.items()}
@@ -66,7 +72,7 @@ _as_ntk_mmd.__module__ = "methods.ntk_mmd.method"
 def into_a_shared_value(problem: Problem) -> None:
     """The discrepancies of ntk-mmd, which it builds by asking as ntk-mmd does."""
     method("ntk-mmd").scorers(problem)  # type: ignore[attr-defined]
-    mmds = problem.shared("ntk-mmd/0/mmd", _as_ntk_mmd)
+    mmds = problem.shared("ntk-mmd/0/mmd/", _as_ntk_mmd)
     mmds[0]._within_CC[0] += 1.0
 
 
@@ -254,8 +260,9 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     owners: "changed problem.train.owners_N; work on a copy",
     into_a_fit: "changed problem.fit(0).checkpoints[2].params['hidden.weight']; work on a copy",
     into_an_initialisation: "changed problem.fit(0).initial['hidden.weight']; work on a copy",
+    into_what_was_drawn: "changed problem.fit(0).order_TK; work on a copy",
     trains_further: "changed problem.fit(0).checkpoints[2].params['hidden.weight']; work on a copy",
-    into_a_shared_value: "changed the shared value 'ntk-mmd/0/mmd'[0]._within_CC; work on a copy",
+    into_a_shared_value: "changed the shared value 'ntk-mmd/0/mmd/'[0]._within_CC; work on a copy",
     the_recipe: "changed the learner's recipe; work on a copy",
     the_base: "changed the learner's tensors['_templates']",
     default_dtype: "changed torch's default dtype from torch.float32 to torch.float64; restore it before returning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 from collections.abc import Callable
@@ -370,3 +371,11 @@ def test_a_ledger_that_can_no_longer_be_read_is_told(tmp_path: Path) -> None:
     engine.ledger.close()
     with pytest.raises(LedgerError):
         engine.ledger.answer("any")
+
+
+def test_an_engine_trains_on_when_a_later_one_of_the_same_context_is_gone(tmp_path: Path) -> None:
+    first, later = engine_of(tmp_path, tiny_pool()), engine_of(tmp_path, tiny_pool())
+    assert first.context == later.context
+    del later
+    gc.collect()
+    assert math.isfinite(first.outcomes(JOBS[:1])[0].utility)

@@ -20,7 +20,6 @@ from harness.running import estimate
 from harness.running.estimate import Pace, count, measure
 from harness.truth.truth import plan
 from harness.types import QUESTIONS, Budget, Cost, Question, Task
-from methods import METHODS
 from methods.semivalues import DataShapley
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
@@ -59,10 +58,19 @@ def test_truths_train_what_was_counted(tmp_path: Path, contributors: int, questi
 
 
 def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
-    run = finished(tmp_path, methods=list(METHODS), tasks=[many(8)], questions=["standalone"])
-    budgets = {name: method(name).budget(8, len(many(8).deal(0).train)) for name in METHODS}
+    asked = (
+        "tracin",
+        "influence",
+        "metagradient",
+        "data-shapley",
+        "data-banzhaf",
+        "regression-shapley",
+        "leave-one-out",
+    )
+    run = finished(tmp_path, methods=list(asked), tasks=[many(8)], questions=["standalone"])
+    budgets = {name: method(name).budget(8, len(many(8).deal(0).train)) for name in asked}
     counted = count(run.suite, "many", 8, list(budgets.values())).methods
-    assert 0.9 * counted < trained(tmp_path, "methods") <= counted
+    assert trained(tmp_path, "methods") <= counted  # fewer: methods of one scope train the same models once
     billed = {key[3]: record.cost.retrainings for key, record in run.results.valuations.items()}
     for name, retrainings in billed.items():
         most = budgets[name].fits + budgets[name].retrainings

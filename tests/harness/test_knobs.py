@@ -333,7 +333,10 @@ def test_knobs_are_typed_in_a_suite_and_on_the_command_line(command: Command, tm
 @pytest.mark.parametrize(
     ("methods", "parts"),
     [
-        (("size", "tracin:run=1"), ["mine.toml, methods:", "No knob of tracin is called 'run'", "There are: runs"]),
+        (
+            ("size", "tracin:run=1"),
+            ["mine.toml, methods:", "No knob of tracin is called 'run'", "There are: metric, runs"],
+        ),
         (("tracin:runs=1", "tracin:runs=01"), ["tracin:runs=1 and tracin:runs=01 are the same"]),
         (("tracin", "tracin:runs=3"), ["tracin and tracin:runs=3 are the same method with the same settings"]),
     ],

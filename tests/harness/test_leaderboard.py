@@ -407,10 +407,10 @@ def test_verdicts_name_a_winner_a_tie_with_its_cheapest_or_no_signal() -> None:
         "right scores highest, and right too cannot be told apart from it; the cheapest of these is right too, 0.2 s a "
         "valuation, and may be as much as 0."
     )
-    assert " behind. Of 5 neighbours in order of score 3 are told apart; of all pairs 87%." in told(results)
+    assert " behind. In order of score, 3 of 5 neighbours are told apart; of all pairs 87%." in told(results)
     for key in [key for key in results.valuations if key[-1] == "right too"]:
         del results.valuations[key]
-    assert told(results).startswith("right is ahead of every other method. Of 4 neighbours in order of score 3")
+    assert told(results).startswith("right is ahead of every other method. In order of score, 3 of 4 neighbours")
     for key in [key for key in results.valuations if key[-1] not in ("random", "wrong")]:
         del results.valuations[key]
     assert told(results).startswith("not enough signal: no method is told to be better than random orders.")

@@ -1,0 +1,66 @@
+"""Pools that a study deals for itself, and what methods and retraining say of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.cli.places import Place, data_folder
+from harness.cli.running import device_of, tasks_of
+from harness.cli.studies import STUDIED, Request
+from harness.config import Suite
+from harness.retraining.ledger import Ledger
+from harness.running.pool_run import Ledgers, PoolRun
+from harness.types import Pool, Task
+
+FIRST = 100
+"""The first pool where no suite is named: no suite publishes so many, so nothing that is chosen by what a study shows
+was chosen on a published truth."""
+
+POOLS = 2
+"""Of each task, where nobody says how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """Where a study deals its pools.
+
+    Args:
+        suite: whose tasks, seed and settings they have.
+        tasks: by name.
+        pools: which of each task.
+    """
+
+    suite: Suite
+    tasks: dict[str, Task]
+    pools: range
+    ledgers: Ledgers
+    device: str
+
+    def run(self, task: Task, index: int, pool: Pool | None = None) -> PoolRun:
+        """Answers about a pool as the task deals it, or about a changed one in its place."""
+        if pool is not None:
+            task = replace(task, deal=lambda _: pool, reference=None)
+        return PoolRun(self.suite, task, index, self.ledgers, self.device, "study")
+
+
+@contextmanager
+def dealing(request: Request, seeds: int | None = None) -> Iterator[Dealing]:
+    """The tasks and pools that were asked for, with ledgers that are thrown away at the end.
+
+    Args:
+        seeds: of every truth, where nobody says how many; None: the suite's.
+
+    Raises:
+        UserError: the suite, its data or a task cannot be had.
+    """
+    suite = Place.of_run(request.suite or STUDIED, None, request.seeds or seeds, None).suite
+    tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
+    first, count = (0, min(request.pools or POOLS, suite.pools)) if request.suite else (FIRST, request.pools or POOLS)
+    device = device_of(request.device)
+    with tempfile.TemporaryDirectory(prefix="dataworth-study-") as scratch:
+        ledgers = Ledgers(Ledger(Path(scratch) / "truth.sqlite"), Ledger(Path(scratch) / "methods.sqlite"))
+        yield Dealing(suite, tasks, range(first, first + count), ledgers, device)

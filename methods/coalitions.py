@@ -1,0 +1,130 @@
+"""Which coalitions a method retrains: how many, from which initialisations, and how they are drawn.
+
+Methods of the scope ``coalitions`` draw from streams that they share, so that in one run those of one design train the
+same models. A smaller budget is the beginning of a larger one wherever draws are independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from harness.types import Bools, Budget, Count, Floats, Problem
+
+SCOPE = "coalitions"
+
+PER_CONTRIBUTOR = 4
+"""Retrainings a contributor, the rule of every method that samples: what two seeds of the standalone and leave-one-out
+truths take."""
+
+LEAST = 4
+"""Coalitions a repeat, at least: nobody, everyone and a pair, or what a regression can be cross-validated on."""
+
+
+def retrainings_of(retrainings: int | None, contributors: int) -> int:
+    """All that a method retrains together, by its knob or by the rule."""
+    return PER_CONTRIBUTOR * contributors if retrainings is None else retrainings
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The knobs of a method that retrains on drawn coalitions, split evenly over its repeats.
+
+    Args:
+        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
+        seeds: independent repeats, each with its own initialisation and its own coalitions.
+    """
+
+    retrainings: Count | None = None
+    seeds: Count = 2
+    seed_scope: ClassVar[str] = SCOPE
+
+    def each(self, contributors: int) -> int:
+        """Coalitions a repeat."""
+        return max(LEAST, retrainings_of(self.retrainings, contributors) // self.seeds)
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return Budget(retrainings=self.seeds * self.each(contributors))
+
+    def drawn(self, problem: Problem, design: str) -> list[Bools]:
+        """The coalitions of each repeat, K x C, the same for every method of this scope and design."""
+        contributors = len(problem.contributors)
+        draw, count = DESIGNS[design], self.each(contributors)
+        return [draw(problem.scope_stream(design, seed), count, contributors) for seed in range(self.seeds)]
+
+
+def uniform(rng: np.random.Generator, count: int, contributors: int) -> Bools:
+    """Everybody is in with chance 1/2, independently: all coalitions alike."""
+    return np.asarray(rng.random((count, contributors)) < 0.5)
+
+
+def halves(rng: np.random.Generator, count: int, contributors: int) -> Bools:
+    """Half of all contributors (rounded down), all such coalitions alike."""
+    rank_KC = rng.random((count, contributors)).argsort(axis=1).argsort(axis=1)
+    return np.asarray(rank_KC < max(1, contributors // 2))
+
+
+def paired(rng: np.random.Generator, count: int, contributors: int) -> Bools:
+    """Nobody, everyone, and pairs of a coalition and its complement, of sizes by the Shapley kernel."""
+    drawn_KC = balanced(rng, pairs_of(count), kernel_chances(contributors))
+    return np.vstack([ends(contributors), drawn_KC, ~drawn_KC])
+
+
+def pairs_of(count: int) -> int:
+    """How many pairs there are among so many paired coalitions."""
+    return (count - 2) // 2
+
+
+def paired_sizes(count: int, contributors: int) -> Floats:
+    """How many of so many paired coalitions to expect of 1 .. C-1 members."""
+    return 2 * pairs_of(count) * kernel_chances(contributors)
+
+
+def ends(contributors: int) -> Bools:
+    """Nobody and everyone, 2 x C."""
+    return np.vstack([np.zeros(contributors, dtype=np.bool_), np.ones(contributors, dtype=np.bool_)])
+
+
+def with_ends(rows_KC: Bools) -> Bools:
+    """The same coalitions, with nobody and everyone in place of the first two."""
+    return np.vstack([ends(rows_KC.shape[1]), rows_KC[2:]])
+
+
+def kernel_chances(contributors: int) -> Floats:
+    """Chance of s = 1 .. C-1 members in proportion to 1 / (s (C - s)) (Lundberg & Lee 2017, theorem 2, by size)."""
+    size = np.arange(1, contributors)
+    chance = 1.0 / (size * (contributors - size))
+    return np.asarray(chance / chance.sum())
+
+
+def balanced(rng: np.random.Generator, count: int, chances: Floats) -> Bools:
+    """Coalitions of 1 .. C-1 members with these chances of each size, count x C.
+
+    Sizes are drawn systematically (their numbers are as expected, to one) and members in turn from permutations laid
+    end to end, size by size, so that contributors come about equally often in each size. Taken by itself a coalition
+    is still of each size with its chance, and uniform among those of that size.
+    """
+    contributors = len(chances) + 1
+    places = (rng.random() + np.arange(count)) / max(1, count)
+    sizes = 1 + np.searchsorted(np.cumsum(chances)[:-1], places, side="right")
+    rows = np.zeros((count, contributors), dtype=np.bool_)
+    waiting: list[int] = []
+    for row, size in zip(rows, sizes, strict=True):
+        chosen, waiting = waiting[:size], waiting[size:]
+        if len(chosen) < size:
+            fresh = [int(i) for i in rng.permutation(contributors)]
+            fresh = [i for i in fresh if i not in chosen] + [i for i in fresh if i in chosen]
+            missing = int(size) - len(chosen)
+            chosen, waiting = chosen + fresh[:missing], fresh[missing:]
+        row[chosen] = True
+    return rows
+
+
+DESIGNS: Mapping[str, Callable[[np.random.Generator, int, int], Bools]] = {
+    "uniform": uniform,
+    "halves": halves,
+    "paired": paired,
+}

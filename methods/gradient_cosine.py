@@ -1,0 +1,45 @@
+"""How alike an example's gradient is to the validation gradient, whatever their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
+
+
+@dataclass(frozen=True)
+class GradientCosine(Additive):
+    """Cosine of an example's gradient with the validation gradient at the final parameters.
+
+    Args:
+        runs: independent training runs averaged over.
+    """
+
+    runs: Count = 3
+    source = (
+        "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective; "
+        "Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"
+    )
+    passes = "1 retraining, 1 gradient an example and 1 validation gradient a run"
+    choices = "the mean over the validation split stands for the test example; a contributor has its examples' sum"
+    claims = frozenset({"null", "copies", "additive"})
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return Budget(fits=self.runs, gradient_passes=self.runs, validation_passes=self.runs)
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
+
+    def example_values(self, problem: Problem) -> Floats:
+        from methods.gradients.cosines import cosines
+        from methods.gradients.directional import mean_gradient, tensors
+
+        learner, found = problem.learner, []
+        train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
+        for run in range(self.runs):
+            params = problem.fit(run).params
+            target = mean_gradient(learner, params, validation)
+            found.append(cosines(learner, params, train, target).double().cpu().numpy())
+        return np.stack(found)

@@ -1,0 +1,83 @@
+"""Projected loss gradients of a trained model, shared by the methods that compare examples through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from harness.types import Params, Problem
+from methods.gradients.directional import tensors
+from methods.gradients.per_example import Projection, count_sketch, gradients
+from methods.gradients.vectors import size
+
+SCOPE = "projected gradients"
+"""The ``seed_scope`` of the methods that share them: whoever asks first draws the same projection."""
+
+LEAST_DAMPING = 1e-6
+"""Of the mean eigenvalue: gradients of single precision say nothing of directions weaker than that."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossGradients:
+    """Every example's loss and its projected gradient, in single precision.
+
+    Args:
+        rank: most eigenvalues that the unprojected gradients' second moment has, over which its trace is spread.
+    """
+
+    train_NK: torch.Tensor
+    validation_VK: torch.Tensor
+    losses_N: torch.Tensor
+    losses_V: torch.Tensor
+    rank: int
+
+
+def loss_gradients(problem: Problem, run: int, projection: int, units: Params | None = None) -> LossGradients:
+    """Of the model that a run ends with: a count sketch to ``projection`` numbers, of gradients whole where these are
+    fewer; made once a run, for all methods.
+
+    Args:
+        units: what each parameter's gradient is multiplied by before it is projected; the caller's are told apart by
+            nothing else than that there are some, so all callers mean AdamW's (``gradients/summed_rates.py``).
+    """
+    learner, params = problem.learner, problem.fit(run).params
+
+    def build() -> LossGradients:
+        drawn = torch.Generator().manual_seed(int(problem.scope_stream("projection", run).integers(2**62)))
+        project = _in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, units)
+        train, validation = (
+            gradients(learner, learner.losses, params, tensors(examples, problem.device), project)
+            for examples in (problem.train, problem.validation)
+        )
+        return LossGradients(train[0], validation[0], train[1], validation[1], min(len(problem.train), size(params)))
+
+    measured = "AdamW's units" if units else "its own units"
+    return problem.shared(f"projected loss gradients/{run}/{projection}/{measured}", build)
+
+
+def _in_units(project: Projection | None, units: Params | None) -> Projection | None:
+    """The projection of gradients that are measured in other units first."""
+    if units is None:
+        return project
+    scale = torch.cat([unit.flatten() for unit in units.values()])
+    return lambda gradients: project(gradients * scale) if project else gradients * scale
+
+
+def in_their_span(*parts: torch.Tensor) -> list[torch.Tensor]:
+    """The rows of all parts in double precision, with the same inner products; in no more coordinates than rows."""
+    rows = torch.cat(parts).double()
+    if rows.shape[0] < rows.shape[1]:
+        rows = torch.linalg.qr(rows.T, mode="r").R.T
+    return list(torch.split(rows, [len(part) for part in parts]))
+
+
+def damped(moment_KK: torch.Tensor, damping: float, rank: int) -> torch.Tensor:
+    """A second moment with a multiple of its mean eigenvalue added to each, as a Cholesky factor.
+
+    The mean is of ``rank`` eigenvalues: a projection keeps their sum, and so the ridge does not depend on its width.
+    """
+    ridge = max(damping, LEAST_DAMPING) * moment_KK.trace() / rank
+    ridge = torch.where(ridge > 0, ridge, 1.0)  # no gradient at all: whatever is solved for is nothing
+    factor: torch.Tensor = torch.linalg.cholesky(moment_KK + ridge * torch.eye(len(moment_KK)).to(moment_KK))
+    return factor

@@ -1,0 +1,59 @@
+"""KNN-Shapley: exact Shapley values of examples when the model is a nearest-neighbour classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.types import Additive, Count, Floats, JobSize, Problem
+
+
+@dataclass(frozen=True)
+class KnnShapley(Additive):
+    """Exact Shapley values of examples for a nearest-neighbour classifier on features at the initialisation.
+
+    Args:
+        neighbours: K of the classifier.
+        seeds: initialisations whose features are averaged over.
+    """
+
+    neighbours: Count = 5
+    seeds: Count = 3
+    source = "Jia et al. (2019), VLDB 12(11), theorem 1 (the recursion for unweighted nearest neighbours)"
+    passes = "1 forward pass a seed; distances of all training to all validation examples"
+    choices = (
+        "features: penultimate, at the initialisation; K = 5, as in the paper's experiments; a contributor's value is "
+        "the sum over its examples, each of which is a player; responses in words agree by the share of tokens that "
+        "they have in common, which for labels is the paper's 0 or 1"
+    )
+    claims = frozenset({"additive"})
+
+    def algebra(self, size: JobSize) -> float:
+        return self.seeds * 2.0 * size.examples * size.validation * size.features
+
+    def example_values(self, problem: Problem) -> Floats:
+        from methods.features import agreement, distances, seen
+
+        found = []
+        for seed in range(self.seeds):
+            pair = seen(problem, problem.initial(seed))
+            found.append(shapley_of_neighbours(distances(*pair), agreement(*pair), self.neighbours))
+        return np.stack(found)
+
+
+def shapley_of_neighbours(distances_VN: Floats, agreement_VN: Floats, neighbours: int) -> Floats:
+    """Each example's Shapley value, N, of the mean over queries of 1/K times the agreement of the K nearest.
+
+    The paper's recursion from the farthest example to the nearest, as one reversed sum. It is linear in the
+    agreement, so that this may be any number.
+    """
+    count = distances_VN.shape[1]
+    order_VN = np.argsort(distances_VN, axis=1, kind="stable")
+    sorted_VN = np.take_along_axis(agreement_VN, order_VN, axis=1)
+    rank_N = np.arange(1, count + 1)
+    weight_N = np.minimum(neighbours, rank_N) / (neighbours * rank_N)
+    steps_VN = weight_N * (sorted_VN - np.append(sorted_VN[:, 1:], np.zeros((len(sorted_VN), 1)), axis=1))
+    values_VN = np.empty_like(sorted_VN)
+    np.put_along_axis(values_VN, order_VN, np.cumsum(steps_VN[:, ::-1], axis=1)[:, ::-1], axis=1)
+    return np.asarray(values_VN.mean(axis=0))

@@ -1,0 +1,46 @@
+"""Leave-one-out retraining on the validation split: what a truth's estimate is worth with other seeds and rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from harness.types import Budget, Count, Floats, JobSize, Problem, Retraining
+from methods.coalitions import SCOPE, retrainings_of
+
+
+@dataclass(frozen=True)
+class LeaveOneOut(Retraining):
+    """What utility on the validation split loses when a contributor is left out of training.
+
+    Args:
+        retrainings: of everyone and of everyone but one, C + 1 a seed, over as many seeds as fit in (at least one);
+            None: 4 x contributors.
+    """
+
+    retrainings: Count | None = None
+    seed_scope: ClassVar[str] = SCOPE
+    source: ClassVar[str] = "Cook (1977), Technometrics 19(1), of utility; Koh & Liang (2017), ICML, sec. 2"
+    passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"
+    choices: ClassVar[str] = (
+        "data-shapley's budget, 4 retrainings a contributor: whole seeds of leave-one-out that fit in, each of which "
+        "differs by its initialisation and its order of examples"
+    )
+    claims = frozenset({"null", "copies"})
+
+    def seeds(self, contributors: int) -> int:
+        return max(1, retrainings_of(self.retrainings, contributors) // (contributors + 1))
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return Budget(retrainings=self.seeds(contributors) * (contributors + 1))
+
+    def algebra(self, size: JobSize) -> float:
+        return 0.0
+
+    def contributor_values(self, problem: Problem) -> Floats:
+        contributors = len(problem.contributors)
+        rows_KC = np.vstack([np.ones((1, contributors), dtype=np.bool_), ~np.eye(contributors, dtype=np.bool_)])
+        found = [problem.retrain(rows_KC, seed) for seed in range(self.seeds(contributors))]
+        return np.array([utilities_K[0] - utilities_K[1:] for utilities_K in found])

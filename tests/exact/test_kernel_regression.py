@@ -1,0 +1,273 @@
+"""FreeShap, Deviation and DAVINZ against direct solves, ridge regression and plain definitions."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import nn
+
+from harness import registry
+from harness.coalitions import prefixes
+from harness.types import Bools, Floats, Learner, Problem, Question
+from methods import kernel_regression
+from methods.davinz import Davinz
+from methods.deviation import Deviation
+from methods.freeshap import FreeShap
+from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, tangents
+from methods.kernels import median_distance
+from methods.ntk_mmd import terms
+from methods.ntk_mmd.terms import Terms
+from methods.ntk_mmd.weights import TERMS
+from tasks.learners.classifier import Classifier
+from tests.exact.test_projection import beside_passes, pool_of, size_of
+from tests.harness.small_runs import THIRD_PARTY
+from tests.tiny import CLASSES, SIDE, evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+
+pytestmark = THIRD_PARTY
+
+CHAINS = np.vstack(
+    [
+        prefixes(np.array([2, 0, 4, 1, 3])),
+        prefixes(np.array([3, 1, 4, 0, 2]))[1:-1],
+        np.eye(5, dtype=bool),
+        ~np.eye(5, dtype=bool),
+        np.zeros((2, 5), dtype=bool),
+        np.ones((2, 5), dtype=bool),
+    ]
+)
+COALITIONS = np.array(
+    [[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 1]], dtype=bool
+)
+
+
+class Affine(nn.Module):
+    """Logits are an affine function of the pixels: its tangent kernel is <x, x'> + 1 wherever it starts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(SIDE * SIDE, CLASSES)
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.head(rows.flatten(1)), rows.flatten(1)
+
+
+def affine() -> Learner:
+    return Classifier("affine", Affine, CLASSES, tiny_recipe())
+
+
+# --- the regression ---------------------------------------------------------------------------------
+
+
+def random_tangents(width: int = 7) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+    generator = torch.Generator().manual_seed(0)
+    owners_N = np.array([0, 3, 1, 1, 2, 0, 3, 2, 4, 4, 4, 0])  # not in order: chains must gather rows
+    draws = [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((12, width), (6, width))]
+    return *draws, torch.randn(12, 2, generator=generator, dtype=torch.float64), owners_N
+
+
+def direct(train: Floats, residual: Floats, own: Bools, ridge: float) -> Floats:
+    """Weights of the gradients' features, by a dense solve."""
+    z = train[own]
+    return z.T @ np.linalg.solve(z @ z.T + ridge * np.eye(len(z)), residual[own])
+
+
+@pytest.mark.parametrize("width", [4, 30])
+@pytest.mark.parametrize("order", [np.arange(len(CHAINS)), np.random.default_rng(0).permutation(len(CHAINS))])
+@pytest.mark.parametrize("projected", [False, True])
+def test_every_coalition_s_regression_equals_a_direct_solve(width: int, order: np.ndarray, projected: bool) -> None:
+    train, validation, residual, owners_N = random_tangents(width)
+    ridge = 0.1 * float((train**2).sum(1).mean())
+    model: WholeKernel | ProjectedKernel
+    if projected:
+        rows = Tangents(residual, residual[:6], train_NW=train, validation_VW=validation)
+        model = ProjectedKernel(rows, owners_N, 5, 0.1)
+    else:
+        whole = Tangents(residual, residual[:6], kernel_NN=train @ train.T, across_VN=validation @ train.T)
+        model = WholeKernel(whole, owners_N, 0.1)
+    x, y, held_out = train.numpy(), residual.numpy(), validation.numpy()
+    weights = [direct(x, y, row[owners_N], ridge) for row in CHAINS[order]]
+    found = dict(model.changes(CHAINS[order]))
+    assert list(found) == list(range(len(CHAINS)))
+    for k, expected in enumerate(weights):
+        np.testing.assert_allclose(found[k].numpy(), held_out @ expected, atol=1e-9)
+    everyone = direct(x, y, np.ones(12, dtype=bool), ridge)
+    expected_K = [np.linalg.norm(one - everyone) for one in weights]
+    np.testing.assert_allclose(model.distances(CHAINS[order]), expected_K, atol=1e-6)
+
+
+def logits_of(problem: Problem, images: np.ndarray) -> torch.Tensor:
+    module = problem.learner.module(problem.initial(0)).double()
+    return module(torch.tensor(images).double())
+
+
+def plain_kernel(problem: Problem) -> tuple[Floats, Floats]:
+    """Mean over classes of the logits' kernels, one backward pass at a time; train x train, validation x train."""
+    module, found = problem.learner.module(problem.initial(0)).double(), []
+    for examples in (problem.train, problem.validation):
+        rows = []
+        for image in examples.columns["inputs"]:
+            logits = module(torch.tensor(image[None]).double())[0]
+            each = [torch.autograd.grad(logit, list(module.parameters()), retain_graph=True) for logit in logits]
+            rows.append(torch.stack([torch.cat([g.flatten() for g in gradients]) for gradients in each]).numpy())
+        found.append(np.array(rows))
+    train, validation = found
+    return (
+        np.einsum("ncp,mcp->nm", train, train) / CLASSES,
+        np.einsum("vcp,ncp->vn", validation, train) / CLASSES,
+    )
+
+
+@pytest.mark.parametrize("make", [tiny_mlp, tiny_cnn])
+def test_with_as_many_directions_as_classes_the_kernel_is_the_mean_over_logits(make: object, tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), make())  # type: ignore[operator]
+    found = tangents(problem, 0, CLASSES)
+    assert found.kernel_NN is not None
+    assert found.across_VN is not None
+    kernel, across = plain_kernel(problem)
+    np.testing.assert_allclose(found.kernel_NN.numpy(), kernel, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.across_VN.numpy(), across, rtol=1e-4, atol=1e-4)
+    probabilities = logits_of(problem, problem.train.columns["inputs"]).softmax(1).detach().numpy()
+    np.testing.assert_allclose(
+        found.residual_NO.numpy(), np.eye(CLASSES)[problem.train.targets] - probabilities, atol=1e-6
+    )
+
+
+def test_fewer_directions_give_that_kernel_on_average() -> None:
+    draws = np.random.default_rng(0).standard_normal((4_000, 5, 5))
+    scales = np.linalg.qr(draws)[0].transpose(0, 2, 1)[:, :2] / np.sqrt(2)
+    np.testing.assert_allclose(np.einsum("krc,krd->cd", scales, scales) / 4_000, np.eye(5) / 5, atol=0.02)
+
+
+def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
+    """The same as NTK-MMD's complexity, on the same residuals."""
+    problem = problem_of(tmp_path, tiny_pool(4))
+    problem.learner.one_label = False
+    found = tangents(problem, 0, 3)
+    assert found.kernel_NN is not None
+    ridge = 0.1 * found.kernel_NN.diagonal().mean() * torch.eye(len(problem.train))
+    solved = torch.linalg.solve(found.kernel_NN + ridge, found.residual_NO)
+    complexity = float(((found.residual_NO * solved).sum() / len(problem.train)).sqrt())
+    everyone = np.ones((1, 4), dtype=bool)
+    assert Terms(problem, 0).of(everyone, ("ntk",))[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
+
+
+def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    monkeypatch.setattr(kernel_regression, "NTK_EXACT_UP_TO", 5)
+    wide = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)  # 103 parameters: all are kept
+    np.testing.assert_allclose(wide, whole, rtol=1e-4)
+    monkeypatch.setattr(kernel_regression, "PROJECTED_WIDTH", 3 * 80)
+    sketched = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    np.testing.assert_allclose(sketched, whole, rtol=0.3)
+    assert not np.allclose(sketched, whole, rtol=1e-3)
+
+
+# --- the methods ------------------------------------------------------------------------------------
+
+
+def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), affine())
+    x, held_out = (
+        np.c_[e.columns["inputs"].reshape(len(e), -1), np.ones(len(e))] for e in (problem.train, problem.validation)
+    )
+    ridge = 0.1 * (x**2).sum(axis=1).mean()
+    starts = [
+        logits_of(problem, e.columns["inputs"]).softmax(1).detach().numpy() for e in (problem.train, problem.validation)
+    ]
+    residual, lacking = (
+        np.eye(CLASSES)[e.targets] - start for e, start in zip((problem.train, problem.validation), starts, strict=True)
+    )
+    expected = [-(lacking**2).sum(axis=1).mean()]
+    for row in COALITIONS[1:]:
+        own = row[problem.train.owners_N]
+        fitted = Ridge(alpha=ridge, fit_intercept=False).fit(x[own], residual[own]).predict(held_out)
+        expected.append(-((lacking - fitted) ** 2).sum(axis=1).mean())
+    found = FreeShap(seeds=1).scorers(problem)[0](COALITIONS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_freeshap_s_shapley_values_are_those_of_all_orders(tmp_path: Path) -> None:
+    pool = tiny_pool(5, each=3)
+    found = evaluator_of(tmp_path, pool).evaluate("freeshap", FreeShap(seeds=1), "shapley")
+    assert not isinstance(found, str)
+    score = FreeShap(seeds=1).scorers(problem_of(tmp_path, pool, method="freeshap"))[0]
+    everything = np.array([[bool(k >> c & 1) for c in range(5)] for k in range(32)])
+    value = dict(zip(map(tuple, everything.tolist()), score(everything), strict=True))
+    gains = np.zeros(5)
+    for order in permutations(range(5)):
+        member = [False] * 5
+        for c in order:
+            before = value[tuple(member)]
+            member[c] = True
+            gains[c] += value[tuple(member)] - before
+    np.testing.assert_allclose(found.values_C, gains / 120, rtol=1e-6, atol=1e-9)
+
+
+def test_deviation_left_out_is_the_distance_between_two_ridge_regressions(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), affine())
+    x = np.c_[problem.train.columns["inputs"].reshape(len(problem.train), -1), np.ones(len(problem.train))]
+    ridge = 0.1 * (x**2).sum(axis=1).mean()
+    residual = np.eye(CLASSES)[problem.train.targets]
+    residual = residual - logits_of(problem, problem.train.columns["inputs"]).softmax(1).detach().numpy()
+
+    def weights(own: Bools) -> Floats:
+        return np.asarray(Ridge(alpha=ridge, fit_intercept=False).fit(x[own], residual[own]).coef_)
+
+    everyone = weights(np.ones(len(x), dtype=bool))
+    expected = [np.linalg.norm(everyone - weights(problem.train.owners_N != c)) for c in range(4)]
+    score = Deviation(seeds=1).scorers(problem)[0]
+    whole, but_one = np.ones((1, 4), dtype=bool), ~np.eye(4, dtype=bool)
+    np.testing.assert_allclose(score(whole) - score(but_one), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_davinz_is_its_two_terms_with_equal_means(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    module = problem.learner.module(problem.initial(0)).double()
+    train, validation = (
+        module.inner(torch.tensor(e.columns["inputs"]).double())[1].detach()
+        for e in (problem.train, problem.validation)
+    )
+    median = median_distance(validation)
+
+    def mean_kernel(a: torch.Tensor, b: torch.Tensor) -> float:
+        squares = ((a[:, None] - b[None]) ** 2).sum(2)
+        return float(np.mean([torch.exp(-squares / (2 * (f * median) ** 2)).mean() for f in (0.25, 0.5, 1, 2, 4)]))
+
+    def mmd(coalition_C: Bools) -> float:
+        own = train[torch.tensor(coalition_C[problem.train.owners_N])]
+        return float(
+            np.sqrt(mean_kernel(own, own) - 2 * mean_kernel(own, validation) + mean_kernel(validation, validation))
+        )
+
+    complexity = Terms(problem, 0).of(COALITIONS[1:], ("ntk",))[:, TERMS.index("ntk")]
+    alone = Terms(problem, 0).of(np.eye(4, dtype=bool), ("ntk",))[:, TERMS.index("ntk")]
+    kappa = np.mean([mmd(row) for row in np.eye(4, dtype=bool)]) / alone.mean()
+    paper = np.array([-(kappa * c + mmd(row)) for c, row in zip(complexity, COALITIONS[1:], strict=True)])
+    found = Davinz(seeds=1).scorers(problem)[0](COALITIONS[1:])
+    np.testing.assert_allclose(found / found[0], paper / paper[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("question", ["standalone", "leave-one-out", "shapley"])
+@pytest.mark.parametrize(("name", "near"), [("freeshap", 0.05), ("davinz", 0.08), ("deviation", 0.35)])
+def test_declared_algebra_is_what_was_measured(
+    name: str, near: float, question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a kernel made of gradients, as for models that are not of linear layers alone.
+
+    Deviation's small triangular solves are left out: they grow a power slower.
+    """
+    monkeypatch.setattr(terms, "of_linear_layers", lambda *model: None)
+    ratios = []
+    for each in (20, 40):
+        pool = pool_of(each, 3 * each)
+        declared = registry.method(name).algebra(size_of(pool, question))
+        ratios.append(beside_passes(tmp_path, name, pool, question) / declared)
+    assert ratios == pytest.approx([1, 1], abs=near)
+    assert abs(ratios[1] - 1) <= abs(ratios[0] - 1) + 0.05
