@@ -73,6 +73,16 @@ def test_a_group_of_few_contributors_is_asked_about_these_alone(command: Command
     assert float(size["seconds"]) >= 0
 
 
+def test_what_was_answered_is_not_asked_again(command: Command, suite: Path, tmp_path: Path) -> None:
+    """The seconds are those of the first time."""
+    files = []
+    for _ in range(2):
+        command("study", "agreement", "--suite", suite, "--pools", 1, "--out", "told")
+        files.append((tmp_path / "told" / "members.csv").read_bytes())
+    assert files[0] == files[1]
+    assert b"tracin" in files[0]
+
+
 def test_without_a_suite_pools_come_from_beyond_those_that_are_published(command: Command, suite: Path) -> None:
     said = command("study", "agreement", "--pools", 1, "--tasks", "tiny")
     assert said.status == 0, said.err

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from harness.cli.places import Place, data_folder
 from harness.cli.running import device_of, tasks_of
@@ -49,7 +47,7 @@ class Dealing:
 
 @contextmanager
 def dealing(request: Request, seeds: int | None = None) -> Iterator[Dealing]:
-    """The tasks and pools that were asked for, with ledgers that are thrown away at the end.
+    """The tasks and pools that were asked for, with ledgers beside the study's page: stopped, it can go on.
 
     Args:
         seeds: of every truth, where nobody says how many; None: the suite's.
@@ -61,6 +59,9 @@ def dealing(request: Request, seeds: int | None = None) -> Iterator[Dealing]:
     tasks = tasks_of(suite, data_folder(suite, request.data), request.tasks)
     first, count = (0, min(request.pools or POOLS, suite.pools)) if request.suite else (FIRST, request.pools or POOLS)
     device = device_of(request.device)
-    with tempfile.TemporaryDirectory(prefix="dataworth-study-") as scratch:
-        ledgers = Ledgers(Ledger(Path(scratch) / "truth.sqlite"), Ledger(Path(scratch) / "methods.sqlite"))
+    ledgers = Ledgers(Ledger(request.out / "truth.sqlite"), Ledger(request.out / "methods.sqlite"))
+    try:
         yield Dealing(suite, tasks, range(first, first + count), ledgers, device)
+    finally:
+        ledgers.truth.close()
+        ledgers.methods.close()

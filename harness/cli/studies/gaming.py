@@ -249,10 +249,10 @@ def _gains(found: Sequence[Told], rows: Sequence[str], shares: Mapping[tuple[str
         beyond = {name: gain(name, change) - in_truth(name, change) for name in asked}
         order = sorted((name for name in asked if math.isfinite(beyond[name])), key=beyond.__getitem__)
         ends = [order[-1], order[0]] if order else []
-        said = [f"{name} {_points(gain(name, change))}, not {_points(in_truth(name, change))}" for name in ends]
+        said = [f"{name} {_points(gain(name, change))}" for name in ends]
         truths = [_points(gain(f"truth: {question}", change)) for question in QUESTIONS]
         lines.append([change, *truths, *(said or ["–", "–"])])
-    return Table(["", "alone", "left out", "Shapley", "pays most beyond the truth", "pays least"], lines)
+    return Table(["", "alone", "left out", "Shapley", "pays most beyond the truth", "least"], lines)
 
 
 def _points(gain: float) -> str:
