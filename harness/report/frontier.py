@@ -84,7 +84,10 @@ def matrix(view: View, cost: CostName) -> tuple[list[str], list[list[str]]]:
     verdicts = over_tasks(view)
     by_question = [{line.method: line for line in lines(view, verdict, cost)} for verdict in verdicts]
     methods = dict.fromkeys(method for method in _by_cost(view, by_question))
-    rows = [[method, _costs(method, cost, by_question), *(_share(own.get(method)) for own in by_question)] for method in methods]
+    rows = [
+        [method, _costs(method, cost, by_question), *(_share(own.get(method)) for own in by_question)]
+        for method in methods
+    ]
     return ["method", sentences.UNITS[cost], *map(question, verdicts)], rows
 
 

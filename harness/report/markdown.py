@@ -99,7 +99,8 @@ def _frontier(view: View) -> list[str]:
         f"## Cost against accuracy\n\n{_told(frontier.steps(view, cost))}",
         (
             "In how many draws of the scores, from their joint uncertainty, a method is on the Pareto front: no other "
-            f"costs less and scores more. Bold: on the front that was seen; {numbers.NONE}: under {frontier.SELDOM:.0%}."
+            f"costs less and scores more. Bold: on the front of the scores above; {numbers.NONE}: in under "
+            f"{frontier.SELDOM:.0%}."
         ),
         _table(rows, headers),
     ]

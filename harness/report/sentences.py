@@ -303,8 +303,7 @@ UNITS: Mapping[CostName, str] = {
 
 def amount(cost: CostName, value: float) -> str:
     """A cost in its own digits, without its unit."""
-    tell = {"reference_gpu_hours": numbers.hours, "seconds": numbers.seconds, "retrainings": numbers.count}
-    return tell[cost](value)
+    return numbers.count(value) if cost == "retrainings" else numbers.hours(value)
 
 
 def steps(front: Front) -> str:

@@ -16,7 +16,7 @@ DRAWS = 2_000
 
 
 def on_front(cost_M: Floats, scores_DM: Floats) -> Bools:
-    """Of each draw, the methods that no other beats: none costs no more and scores no less, one of both strictly, D x M.
+    """Of each draw, the methods that no other beats: none costs no more and scores no less, one strictly so, D x M.
 
     Of those that cost the same the best alone can be on it; those that also score the same are on it together.
 

@@ -21,9 +21,7 @@ FEW = st.sampled_from([0.0, 1.0, 2.0, 3.0])
 def by_definition(cost_M: Floats, score_M: Floats) -> list[bool]:
     """No other costs no more and scores no less, one of both strictly."""
     every = list(zip(cost_M, score_M, strict=True))
-    return [
-        not any(c <= cost and s >= score and (c < cost or s > score) for c, s in every) for cost, score in every
-    ]
+    return [not any(c <= cost and s >= score and (c < cost or s > score) for c, s in every) for cost, score in every]
 
 
 @given(st.lists(st.tuples(FEW, FEW), min_size=1, max_size=9))

@@ -1,4 +1,4 @@
-"""Hand-made results for tests of the page: names that would be markup, methods of every family, free ones and costly."""
+"""Hand-made results for tests of the page: names that would be markup, and methods of every family and price."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ METHODS = {
 """Name -> family, passes, and how much noise it sees the truth through."""
 
 CONTRIBUTORS = 24
-ORIGIN = {"command": "dataworth run", "started": "2025-01-01", "commit": "abc", "packages": {"torch": "2.0", "absent": None}}
+ORIGIN = {
+    "command": "dataworth run",
+    "started": "2025-01-01T00:00:00",
+    "commit": "abc",
+    "processor": "a <b>processor</b>",
+    "threads": 2,
+    "device": "cpu",
+    "python": "3.11",
+    "packages": {"torch": "2.0", "absent": None},
+}
 
 
 def suite_of(tasks: Sequence[str] = TASKS, questions: Sequence[Question] = QUESTIONS, pools: int = 4) -> Suite:
@@ -69,15 +78,25 @@ def _truth(task: str, pool: int, question: str, values_SC: np.ndarray) -> TruthR
     return TruthRecord(task, pool, "key", question, "ok", "", rows, 0.9, 0.5, _cost(2_000), "cpu", "run")
 
 
-def _said(
-    task: str, pool: int, question: str, method: str, values_C: np.ndarray, refuses: bool
-) -> ValuationRecord:
+def _said(task: str, pool: int, question: str, method: str, values_C: np.ndarray, refuses: bool) -> ValuationRecord:
     family, passes, _ = METHODS[method]
     status, values = ("unsuitable", ()) if refuses else ("ok", (tuple(values_C.tolist()),))
     reason = f"no {EVIL} here" if refuses else ""
     cost = Cost() if refuses else _cost(passes)
     return ValuationRecord(
-        task, pool, "key", question, method, family, status, reason, values, cost, "cpu", "run", algebra=0.0  # type: ignore[arg-type]
+        task,
+        pool,
+        "key",
+        question,
+        method,
+        family,
+        status,
+        reason,
+        values,
+        cost,
+        "cpu",
+        "run",
+        algebra=0.0,  # type: ignore[arg-type]
     )
 
 

@@ -31,7 +31,10 @@ def test_every_figure_is_written_in_every_format_and_the_same_again(view: View, 
     first = write_figures(tmp_path / "a", view, methods=("kernel", "<i>poor</i>"))
     again = write_figures(tmp_path / "b", view, methods=("kernel", "<i>poor</i>"))
     stems = ["overall", "cost", "tasks", "scatter-kernel", "scatter--i-poor-i-"]
-    assert [file.name for file in first] == [f"{stem}.{kind}" for stem in stems for kind in HEADS] + ["overall.md", "overall.tex"]
+    assert [file.name for file in first] == [f"{stem}.{kind}" for stem in stems for kind in HEADS] + [
+        "overall.md",
+        "overall.tex",
+    ]
     for one, other in zip(first, again, strict=True):
         assert one.read_bytes().startswith(HEADS.get(one.suffix[1:], b""))
         assert one.read_bytes() == other.read_bytes(), one.name
@@ -55,7 +58,8 @@ def test_the_forest_has_the_means_of_the_view(view: View) -> None:
     means = [line.mean for line in view.overall if line.method != TRUTH and line.complete]
     assert sorted(points) == pytest.approx(sorted(mean.spearman for mean in means))
     assert [round(bar.get_width()) for bar in ranks.patches] == [
-        mean.rank_high - mean.rank_low + 1 for mean in sorted(means, key=lambda mean: -mean.spearman)  # type: ignore[operator]
+        mean.rank_high - mean.rank_low + 1
+        for mean in sorted(means, key=lambda mean: -mean.spearman)  # type: ignore[operator]
     ]
 
 
@@ -116,5 +120,8 @@ def test_the_command_writes_what_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert said.status == 0
     found = sorted(file.name for file in Path("runs/embedded-quick/figures").iterdir())
     assert found == ["cost.svg", "overall.md", "overall.svg", "overall.tex", "scatter-mmd.svg", "tasks.svg"]
-    assert "No format of figures is called 'gif'" in call("figures", "--suite", "embedded-quick", "--formats", "gif").mistake
+    assert (
+        "No format of figures is called 'gif'"
+        in call("figures", "--suite", "embedded-quick", "--formats", "gif").mistake
+    )
     assert "is called 'mmm'" in call("figures", "--suite", "embedded-quick", "--methods", "mmm").mistake

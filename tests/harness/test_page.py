@@ -105,7 +105,7 @@ def test_the_scores_of_pools_are_scipys_of_the_values_that_the_page_holds(conten
     for points in content["points"]:
         for _, scores, codes, _, _ in points["rows"]:
             for place, score in enumerate(scores):
-                values = decoded(content["codes"][codes[place]])
+                values = decoded(content["codes"][codes][48 * place : 48 * (place + 1)])
                 expected = stats.spearmanr(values, points["truths"][place]).statistic
                 assert score / 1000 == pytest.approx(expected, abs=5.1e-4)
                 seen += 1
@@ -117,7 +117,9 @@ def test_the_front_of_the_page_is_that_of_its_rows(content: dict[str, Any]) -> N
     for table in content["tables"]:
         rows = rows_of(content, table["task"], table["question"])
         for front in table["fronts"]:
-            scored = {n: (row["costs"][front["cost"]], row["score"]) for n, row in rows.items() if row["score"] is not None}
+            scored = {
+                n: (row["costs"][front["cost"]], row["score"]) for n, row in rows.items() if row["score"] is not None
+            }
             scored["random"] = scored["random"][0], 0.0  # compared at what random orders score on average
             expected = {
                 name
@@ -144,20 +146,25 @@ VALUES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1.0 + 1e-7, 
 
 @given(VALUES)
 def test_codes_keep_order_and_ties_exactly(values: list[float]) -> None:
-    np.testing.assert_array_equal(levels(np.array(decoded(coded(values)), dtype=float)), levels(np.array(values)))
+    np.testing.assert_array_equal(levels(np.array(decoded(coded([values])[0]), dtype=float)), levels(np.array(values)))
 
 
 @given(VALUES)
 def test_codes_say_where_values_stand_in_their_range(values: list[float]) -> None:
     low, high = min(values), max(values)
-    found = low + np.array(decoded(coded(values))) / LARGEST * (high - low)
+    found = low + np.array(decoded(coded([values])[0])) / LARGEST * (high - low)
     assert np.abs(found - values).max() <= (high - low) * (len(values) + 1) / LARGEST + 1e-9 * max(map(abs, values))
 
 
+def test_rows_are_coded_each_on_its_own_grid() -> None:
+    rows = [[0.0, 1.0, 3.0], [5.0, 5.0, 5.0], [-1e9, 0.0, 1e-3]]
+    assert [decoded(text) for text in coded(rows)] == [[0, 1365, 4095], [0, 0, 0], [0, 4094, 4095]]
+
+
 def test_more_values_than_there_are_places_are_refused() -> None:
-    assert len(set(decoded(coded(list(map(float, range(LARGEST + 1))))))) == LARGEST + 1
+    assert len(set(decoded(coded([list(map(float, range(LARGEST + 1)))])[0]))) == LARGEST + 1
     with pytest.raises(ValueError, match="at most 4,096 different values, got 4,097"):
-        coded(list(map(float, range(LARGEST + 2))))
+        coded([list(map(float, range(LARGEST + 2)))])
 
 
 # --- names that would be markup -------------------------------------------------------------------------------

@@ -74,7 +74,14 @@ def test_a_run_is_published_whole_and_its_suites_file_stays() -> None:
     assert said.status == 0
     assert "First results of this suite: 3 rows." in said.out
     found, run = content(PUBLISHED), content(RUN)
-    assert set(found) == {"suite.toml", "README.md", "index.html", "leaderboard.csv", "overall.csv", "results/tiny.jsonl"}
+    assert set(found) == {
+        "suite.toml",
+        "README.md",
+        "index.html",
+        "leaderboard.csv",
+        "overall.csv",
+        "results/tiny.jsonl",
+    }
     assert all(found[name] == run[name] for name in set(found) - {"suite.toml"})
     assert found["suite.toml"].startswith(COMMENT.encode())
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from harness.errors import plain
 from harness.knobs import base_of
@@ -16,6 +18,11 @@ from harness.report.figures.style import FAINT, INK, MUTED, ROW, WIDTH, colour, 
 from harness.report.view import TRUTH, Cell, Overall, Verdict, View
 from harness.statistics.scores import ranks
 from harness.types import Floats
+
+FEW = 24
+"""Methods up to which all have their names beside them."""
+SHARES = LinearSegmentedColormap.from_list("shares", ["#a34a00", "#ffffff", "#08457e"])
+"""Of the ceiling: orange below 0, blue above."""
 
 Drawing = Callable[[View], Figure | None]
 
@@ -67,11 +74,25 @@ def cost(view: View) -> Figure | None:
                 axes.plot([price, price], [mean.low, mean.high], color=colour(line.family), linewidth=1)
             face = colour(line.family) if mean.above_zero else "white"
             size = 5.5 if is_on else 3.5
-            axes.plot(price, mean.spearman, shape(line.family), color=colour(line.family), markerfacecolor=face, markersize=size)
-            if is_on:
-                axes.annotate(plain(line.method), (price, mean.spearman), (5, 4), textcoords="offset points", fontsize=7.5)
+            axes.plot(
+                price,
+                mean.spearman,
+                shape(line.family),
+                color=colour(line.family),
+                markerfacecolor=face,
+                markersize=size,
+            )
+            if is_on or len(lines) <= FEW:
+                _name(axes, line.method, price, mean.spearman, is_on)
     if front and front.steps:
-        axes.step([s.cost for s in front.steps], [s.score for s in front.steps], where="post", color=FAINT, linewidth=1, zorder=0)
+        axes.step(
+            [s.cost for s in front.steps],
+            [s.score for s in front.steps],
+            where="post",
+            color=FAINT,
+            linewidth=1,
+            zorder=0,
+        )
     _cost_scale(axes, [getattr(line.cost, chosen) for line in lines])
     axes.set_xlabel(sentences.UNITS[chosen])
     axes.set_ylabel("Spearman with the truth")
@@ -91,12 +112,15 @@ def heat_map(view: View) -> Figure | None:
     figure = Figure(figsize=(WIDTH, 1.6 + ROW * len(methods)))
     axes = figure.subplots()
     shares_MP = scores_MP / np.where(ceilings_P > 0, ceilings_P, 1.0)
-    axes.imshow(shares_MP, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
+    axes.imshow(shares_MP, cmap=SHARES, vmin=-1, vmax=1, aspect="auto")
     for (m, p), score in np.ndenumerate(scores_MP):
         if math.isfinite(score):
-            ink = "white" if abs(shares_MP[m, p]) > 0.7 else INK
+            ink = "white" if abs(shares_MP[m, p]) > 0.55 else INK
             axes.text(p, m, numbers.correlation(float(score)), ha="center", va="center", fontsize=6, color=ink)
-    labels = [f"{plain(task)}\nceiling {numbers.correlation(c)}" for (task, _), c in zip(places, ceilings_P.tolist(), strict=True)]
+    labels = [
+        f"{plain(task)}\nceiling {numbers.correlation(c)}"
+        for (task, _), c in zip(places, ceilings_P.tolist(), strict=True)
+    ]
     axes.set_xticks(range(len(places)), labels, rotation=60, ha="left", rotation_mode="anchor", fontsize=6, color=INK)
     axes.set_yticks(range(len(methods)), [plain(line.method) for line in methods], color=INK)
     axes.xaxis.tick_top()
@@ -127,8 +151,19 @@ def budgets(view: View) -> Figure | None:
         middle = np.array([found[line.method].spearman for line in rising])
         ends = np.array([[found[line.method].low, found[line.method].high] for line in rising]).T
         family = own[0].family
-        axes.errorbar(prices, middle, np.abs(ends - middle), linewidth=1, markersize=4, elinewidth=0.8, color=colour(family), marker=shape(family))
-        axes.annotate(plain(base), (prices[-1], middle[-1]), (5, 0), textcoords="offset points", fontsize=7.5, va="center")
+        axes.errorbar(
+            prices,
+            middle,
+            np.abs(ends - middle),
+            linewidth=1,
+            markersize=4,
+            elinewidth=0.8,
+            color=colour(family),
+            marker=shape(family),
+        )
+        axes.annotate(
+            plain(base), (prices[-1], middle[-1]), (5, 0), textcoords="offset points", fontsize=7.5, va="center"
+        )
     _cost_scale(axes, [getattr(line.cost, chosen) for own in curves.values() for line in own])
     axes.set_xlabel(sentences.UNITS[chosen])
     axes.set_ylabel("Spearman with the truth")
@@ -148,9 +183,9 @@ def scatter(view: View, method: str) -> Figure | None:
             axes = grid[row][column]
             found = next((cell for cell in cells if (cell.task, cell.question) == (task, question)), None)
             _panel(axes, found)
-            axes.set_title(f"{plain(task)}, {question}", fontsize=7)
+            axes.set_title(plain(task) if row == 0 else "", fontsize=7)
             axes.set_xlabel("value's rank" if row == len(view.questions) - 1 else "")
-            axes.set_ylabel("truth's rank" if column == 0 else "")
+            axes.set_ylabel(f"{question}\ntruth's rank" if column == 0 else "")
     figure.suptitle(plain(method), x=0.01, ha="left", fontsize=9)
     return figure
 
@@ -167,13 +202,37 @@ def _means(view: View) -> tuple[Verdict, Sequence[Overall]]:
 
 
 def _where(view: View, verdict: Verdict) -> str:
-    return f"{plain(view.suite.name)}: mean over {sentences.tasks(len(view.tasks))}, {verdict.question or 'mean over questions'}"
+    asked = verdict.question or "mean over questions"
+    return f"{plain(view.suite.name)}: mean over {sentences.tasks(len(view.tasks))}, {asked}"
 
 
 def _ceiling(axes: Axes, ceiling: float) -> None:
     if math.isfinite(ceiling):
         axes.axvline(ceiling, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-        axes.annotate("ceiling", (ceiling, 1), (-3, 2), xycoords=("data", "axes fraction"), textcoords="offset points", ha="right", fontsize=7, color=MUTED)
+        axes.annotate(
+            "ceiling",
+            (ceiling, 1),
+            (-3, 2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+            color=MUTED,
+        )
+
+
+def _name(axes: Axes, method: str, price: float, score: float, is_on: bool) -> None:
+    """To the left above what is on the front, where nothing better stands; to the right of others."""
+    is_left = is_on and price > 0
+    axes.annotate(
+        plain(method),
+        (price, score),
+        (-4, 5) if is_left else (6, -2.5),
+        textcoords="offset points",
+        ha="right" if is_left else "left",
+        fontsize=7.5 if is_on else 6,
+        color=INK if is_on else MUTED,
+    )
 
 
 def _cost_scale(axes: Axes, prices: Sequence[float]) -> None:
@@ -181,11 +240,13 @@ def _cost_scale(axes: Axes, prices: Sequence[float]) -> None:
     positive = [price for price in prices if price > 0]
     if not positive:
         return
+    formatter = FuncFormatter(lambda value, _: f"{value:,g}")
     if len(positive) == len([price for price in prices if math.isfinite(price)]):
         axes.set_xscale("log")
     else:
         axes.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(min(positive))))
         axes.set_xlim(left=-0.15 * 10 ** math.floor(math.log10(min(positive))))
+    axes.xaxis.set_major_formatter(formatter)
 
 
 def _spearman(cell: Cell | None) -> float:
@@ -201,8 +262,22 @@ def _panel(axes: Axes, cell: Cell | None) -> None:
         axes.text(0.5, 0.5, "no values", ha="center", color=MUTED, fontsize=7)
         return
     for point in cell.points:
-        axes.plot(_shares(point.values), _shares(point.truth), ".", color=colour(cell.family), alpha=0.25, markersize=3, markeredgewidth=0)
-    axes.text(0.03, 0.97, f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}", va="top", fontsize=6.5)
+        axes.plot(
+            _shares(point.values),
+            _shares(point.truth),
+            ".",
+            color=colour(cell.family),
+            alpha=0.25,
+            markersize=3,
+            markeredgewidth=0,
+        )
+    axes.text(
+        0.03,
+        0.97,
+        f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}",
+        va="top",
+        fontsize=6.5,
+    )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xticks([0, 1])
@@ -216,5 +291,3 @@ def _shares(values: Sequence[float]) -> Floats:
 
 DRAWINGS: Mapping[str, Drawing] = {"overall": forest, "cost": cost, "tasks": heat_map, "budgets": budgets}
 """By the name of the file; beside them one ``scatter`` a method."""
-
-

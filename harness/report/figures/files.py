@@ -24,7 +24,9 @@ NO_DATES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 TABLES = {"overall.md": "github", "overall.tex": "latex_booktabs"}
 
 
-def write_figures(folder: Path, view: View, formats: Sequence[str] = FORMATS, methods: Sequence[str] = ()) -> list[Path]:
+def write_figures(
+    folder: Path, view: View, formats: Sequence[str] = FORMATS, methods: Sequence[str] = ()
+) -> list[Path]:
     """Everything that the view has something to draw for; what was written.
 
     Args:
@@ -68,7 +70,9 @@ def image(figure: Figure, kind: str) -> bytes:
 def table(view: View, kind: str) -> str:
     """The overall table, the numbers of README.md, in one of tabulate's formats."""
     headers = ["method", *view.questions, "mean", "GPU-hours", "seconds", "retrainings"]
-    return str(tabulate([_line(view, line) for line in view.overall], headers=headers, tablefmt=kind, disable_numparse=True))
+    return str(
+        tabulate([_line(view, line) for line in view.overall], headers=headers, tablefmt=kind, disable_numparse=True)
+    )
 
 
 def _line(view: View, line: Overall) -> list[str]:
@@ -84,4 +88,5 @@ def _line(view: View, line: Overall) -> list[str]:
 def _score(mean: TasksMean, tasks: int) -> str:
     if math.isnan(mean.spearman):
         return sentences.on_tasks(mean, tasks)
-    return f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.low, mean.high)}{numbers.ranks(mean.rank_low, mean.rank_high)}"
+    ranks = numbers.ranks(mean.rank_low, mean.rank_high)
+    return f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.low, mean.high)}{ranks}"

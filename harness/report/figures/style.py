@@ -9,7 +9,12 @@ from typing import Any
 import matplotlib as mpl
 
 INK, MUTED, FAINT = "#1b1c1e", "#5c6066", "#b4b8be"
-COLOURS: Mapping[str, str] = {"set function": "#0072b2", "additive": "#c4540a", "retraining": "#00795a", "unknown": MUTED}
+COLOURS: Mapping[str, str] = {
+    "set function": "#0072b2",
+    "additive": "#c4540a",
+    "retraining": "#00795a",
+    "unknown": MUTED,
+}
 SHAPES: Mapping[str, str] = {"set function": "o", "additive": "^", "retraining": "s", "unknown": "D"}
 WIDTH = 6.9
 """Inches: the text of a page with one column."""

@@ -183,7 +183,7 @@ def _plain(value: Plain) -> str | numbers.Number:
 
 def _points(view: View, names: Mapping[str, int]) -> dict[str, Any]:
     """Each task's and question's truths and values by pool; what several rows say alike is written once."""
-    codes: dict[str, int] = {}
+    texts: dict[str, int] = {}
     points = []
     for task in view.tasks:
         for question in view.questions:
@@ -191,18 +191,27 @@ def _points(view: View, names: Mapping[str, int]) -> dict[str, Any]:
             if cells:
                 pools = [point.pool for point in cells[0].points]
                 truths = [numbers.significants(point.truth) for point in cells[0].points]
-                rows = [_point_row(names[cell.method], cell, codes) for cell in cells]
+                codes = _codes(cells)
+                rows = [
+                    _point_row(names[cell.method], cell, texts.setdefault(text, len(texts)))
+                    for cell, text in zip(cells, codes, strict=True)
+                ]
                 place = {"task": view.tasks.index(task), "question": view.questions.index(question)}
                 points.append({**place, "pools": pools, "truths": truths, "rows": rows})
-    return {"points": points, "codes": list(codes)}
+    return {"points": points, "codes": list(texts)}
 
 
-def _point_row(method: int, cell: Cell, codes: dict[str, int]) -> Row:
-    """Method; by pool its score in thousandths, the place of its codes, its least and its largest value."""
+def _codes(cells: Sequence[Cell]) -> list[str]:
+    """The values of each cell, pool after pool."""
+    by_pool = [coded([point.values for point in at]) for at in zip(*(cell.points for cell in cells), strict=True)]
+    return ["".join(own) for own in zip(*by_pool, strict=True)]
+
+
+def _point_row(method: int, cell: Cell, codes: int) -> Row:
+    """Method, by pool its score in thousandths, the place of its codes, and by pool its least and largest value."""
     scores = [None if point.spearman != point.spearman else round(point.spearman * 1000) for point in cell.points]
-    places = [codes.setdefault(coded(point.values), len(codes)) for point in cell.points]
     ends = [numbers.significants((min(point.values), max(point.values)), numbers.DIGITS) for point in cell.points]
-    return [method, scores, places, [low for low, _ in ends], [high for _, high in ends]]
+    return [method, scores, codes, [low for low, _ in ends], [high for _, high in ends]]
 
 
 def _feature(view: View, found: Discrimination) -> dict[str, Any]:
@@ -221,7 +230,9 @@ def _feature(view: View, found: Discrimination) -> dict[str, Any]:
 def _run(name: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """What the page tells of a run; an older record may lack some of it."""
     packages = provenance.get("packages", {})
-    told = {key: plain(str(value)) for key, value in sorted(provenance.items()) if key != "packages" and value is not None}
+    told = {
+        key: plain(str(value)) for key, value in sorted(provenance.items()) if key != "packages" and value is not None
+    }
     return {
         "run": plain(name),
         **told,

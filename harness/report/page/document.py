@@ -1,4 +1,4 @@
-"""The page as one HTML file: the template with style, data and script put in, and a policy that lets nothing else in."""
+"""The page as one HTML file: a template with style, data and script put in, and a policy that lets in nothing else."""
 
 from __future__ import annotations
 

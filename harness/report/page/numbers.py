@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 Number = int | float | None
 
-SCORE = 4
-"""Decimals of a correlation."""
+SCORE = 6
+"""Decimals of a correlation: enough that the page, which shows two, rounds as other reports do."""
 COST = 6
-"""Significant digits of a cost: as many as the tables of a report have, so that both round alike."""
+"""Significant digits of a cost: enough for the same."""
 DIGITS = 3
 """Of what was planted, and of the ends of a method's values."""
 TRUTH = 4

@@ -38,7 +38,7 @@ function padded(values, pad = 0.04) {
 }
 
 function tickLabel(value) {
-  if (value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3)) return value.toExponential(0).replace("e+", "e").replace("-", "−");
+  if (value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-4)) return value.toExponential(0).replace("e+", "e").replace("-", "−");
   return Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 }).replace("-", "−");
 }
 

@@ -4,7 +4,18 @@ const CONTENT = JSON.parse(document.getElementById("content").textContent);
 const ALL = -1; // of tasks or questions: their mean
 
 for (const table of CONTENT.tables) table.rows = table.rows.map(named);
-for (const points of CONTENT.points) points.rows = new Map(points.rows.map((row) => [row[0], row]));
+for (const points of CONTENT.points) {
+  points.rows = new Map(points.rows.map((row) => [row[0], row]));
+  points.starts = startsOf(points);
+}
+
+/** Where each pool's values begin in a row's codes, in contributors, and where the last one's end. */
+function startsOf(points) {
+  const sizeOf = (number) => CONTENT.pools.find((pool) => pool.task === points.task && pool.pool === number).contributors.length;
+  const starts = [0];
+  for (const number of points.pools) starts.push(starts[starts.length - 1] + sizeOf(number));
+  return starts;
+}
 
 function named(row) {
   return Object.fromEntries(CONTENT.row.map((name, place) => [name, row[place]]));
@@ -53,7 +64,7 @@ function valuesOf(points, method, place) {
   const row = points.rows.get(method);
   if (!row) return null;
   const [, , codes, lows, highs] = row;
-  const grid = decoded(CONTENT.codes[codes[place]]);
+  const grid = decoded(CONTENT.codes[codes].slice(2 * points.starts[place], 2 * points.starts[place + 1]));
   const step = (highs[place] - lows[place]) / (CONTENT.alphabet.length ** 2 - 1);
   return grid.map((at) => lows[place] + step * at);
 }

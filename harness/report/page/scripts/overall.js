@@ -64,7 +64,7 @@ function overallAxes({ top, bottom, score, rank, most, isNarrow }, table, shown,
   ];
   if (!shown) parts.push(text(0, top + 12, "No method with a score passes the filters.", { fill: palette.muted }));
   if (!rank) return parts;
-  const ticks = [1, ...niceTicks(5, most, 3).filter((tick) => tick > 1 && Number.isInteger(tick) && tick <= most)];
+  const ticks = [1, ...niceTicks(0, most, 4).filter((tick) => tick > 1 && Number.isInteger(tick) && tick <= most)];
   return [...parts, text(rank.range[0], 12, isNarrow ? "rank" : `Rank range of ${most}`, head), ...xAxis(callable(rank, ticks), top, bottom, palette)];
 }
 

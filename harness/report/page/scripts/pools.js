@@ -52,19 +52,19 @@ function poolsLead() {
 function poolPanels() {
   const rows = poolRows();
   const tasks = [...new Set(rows.map((row) => row.pool.task))];
+  const domain = padded([0, ...rows.flatMap((row) => row.scores.map(([, score]) => score))], 0.02);
   const panel = (task) => {
     const own = rows.filter((row) => row.pool.task === task);
-    return { name: `pools-${taskName(task)}`, draw: (width, palette) => drawPools(task, own, width, palette), share: Math.min(tasks.length, 2) };
+    return { name: `pools-${taskName(task)}`, draw: (width, palette) => drawPools(task, own, domain, width, palette), share: Math.min(tasks.length, 2) };
   };
   return tasks.map(panel);
 }
 
-function drawPools(task, rows, width, palette) {
+function drawPools(task, rows, domain, width, palette) {
   const [tall, top] = [rows.length > 12 ? 15 : 18, 42];
   const height = top + rows.length * tall + 22;
   const svg = drawing(width, height, `Scores in each pool, ${taskName(task)}, ${questionName(state.question)}`, palette);
-  const values = rows.flatMap((row) => row.scores.map(([, score]) => score));
-  const x = linear(padded([0, ...values], 0.02), [62, width - 70]);
+  const x = linear(domain, [62, width - 70]);
   svg.append(text(0, 12, taskName(task), { "font-weight": 600 }), text(62, 29, "Spearman with the truth", { "font-size": 11, fill: palette.muted }));
   svg.append(...xAxis(x, top, height - 20, palette), line(x(0), top, x(0), height - 20, palette.faint));
   svg.append(...rows.map((row, place) => poolMark(row, x, top + place * tall, tall, width, palette)));
