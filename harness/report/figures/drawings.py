@@ -66,6 +66,8 @@ def cost(view: View) -> Figure | None:
     found = frontier.standings(view, verdict)
     front = frontier.front_of(verdict, chosen)
     on_front = {step.method for step in front.steps} if front else set()
+    lines = sorted(lines, key=lambda line: line.method not in on_front)  # the front's names come first
+    named: list[tuple[float, float]] = []
     for line in lines:
         mean, price = found[line.method], getattr(line.cost, chosen)
         if math.isfinite(price):
@@ -82,7 +84,8 @@ def cost(view: View) -> Figure | None:
                 markerfacecolor=face,
                 markersize=size,
             )
-            if is_on or len(lines) <= FEW:
+            if is_on or (len(lines) <= FEW and _is_free(price, mean.spearman, named)):
+                named.append((price, mean.spearman))
                 _name(axes, line.method, price, mean.spearman, is_on)
     if front and front.steps:
         axes.step(
@@ -221,13 +224,18 @@ def _ceiling(axes: Axes, ceiling: float) -> None:
         )
 
 
+def _is_free(price: float, score: float, named: Sequence[tuple[float, float]]) -> bool:
+    """Whether no name stands there yet, of those that begin at about the same cost and score."""
+    return not any(abs(other - score) < 0.015 and abs(cost - price) <= price / 4 for cost, other in named)
+
+
 def _name(axes: Axes, method: str, price: float, score: float, is_on: bool) -> None:
     """To the left above what is on the front, where nothing better stands; to the right of others."""
     is_left = is_on and price > 0
     axes.annotate(
         plain(method),
         (price, score),
-        (-4, 5) if is_left else (6, -2.5),
+        (-4, 5) if is_left else (6, 4 if is_on else -2.5),
         textcoords="offset points",
         ha="right" if is_left else "left",
         fontsize=7.5 if is_on else 6,

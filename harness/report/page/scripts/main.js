@@ -56,9 +56,19 @@ function render() {
   const places = MADE.map(({ data }) => [...data.querySelectorAll(".scroll")].map((box) => [box.scrollTop, box.scrollLeft]));
   fillControls();
   MADE.forEach(fillView);
+  fillLinks();
   MADE.forEach(({ data }, at) => [...data.querySelectorAll(".scroll")].forEach((box, k) => places[at][k] && box.scrollTo(places[at][k][1], places[at][k][0])));
   if (key) backTo(key, caret);
   tellShown();
+}
+
+/** Links to views keep what is chosen. */
+function fillLinks() {
+  for (const link of document.querySelectorAll("nav a, .skip")) {
+    const view = link.hash.slice(1).split("?")[0];
+    link.href = hashOf(view);
+    link.hidden = !document.getElementById(view);
+  }
 }
 
 function backTo(key, caret) {
