@@ -102,7 +102,9 @@ def test_settings_of_a_method_are_joined_from_the_cheapest_up(view: View) -> Non
         figure = budgets(view)
         assert figure is not None
     lines = {line.method: line for line in view.overall}
-    expected = [(own.cost.reference_gpu_hours, own.mean.spearman) for own in (lines["gradient:runs=1"], lines["gradient"])]
+    expected = [
+        (own.cost.reference_gpu_hours, own.mean.spearman) for own in (lines["gradient:runs=1"], lines["gradient"])
+    ]
     (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
     np.testing.assert_allclose(curve.get_xydata(), expected)
     assert expected[0][0] < expected[1][0]
