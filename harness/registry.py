@@ -302,15 +302,20 @@ def _reason(kind: str, name: str, known: Known, error: BaseException) -> str:
 
 
 def _retuned(own: Task, settings: TaskSettings) -> Task:
-    """The task with another recipe, where the settings say one."""
+    """The task with another recipe, where the settings say one.
+
+    Raises:
+        UserError: they do not fit it, where the task tells it before there is a learner.
+    """
     changes = {key: value for key, value in settings.given.items() if key in RECIPE_KEYS}
     if not changes:
         return own
     recipe = f"{own.about.get('recipe', 'its own')}; changed here: {', '.join(f'{k} {v}' for k, v in changes.items())}"
 
     def learner() -> Learner:
-        changed = copy.copy(own.learner())
-        changed.recipe = settings.recipe(changed.recipe)
-        return changed
+        other = copy.copy(own.learner())
+        other.recipe = settings.recipe(other.recipe)
+        return other
 
-    return replace(own, learner=learner, about={**own.about, "recipe": recipe})
+    changed = None if own.recipe is None else settings.recipe(own.recipe)
+    return replace(own, learner=learner, about={**own.about, "recipe": recipe}, recipe=changed)

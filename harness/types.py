@@ -836,6 +836,7 @@ class Task:
         learner: made once a run.
         about: what ``dataworth show`` prints, by heading.
         reference: how another process makes it again; None where only this one can.
+        recipe: its learner's, told before there is a learner; None where only that tells.
     """
 
     name: str
@@ -846,6 +847,7 @@ class Task:
     learner: Callable[[], Learner]
     about: Mapping[str, str] = field(default_factory=dict)
     reference: TaskReference | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:

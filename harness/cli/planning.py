@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.chosen import tasks_of, tasks_without_data
 from harness.cli.places import data_folder, read_suite
 from harness.cli.widths import expect, print_expected
 from harness.config import Suite, TaskSettings, find_suite, suite_folders
 from harness.registry import Broken, methods_named
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
-from harness.types import Budget, Method, Retraining
+from harness.types import Budget, Method, Retraining, Task
 
 DATA = {
     "embedded": "embedded: made by the program",
@@ -36,14 +37,15 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
         hours: to be split into pools and seeds; only with timing.
 
     Raises:
-        UserError: there is no such suite, its data are not where they should be, a method in it is unknown, or a task
-            (which is found out where something is timed); or the hours are none that can be split.
+        UserError: whatever a run refuses before it deals a pool: there is no such suite, its data are not where they
+            should be, a method or a task is unknown, a source's description or a setting is unfit. Or the hours are
+            none that can be split.
     """
     suite = read_suite(find_suite(name, suite_folders()), asked=True)
+    given = device is not None or data is not None
+    tasks = tasks_of(suite, data_folder(suite, data)) if given else tasks_without_data(suite)
     methods = methods_named(suite.methods)
-    paces = {} if device is None else _timed(console, suite, data, device)
-    if device is None and data is not None:
-        data_folder(suite, data)
+    paces = {} if device is None else _timed(console, suite, tasks, device)
     sizes = {task: _size(suite, task, paces) for task in suite.tasks}
     budgets = {
         task: {name: _of_suite(one, one.budget(*size), suite) for name, one in methods.items()}
@@ -70,10 +72,9 @@ def _of_suite(method: Method, budget: Budget, suite: Suite) -> Budget:
     return replace(budget, retrainings=budget.retrainings * len(suite.questions))
 
 
-def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:
-    from harness.cli.running import device_of, tasks_of
+def _timed(console: Console, suite: Suite, tasks: Mapping[str, Task], device: str) -> dict[str, Pace]:
+    from harness.cli.running import device_of
 
-    tasks = tasks_of(suite, data_folder(suite, data))
     found = {}
     for name, task in tasks.items():
         with console.status(f"timing retrainings of {name}"):
@@ -163,6 +164,8 @@ def _caption(
     if fitting:
         sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
+        if suite.data != "embedded":
+            sentences.append("Descriptions and settings are checked; rows are read when the first pool is dealt.")
         sentences.append(
             f"How long it takes: dataworth show {name}{' --data DIR' if suite.data == 'files' else ''} --measure."
         )

@@ -39,6 +39,7 @@ class ImageTask:
             deal=self.deal,
             learner=self.learner,
             about=about_images(self.definition),
+            recipe=self.definition.recipe,
         )
 
     @cached_property

@@ -41,6 +41,7 @@ class TextTask:
             deal=self.deal,
             learner=self.learner,
             about=about_texts(definition, self.size, self._answer),
+            recipe=definition.recipe,
         )
 
     # --- data -----------------------------------------------------------------------------------------
