@@ -24,4 +24,4 @@ def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = No
 
 def tasks_without_data(suite: Suite, names: Iterable[str] | None = None) -> dict[str, Task]:
     """The same where no folder was named: files are not looked for before a pool is dealt."""
-    return tasks_of(suite, Path() if suite.data == "files" else None, names)
+    return tasks_of(suite, None if suite.data == "embedded" else Path(), names)
