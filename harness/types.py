@@ -542,6 +542,9 @@ class Budget:
         validation_passes: the same, of every validation example.
         replays: times that it differentiates the examples that a training run draws, steps x batch of them.
         validation_replays: times that it differentiates every validation example at every step of a training run.
+        shared: what of the retrainings methods of its scope may train too, by the name of these coalitions and their
+            seed: of methods that name the same, the most is trained and each is billed its own. What is in no name is
+            nobody else's.
     """
 
     fits: int = 0
@@ -550,6 +553,16 @@ class Budget:
     validation_passes: float = 0.0
     replays: float = 0.0
     validation_replays: float = 0.0
+    shared: Mapping[str, float] = field(default_factory=dict)
+
+    def passes(self, examples: int, validation: int, steps: int, batch_size: int) -> float:
+        """Gradient passes that it comes to where a training takes so many steps of so many examples.
+
+        As they are billed: an example counts as one over the training examples, a validation example too.
+        """
+        drawn = steps * min(examples, batch_size)
+        held_out = validation * (self.validation_passes + steps * self.validation_replays)
+        return self.gradient_passes + (self.replays * drawn + held_out) / examples
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,28 +139,33 @@ def _in_words(settings: TaskSettings, words: Mapping[str, str]) -> str:
 
 
 def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
-    table = _table("retrainings", *suite.questions, "all truths", "methods", "together")
+    table = _table("retrainings", *suite.questions, "all truths", "methods", "together", "billed")
     for task, found in counts.items():
         alone = [numbers.count(found.questions[question]) for question in suite.questions]
         both = found.truth + found.methods
-        table.add_row(Text(task), *alone, *map(numbers.count, (found.truth, found.methods, both)))
-    truth, methods = (sum(side) for side in zip(*((c.truth, c.methods) for c in counts.values()), strict=True))
+        table.add_row(Text(task), *alone, *map(numbers.count, (found.truth, found.methods, both, found.billed)))
+    sides = zip(*((c.truth, c.methods, c.billed) for c in counts.values()), strict=True)
+    truth, methods, billed = map(sum, sides)
     blanks = [""] * len(suite.questions)
-    table.add_row("all", *blanks, *map(numbers.count, (truth, methods, truth + methods)), style="bold")
+    table.add_row("all", *blanks, *map(numbers.count, (truth, methods, truth + methods, billed)), style="bold")
     return table
 
 
 def _caption(
     console: Console, suite: Suite, name: str, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
 ) -> None:
-    retraining = [name for name, budget in budgets.items() if budget.retrainings]
+    retraining = [f"{name} {numbers.count(b.retrainings)}" for name, b in budgets.items() if b.retrainings]
+    billed = ", ".join(retraining)
     fitting = [name for name, budget in budgets.items() if budget.fits]
     broken = [one.reason for one in methods.values() if isinstance(one, Broken)]
     sentences = ["Over all pools; what the ledger keeps is not trained again."]
     sure = "" if timed else f", with {CONTRIBUTORS} contributors a pool where the settings name no other number"
     sentences.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
     if retraining:
-        sentences.append(f"Methods by their own budgets, at most: on seeds of their own {', '.join(retraining)}.")
+        sentences.append(
+            "Methods by their own budgets, at most. Coalitions that several methods of one scope ask for are trained once "
+            f"and billed to each; of one pool, on seeds of their own: {billed}."
+        )
     if fitting:
         sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
