@@ -29,7 +29,7 @@ from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
 from harness.types import QUESTIONS, SetFunction
 
-FEATURES = ("initial-loss", "mmd")
+FEATURES = ("class-balance", "initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
 
 
@@ -108,7 +108,7 @@ def against_published(suite: Suite, view: View) -> list[str]:
         place = Place.published(suite.name)
         if place is None or not place.has_results:
             return []
-        if differs := truth_differences(place.suite, suite, "this run"):
+        if differs := truth_differences(place.suite, suite, "this run", view.tasks, view.questions):
             return [f"Not compared with the published results, which have {', '.join(differs)}."]
         published = leaderboard(place.suite, load(place.results))
     except UserError as error:  # what is published may be damaged; the run is finished all the same

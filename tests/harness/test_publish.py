@@ -306,9 +306,12 @@ def test_a_run_says_how_it_compares_with_what_is_published() -> None:
     assert told_at_the_end() == ""  # nothing is published
     publish()
     assert told_at_the_end() == "Same scores as published, in all 3 rows that both have."
-    assert "Not compared with the published results, which have seeds 2 (this run: 3)." in told_at_the_end(
-        seeds=dict.fromkeys(QUESTIONS, 3)
+    assert (
+        "Not compared with the published results, which have seeds of standalone 2 (this run: 3)."
+        in told_at_the_end(seeds=dict.fromkeys(QUESTIONS, 3))
     )
+    others = {"standalone": 2, "leave-one-out": 5, "shapley": 5}  # which nobody has asked
+    assert told_at_the_end(seeds=others) == "Same scores as published, in all 3 rows that both have."
     assert told_at_the_end(name="another") == ""
     changed(lambda results: results.valuations.pop(("tiny", 0, "standalone", "mmd")) and None)
     partial = told_at_the_end()
