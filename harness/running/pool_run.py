@@ -24,9 +24,11 @@ from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import OURS, library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
+from harness.running.reference import at_reference
 from harness.running.retraining import Narrowed
 from harness.seeds import stream
-from harness.truth.truth import Plan, find, plan
+from harness.threads import one_thread
+from harness.truth.truth import Plan, plan, read_off
 from harness.types import (
     Advance,
     Cost,
@@ -56,7 +58,8 @@ class TaskLearner:
     def __init__(self, task: Task) -> None:
         self._task, self._learner = task, task.learner()
         self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
-        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
+        self.recipe = self._learner.recipe
+        self.described = {**self._learner.identity, **asdict(self.recipe)}
         self.code = type(self._learner).__module__
         """The module of its class."""
         self.libraries = {*self._learner.packages} - {*OURS}
@@ -206,7 +209,10 @@ class PoolRun:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
-            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
+            asked = self._plan(question)
+            outcomes = self._truth_engine().outcomes(asked.jobs, advance)
+            with one_thread():  # many small solves, which threads that wait for each other make ten times longer
+                found = read_off(asked, outcomes, stream(self.suite.seed, "reliability"))
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -249,8 +255,8 @@ class PoolRun:
             truth_key=self.truth_keys.get(question, ""),
         )
         try:
-            size = self.suite.projection.job(self.task.name).size(question)
-            answer = replace(answer, algebra=float(method.algebra(size)))
+            job, recipe = self.suite.projection.job(self.task.name), self._learner.recipe
+            answer = replace(answer, **at_reference(method, question, job, self.pool, recipe, precedents))
             key = self._answer_key(name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)

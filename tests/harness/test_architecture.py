@@ -84,7 +84,7 @@ def test_tasks_know_the_nouns_and_each_other_only() -> None:
 WORDS = (
     *("harness.types", "harness.errors", "harness.config", "harness.coalitions", "harness.seeds"),
     *("harness.validation", "harness.files", "harness.registry", "harness.projection"),
-    *("harness.settings", "harness.knobs"),
+    *("harness.settings", "harness.knobs", "harness.threads"),
 )
 """What every room may speak in."""
 
