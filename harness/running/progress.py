@@ -35,10 +35,15 @@ class ProgressDisplay:
         self._started = time.monotonic()
 
     @contextmanager
-    def run(self, title: str, answers: int) -> Iterator[Callable[[], None]]:
-        """A whole run of so many answers; the function given notes that one is there."""
+    def run(self, title: str, answers: int, stored: int = 0) -> Iterator[Callable[[], None]]:
+        """A whole run of so many answers, of which so many are stored; the function given notes that one is there."""
+        left = (
+            f"{answers} answers: {stored} stored, {answers - stored} to find"
+            if stored
+            else f"{answers} answers to find"
+        )
         if not self._console.is_terminal:
-            self.note(f"{title}: {answers} answers to find")
+            self.note(f"{title}: {left}")
             yield lambda: None
             return
         with self._bars:
