@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,22 @@ def test_make_knows_the_readme_s_targets(line: str) -> None:
     done = subprocess.run([*shlex.split(line), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert {"make leaderboard": "runall.py", "make test": "pytest"}[line] in done.stdout
+
+
+def test_beside_a_clone_called_dataworth_python_finds_the_package(tmp_path: Path) -> None:
+    """By a line of the environment that says where it lies: an editable install alone is looked for after folders."""
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "environment"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert f'echo "{ROOT}/harness/api" > ' in told
+    assert "/dataworth.pth" in told
+    (tmp_path / "beside" / "dataworth").mkdir(parents=True)
+    (tmp_path / "dataworth.pth").write_text(f"{ROOT}/harness/api\n")
+    program = f"import site; site.addsitedir({str(tmp_path)!r}); import dataworth; print(dataworth.Additive.family)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "beside", capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "additive", done.stderr
 
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("dataworth ")])
