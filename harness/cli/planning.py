@@ -163,8 +163,8 @@ def _caption(
     sentences.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
     if retraining:
         sentences.append(
-            "Methods by their own budgets, at most. Coalitions that several methods of one scope ask for are trained once "
-            f"and billed to each; of one pool, on seeds of their own: {billed}."
+            "Methods by their own budgets, at most. Coalitions that several methods of one scope ask for are trained "
+            f"once and billed to each; of one pool, on seeds of their own: {billed}."
         )
     if fitting:
         sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")

@@ -240,7 +240,7 @@ def save(folder: Path, results: Results, tasks: Iterable[str] | None = None) -> 
 
 def _to_json(record: Record) -> str:
     kind = next(name for name, cls in KINDS.items() if isinstance(record, cls))
-    return json.dumps(_without_nan({"format": FORMAT, "kind": kind, **_fields(record)}), sort_keys=True)
+    return json.dumps(without_nan({"format": FORMAT, "kind": kind, **_fields(record)}), sort_keys=True)
 
 
 def _fields(record: Record | Cost) -> dict[str, Any]:
@@ -248,14 +248,14 @@ def _fields(record: Record | Cost) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON knows no nan: undefined is null."""
     if isinstance(value, Cost):
         value = _fields(value)
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

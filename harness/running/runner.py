@@ -18,8 +18,9 @@ from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
 from harness.running.progress import ProgressDisplay
+from harness.running.task_learner import TaskLearner
 from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
 
 

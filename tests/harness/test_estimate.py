@@ -98,7 +98,7 @@ def test_what_methods_of_one_scope_train_once_is_counted_once_and_billed_to_each
     assert counts.billed == sum(budget.retrainings for budget in budgets)
     done = trained(tmp_path, "methods")
     assert 0.8 * counts.methods <= done <= counts.methods  # fewer: draws meet in coalitions of one, or of all but one
-    assert counts.billed > 1.5 * counts.methods
+    assert counts.billed > 1.4 * counts.methods
 
 
 def test_of_methods_that_name_the_same_coalitions_the_most_is_trained_by_hand() -> None:
