@@ -44,9 +44,9 @@ class Metagradient(Additive):
     passes = "1 retraining a run; 2 replays of it, one forth and one back, 1 more where not all states can be kept"
     choices = (
         "an example's weight is its share in each drawn batch's mean, which is not divided anew when it leaves; "
-        "after SGD the derivative is exact, AdamW's slope at gradients near 0 is smoothed over what 1 of C contributors "
-        "moves: variance 2 / C of the batch gradient's own, from the halves of the drawn batches; clipping is "
-        "differentiated through"
+        "after SGD the derivative is exact, AdamW's slope at gradients near 0 is smoothed over what 1 of C "
+        "contributors moves: variance 2 / C of the batch gradient's own, from the halves of the drawn batches; "
+        "clipping is differentiated through"
     )
     claims = frozenset({"null", "additive"})
 

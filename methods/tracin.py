@@ -29,9 +29,9 @@ class TracIn(Additive):
         "a run by AdamW"
     )
     choices = (
-        "checkpoints: as many as the recipe keeps (6, evenly spaced, the last included), each for the rates of the steps "
-        "that led to it; momentum is left out; in AdamW's metric its second moment is that of the replayed run, and what "
-        "no drawn example had moved by the checkpoint counts for nothing"
+        "checkpoints: as many as the recipe keeps (6, evenly spaced, the last included), each for the rates of the "
+        "steps that led to it; momentum is left out; in AdamW's metric its second moment is that of the replayed run, "
+        "and what no drawn example had moved by the checkpoint counts for nothing"
     )
 
     @property
