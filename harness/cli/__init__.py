@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,6 +15,10 @@ from rich.markup import escape
 
 from harness.errors import UserError
 
+if TYPE_CHECKING:
+    from harness.report.view import CostName
+
+COSTS: dict[str, CostName] = {"gpu-hours": "reference_gpu_hours", "seconds": "seconds", "retrainings": "retrainings"}
 DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
 
 
@@ -127,14 +132,13 @@ def run(
 def report(suite: str, out: Path | None) -> None:
     """Print a suite's leaderboard from stored results: of its run, or else those published.
 
-    The tables of a run (README.md, leaderboard.csv and overall.csv in its folder) are drawn again; what is published
-    stays as it is. The exit status is 0, or 2 where there are no such results.
+    What is drawn of a run (README.md, index.html, leaderboard.csv and overall.csv in its folder) is drawn again; what
+    is published stays as it is. The exit status is 0, or 2 where there are no such results.
     """
     from harness.cli.places import Place
     from harness.records.results import load
-    from harness.report.files import PAGE, write_report
+    from harness.report.files import DRAWN, write_report
     from harness.report.leaderboard import leaderboard
-    from harness.report.leaderboard_csv import OVERALL, TABLE
     from harness.report.terminal import make_console, print_leaderboard
 
     place = Place.of_results(suite, out)
@@ -144,10 +148,71 @@ def report(suite: str, out: Path | None) -> None:
         done = f"Published results of {place.folder}; nothing was written."
     else:
         view = write_report(place.folder, place.suite, results)
-        done = f"Written: {place.folder / PAGE}, {place.folder / TABLE}, {place.folder / OVERALL}"
+        done = f"Written: {', '.join(str(place.folder / name) for name in DRAWN)}"
     console = make_console()
     print_leaderboard(console, view)
     console.print(done, markup=False, soft_wrap=True)
+
+
+@dataworth.command()
+@SUITE
+@OUT
+@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, and all together.")
+@click.option("--cost", type=click.Choice(list(COSTS)), default="gpu-hours", show_default=True, help="What to weigh.")
+def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: str) -> None:
+    """Tell which methods are worth their cost, from stored results: of a run, or else those published.
+
+    For all tasks together and for each: the methods that no other beats in cost and score, how often each is among
+    these when scores are drawn anew from their uncertainty, the cheapest that cannot be told from the best, and what
+    the next step costs. gpu-hours are those at reference scale. The exit status is 0, or 2 where there are no results.
+    """
+    from harness.cli.places import Place
+    from harness.errors import unknown
+    from harness.records.results import load
+    from harness.report.leaderboard import leaderboard
+    from harness.report.terminal import make_console, print_frontier
+
+    place = Place.of_results(suite, out)
+    view = leaderboard(place.suite, load(place.results))
+    for task in tasks or ():
+        if task not in view.tasks:
+            raise unknown(f"task of {place.folder}", task, view.tasks)
+    print_frontier(make_console(), view, COSTS[cost], tasks or view.tasks)
+
+
+@dataworth.command()
+@SUITE
+@OUT
+@click.option("--formats", callback=_names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
+@click.option("--methods", callback=_methods, help="Draw a scatter of each of these: truth against values by rank.")
+@click.option("--into", metavar="DIR", callback=_folder, help="The folder of the files.  [default: runs/SUITE/figures]")
+def figures(
+    suite: str, out: Path | None, formats: tuple[str, ...], methods: tuple[str, ...] | None, into: Path | None
+) -> None:
+    """Draw figures for papers from stored results: of a run, or else those published.
+
+    Scores with rank ranges, cost against score with its front, the heat map of tasks, curves of methods that were asked
+    with several settings, and the overall table as Markdown and LaTeX (booktabs). The exit status is 0, or 2 where
+    there are no results or something asked is a mistake.
+    """
+    from harness.cli.places import RUNS, Place
+    from harness.errors import unknown
+    from harness.records.results import load
+    from harness.report.figures.files import FORMATS, write_figures
+    from harness.report.leaderboard import leaderboard
+    from harness.report.terminal import make_console
+
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("format of figures", kind, FORMATS)
+    place = Place.of_results(suite, out)
+    view = leaderboard(place.suite, load(place.results))
+    for name in methods or ():
+        if name not in (known := [line.method for line in view.overall]):
+            raise unknown(f"method of {place.folder}", name, known)
+    folder = into or Path(RUNS) / place.suite.name / "figures"
+    written = write_figures(folder, view, formats, methods or ())
+    make_console().print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
 
 
 @dataworth.command()

@@ -91,7 +91,7 @@ def run_suite(request: Request, console: Console) -> int:
     for line in against_published(place.suite, view):
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"Written to {place.folder}: README.md, leaderboard.csv, overall.csv, results/. Draw them again: "
+        f"Written to {place.folder}: README.md, index.html, leaderboard.csv, overall.csv, results/. Draw them again: "
         f"dataworth report --out {place.folder}",
         markup=False,
         soft_wrap=True,

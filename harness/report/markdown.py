@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.report import numbers, sentences
+from harness.report import frontier, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
 
@@ -28,6 +28,7 @@ def page(view: View) -> str:
         ),
         "## All tasks together",
         overall(view),
+        *_frontier(view),
     ]
     for question in view.questions:
         parts += _question(view, question, [cell for cell in view.cells if cell.question == question])
@@ -87,6 +88,23 @@ def _overall_caption(view: View) -> str:
         f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
         f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
     )
+
+
+def _frontier(view: View) -> list[str]:
+    """What is worth its cost over all tasks."""
+    cost = frontier.cost_of(view)
+    if cost is None:
+        return []
+    headers, rows = frontier.matrix(view, cost)
+    return [
+        f"## Cost against accuracy\n\n{_told(frontier.steps(view, cost))}",
+        (
+            "In how many draws of the scores, from their joint uncertainty, a method is on the Pareto front: no other "
+            f"costs less and scores more. Bold: on the front of the scores above; {numbers.NONE}: in under "
+            f"{frontier.SELDOM:.0%}."
+        ),
+        _table(rows, headers),
+    ]
 
 
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:

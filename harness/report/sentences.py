@@ -12,8 +12,10 @@ from harness.report.view import (
     TRUTH,
     WEAK,
     Cell,
+    CostName,
     Discrimination,
     Doubt,
+    Front,
     MeanCost,
     Overall,
     TasksMean,
@@ -322,3 +324,28 @@ def by_score(cells: Sequence[Cell]) -> list[str]:
         return method != TRUTH, -round(sum(scores) / len(scores), DECIMALS) if scores else math.inf
 
     return sorted(dict.fromkeys(cell.method for cell in cells), key=key)
+
+
+UNITS: Mapping[CostName, str] = {
+    "reference_gpu_hours": "reference GPU-hours",
+    "seconds": "seconds",
+    "retrainings": "retrainings",
+}
+
+
+def amount(cost: CostName, value: float) -> str:
+    """A cost in its own digits, without its unit."""
+    return numbers.count(value) if cost == "retrainings" else numbers.hours(value)
+
+
+def steps(front: Front) -> str:
+    """What each step up the front costs and brings."""
+    parts = []
+    for step, below in zip(front.steps, (None, *front.steps), strict=False):
+        told = f"{step.method} scores {numbers.correlation(step.score)} for {amount(front.cost, step.cost)}"
+        if below is None:
+            parts.append(f"{told} {UNITS[front.cost]}")
+        else:
+            gain = "" if step.apart else ", not told apart from the step before"
+            parts.append(f"{told} (+{numbers.correlation(step.score - below.score)}{gain})")
+    return f"From the cheapest up, {'; '.join(parts)}." if parts else ""

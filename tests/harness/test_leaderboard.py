@@ -618,7 +618,7 @@ def test_the_page_tells_reasons_and_where_it_came_from() -> None:
 def test_published_results_are_drawn_with_the_scores_that_were_published(folder: Path) -> None:
     view = leaderboard(load_suite(folder / "suite.toml"), load(folder / "results"))
     files = drawn(view)
-    assert list(files) == ["leaderboard.csv", "overall.csv", "README.md"]
+    assert list(files) == ["leaderboard.csv", "overall.csv", "README.md", "index.html"]
     before = keyed((folder / "leaderboard.csv").read_text(encoding="utf-8"))
     after = keyed(files["leaderboard.csv"])
     assert set(before) == set(after)

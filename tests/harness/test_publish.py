@@ -74,7 +74,14 @@ def test_a_run_is_published_whole_and_its_suites_file_stays() -> None:
     assert said.status == 0
     assert "First results of this suite: 3 rows." in said.out
     found, run = content(PUBLISHED), content(RUN)
-    assert set(found) == {"suite.toml", "README.md", "leaderboard.csv", "overall.csv", "results/tiny.jsonl"}
+    assert set(found) == {
+        "suite.toml",
+        "README.md",
+        "index.html",
+        "leaderboard.csv",
+        "overall.csv",
+        "results/tiny.jsonl",
+    }
     assert all(found[name] == run[name] for name in set(found) - {"suite.toml"})
     assert found["suite.toml"].startswith(COMMENT.encode())
 
@@ -96,7 +103,7 @@ def test_without_a_terminal_it_shows_what_would_change_and_needs_yes() -> None:
     assert (said.status, content(PUBLISHED)) == (1, before)
     assert "Largest difference of any score" in said.out
     assert "on tiny, standalone" in said.out
-    assert "Files that change: results/tiny.jsonl, leaderboard.csv, overall.csv, README.md" in said.out
+    assert "Files that change: results/tiny.jsonl, leaderboard.csv, overall.csv, README.md, index.html" in said.out
     assert "--yes" in said.out
 
 
@@ -332,7 +339,7 @@ def test_a_report_draws_a_run_and_leaves_what_is_published_alone() -> None:
     published = content(PUBLISHED)
     (RUN / "README.md").unlink()
     said = call("report", "--suite", "tiny")
-    assert f"Written: {RUN / 'README.md'}" in said.out
+    assert str(RUN / "README.md") in said.out.partition("Written: ")[2]
     assert (RUN / "README.md").read_text().startswith(OURS)
     shutil.rmtree("runs")
     (PUBLISHED / "README.md").unlink()
