@@ -119,7 +119,7 @@ class PoolRun:
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
-        self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
+        self.key = _hash(task.name, task.version, index, self.truth_engine().context, self._context, suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
     def release(self) -> None:
@@ -133,7 +133,7 @@ class PoolRun:
             self._learner.overhead = self._evaluator.overhead
         self._evaluator = None
 
-    def _truth_engine(self) -> Engine:
+    def truth_engine(self) -> Engine:
         if self._truth is None:
             self._truth = self._engine("test", self._ledgers.truth)
         return self._truth
@@ -200,13 +200,13 @@ class PoolRun:
 
     def retrainings_missing(self, question: Question) -> int:
         """How many retrainings the truth still takes."""
-        return self._truth_engine().missing(self._plan(question).jobs)
+        return self.truth_engine().missing(self._plan(question).jobs)
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
-            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
+            found = find(self._plan(question), self.truth_engine(), stream(self.suite.seed, "reliability"), advance)
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
