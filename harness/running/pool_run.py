@@ -134,6 +134,7 @@ class PoolRun:
         self._evaluator = None
 
     def truth_engine(self) -> Engine:
+        """Retrains, and scores on the test split: never for a method."""
         if self._truth is None:
             self._truth = self._engine("test", self._ledgers.truth)
         return self._truth

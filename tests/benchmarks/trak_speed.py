@@ -74,7 +74,7 @@ def compare(learner: Classifier, damping: float, rows: int, rounds: int) -> None
     size = sum(p.numel() for p in trained.params.values())
     gradients_NP = margins(trained, train)[0]
     ridge = damping * float(gradients_NP.square().sum()) / min(gradients_NP.shape)
-    width = min(PROJECTION, rows // 3)
+    width = min(PROJECTION, rows // 2)  # of more than 100: traker 0.3.2 loses the matrix of one block
 
     def ours(projection: int) -> Route:
         return lambda: Trak(runs=1, projection=projection, damping=damping or 1e-6).example_values(problem)[0]

@@ -26,7 +26,7 @@ from harness.statistics.ceilings import split_half_reliability
 from harness.statistics.datamodeling import linear_datamodeling_scores
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import spearmans
-from harness.types import QUESTIONS, Bools, Floats, Method, Task
+from harness.types import QUESTIONS, Bools, Floats, Method, Question, Task
 
 NAME = "lds"
 COALITIONS = 64
@@ -133,12 +133,12 @@ def _utilities(run: PoolRun, members_KC: Bools, seeds: Sequence[int]) -> Floats:
     return np.array([outcome.utility for outcome in outcomes]).reshape(len(seeds), -1)
 
 
-def _truth(run: PoolRun, question: str) -> Floats:
+def _truth(run: PoolRun, question: Question) -> Floats:
     """
     Raises:
         UserError: it cannot be had.
     """
-    found = run.truth(question)  # type: ignore[arg-type]
+    found = run.truth(question)
     if found.status != "ok":
         raise UserError(f"The {question} truth of {run.task.name}, pool {run.index + 1}: {found.reason}")
     return mean(found.values)
