@@ -59,11 +59,17 @@ def installed(package: str) -> str | None:
         return None
 
 
+OTHERWISE = {"kronfluence": "--no-deps kronfluence einops einconv opt-einsum"}
+"""Packages that are not installed by their name alone: kronfluence asks for torchvision, which it never imports, and whose
+default build does not load beside torch's CPU build, nor lets transformers load."""
+
+
 def missing(*packages: str) -> bool:
     """Whether a rival must be left out; says so where it must."""
     absent = [package for package in packages if not installed(package)]
     if absent:
-        print(f"skipped   the comparison with {absent[0]}: it is not installed; pip install {' '.join(absent)}")
+        wanted = " ".join(OTHERWISE.get(package, package) for package in absent)
+        print(f"skipped   the comparison with {absent[0]}: it is not installed; pip install {wanted}")
     return bool(absent)
 
 
