@@ -2,11 +2,11 @@
 
 1. As its paper has it: values of 1,437 training examples for each of 360 held-out ones, 100 random halves, one score a
    held-out example. Against the loop (sums by indexing, ``scipy.stats.spearmanr``) and against dattri's ``lds``.
-2. As ``dataworth study lds`` has it: 40 methods' values of 24 contributors, 64 random halves and 200 bootstrap draws of
-   them, one score a method and draw. Against the same loop.
+2. As ``dataworth study lds`` has it: 40 methods' values of 24 contributors, 64 random halves and 200 bootstrap draws
+   of them, one score a method and draw. Against the same loop.
 
-The retraining that it stands on is not timed; ``retraining_speed`` does. Scores must be the loop's: to the bit of our own
-Spearman taken pair by pair, and to rounding of scipy's.
+The retraining that it stands on is not timed; ``retraining_speed`` does. Scores must be the loop's: to the bit of our
+own Spearman taken pair by pair, and to rounding of scipy's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def halves(examples: int, coalitions: int, rng: np.random.Generator) -> Bools:
     return np.asarray(rng.permuted(np.tile(np.arange(examples), (coalitions, 1)), axis=1) < examples // 2)
 
 
-def looped(values_MC: Floats, members_KC: Bools, outcomes_MK: Floats, score: Callable[[Floats, Floats], float]) -> Floats:
+def looped(
+    values_MC: Floats, members_KC: Bools, outcomes_MK: Floats, score: Callable[[Floats, Floats], float]
+) -> Floats:
     """A row of values and its outcomes at a time."""
     found = []
     for values_C, outcomes_K in zip(values_MC, outcomes_MK, strict=True):
@@ -52,7 +54,12 @@ def told(title: str, routes: dict[str, Route], bits: Floats, rounds: int) -> Non
         title,
         ["", "ms, median (min to max)", "over ours", "largest difference from ours"],
         [
-            [name, spread(1e3 * t.seconds), f"{t.over(own):.1f}x", f"{np.abs(answers[name] - answers['ours']).max():.1e}"]
+            [
+                name,
+                spread(1e3 * t.seconds),
+                f"{t.over(own):.1f}x",
+                f"{np.abs(answers[name] - answers['ours']).max():.1e}",
+            ]
             for name, t in found.items()
         ],
     )
@@ -97,7 +104,12 @@ def of_methods(methods: int, contributors: int, coalitions: int, draws: int, rou
         return np.array(scores).ravel()
 
     routes: dict[str, Route] = {"ours": ours, "loop with scipy": lambda: loop(scipys)}
-    told(f"{methods} methods, {contributors} contributors, {coalitions} halves, {draws} draws", routes, loop(spearman), rounds)
+    told(
+        f"{methods} methods, {contributors} contributors, {coalitions} halves, {draws} draws",
+        routes,
+        loop(spearman),
+        rounds,
+    )
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ DAMPING = 0.1
 PROJECTION = 512
 WHOLE = 1_000_000_000
 INVERTED = 2_000
-"""Most parameters whose whole gradients traker is asked for: it inverts a matrix of as many rows."""
+"""Most parameters whose whole gradients traker is asked for: it solves with a matrix of as many rows; dattri too."""
 
 
 def margins(trained: Trained, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,9 +44,7 @@ def margins(trained: Trained, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]
         others = logits.scatter(0, target[None], -torch.inf)
         return logits.gather(0, target[None])[0] - others.logsumexp(0)
 
-    found, values = vmap(grad_and_value(margin), (None, 0, 0))(
-        wide, batch["inputs"].double(), batch["targets"]
-    )
+    found, values = vmap(grad_and_value(margin), (None, 0, 0))(wide, batch["inputs"].double(), batch["targets"])
     return torch.cat([each.flatten(1) for each in found.values()], 1).detach(), torch.sigmoid(-values).detach()
 
 
@@ -90,7 +88,9 @@ def compare(learner: Classifier, damping: float, rows: int, rounds: int) -> None
         if whole and size <= INVERTED:
             routes["traker, whole gradients"] = traker(trained, None, ridge / size)
     if not missing("dattri"):
-        routes[f"dattri, k = {width}"] = dattri_trak(trained, width, ridge * width / size)
+        routes[f"dattri, k = {width}"] = dattri_trak(trained, width, ridge / size)  # it also divides by the root of k
+        if whole and size <= INVERTED:
+            routes["dattri, whole gradients"] = dattri_trak(trained, None, ridge / size)
     answers: dict[str, Floats] = {}
 
     def rival(name: str, route: Route) -> Rival:
@@ -110,9 +110,7 @@ def compare(learner: Classifier, damping: float, rows: int, rounds: int) -> None
             values_C, truth_C = np.bincount(owners, values_N), np.bincount(owners, truth_N)
             values_C = values_C * (values_C @ truth_C) / (values_C @ values_C)
             apart = np.abs(values_C - truth_C).max() / np.abs(truth_C).max()
-            agreement = [
-                *(f"{spearman(values_N, truth_N):.4f}", f"{spearman(values_C, truth_C):.4f}", f"{apart:.2g}")
-            ]
+            agreement = [*(f"{spearman(values_N, truth_N):.4f}", f"{spearman(values_C, truth_C):.4f}", f"{apart:.2g}")]
             if name == "ours, whole gradients":
                 verdict(f"{learner.name}: {name}, off the definition by", apart, 1e-3, "", at_least=False)
         lines.append([name, *agreement, spread(1e3 * t.seconds), t.threads, f"{t.over(own):.2f}x"])

@@ -178,7 +178,9 @@ def _values(answer: Answer) -> Floats:
     return answer.values_C
 
 
-def _overview(tasks: Sequence[str], groups: Sequence[Group], found: Mapping[tuple[str, str], Sequence[Answer]]) -> Section:
+def _overview(
+    tasks: Sequence[str], groups: Sequence[Group], found: Mapping[tuple[str, str], Sequence[Answer]]
+) -> Section:
     """How alike the least alike two of every group are, and the most alike."""
 
     def cell(task: str, group: Group) -> str:

@@ -78,7 +78,9 @@ def lines_of(file: Path) -> list[Line]:
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}. Draw it by 'dataworth report'.") from error
     except (KeyError, ValueError) as error:
-        raise UserError(f"{file} is no table of this version ({error}). Draw it again by 'dataworth report'.") from error
+        raise UserError(
+            f"{file} is no table of this version ({error}). Draw it again by 'dataworth report'."
+        ) from error
 
 
 def _line(row: Mapping[str, str]) -> Line:
@@ -141,10 +143,10 @@ Ratios = Mapping[tuple[str, str], Mapping[str, float]]
 
 def _foreword(file: Path) -> str:
     return (
-        f"What one valuation costs as a share of what its pool's {QUESTION} truth costs, every retraining of every seed "
-        f"at its first price; by {file}. Above 1, marked !, the method costs more than what it predicts. §: measured "
-        "while others kept more than a quarter of the machine busy. Methods run on one thread and retraining on every "
-        "core, so seconds flatter retraining by up to the number of cores; core-hours do not."
+        f"What one valuation costs as a share of what its pool's {QUESTION} truth costs, every retraining of every "
+        f"seed at its first price; by {file}. Above 1, marked !, the method costs more than what it predicts. §: "
+        "measured while others kept more than a quarter of the machine busy. Methods run on one thread and retraining "
+        "on every core, so seconds flatter retraining by up to the number of cores; core-hours do not."
     )
 
 
@@ -160,7 +162,9 @@ def _section(measure: str, lines: Sequence[Line], ratios: Ratios) -> Section:
     def cell(task: str, method: str) -> str:
         if (line := found.get((task, method))) is None:
             return "–"
-        return _share(ratios[task, method][measure]) + (" §" if line.loaded and measure != "reference_gpu_hours" else "")
+        return _share(ratios[task, method][measure]) + (
+            " §" if line.loaded and measure != "reference_gpu_hours" else ""
+        )
 
     written = seconds if measure == "seconds" else hours
     truths = [TRUTH, *(written(found[task, TRUTH].costs[measure]) for task in tasks)]
@@ -187,7 +191,9 @@ def _verdict(measure: str, lines: Sequence[Line], ratios: Ratios) -> str:
     if dear:
         return f"Methods that take gradients and cost more than the truth: {', '.join(dear)}."
     ratio, line = known[0]
-    return f"No method that takes gradients costs more than the truth; nearest {line.method} on {line.task}, {ratio:.2g}."
+    return (
+        f"No method that takes gradients costs more than the truth; nearest {line.method} on {line.task}, {ratio:.2g}."
+    )
 
 
 def _csv(lines: Sequence[Line], ratios: Ratios) -> str:

@@ -1,7 +1,7 @@
 """``dataworth study lds``: how well summed values foretell what random halves of the contributors are worth.
 
-The linear datamodeling score of Park et al. (2023), ICML, sec. 2, with contributors in the place of examples and utility
-on the test split in the place of one example's output, beside Spearman with the truths of the same pools.
+The linear datamodeling score of Park et al. (2023), ICML, sec. 2, with contributors in the place of examples and
+utility on the test split in the place of one example's output, beside Spearman with the truths of the same pools.
 """
 
 from __future__ import annotations
@@ -160,10 +160,10 @@ def _foreword(found: Sequence[Found], seeds: int) -> str:
     pools = ", ".join(map(str, sorted({one.pool + 1 for one in found})))
     return (
         f"LDS: Spearman, over {COALITIONS} random halves of the contributors, of the sum of a half's values with its "
-        f"utility by retraining on {seeds} seeds, on the test split that no method sees; mean over pools {pools} of each "
-        "task, and its standard error over the halves. Beside it Spearman of the values themselves with the pool's "
-        "truths. The rows of truths say how far the best values of each question get as sums: what they lack is not "
-        "additive, or noise."
+        f"utility by retraining on {seeds} seeds, on the test split that no method sees; mean over pools {pools} of "
+        "each task, and its standard error over the halves. Beside it Spearman of the values themselves with the "
+        "pool's truths. The rows of truths say how far the best values of each question get as sums: what they lack "
+        "is not additive, or noise."
     )
 
 
@@ -201,8 +201,8 @@ def _ceiling(found: Sequence[Found]) -> str:
     if not math.isfinite(reliability):
         return "One seed tells nothing of the utilities' noise."
     return (
-        f"The halves' utilities would agree with those of as many other seeds at {reliability:.2f}, so whoever knew them "
-        f"without noise would score {math.sqrt(max(0.0, reliability)):.2f}."
+        f"The halves' utilities would agree with those of as many other seeds at {reliability:.2f}, so whoever knew "
+        f"them without noise would score {math.sqrt(max(0.0, reliability)):.2f}."
     )
 
 
