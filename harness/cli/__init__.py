@@ -317,9 +317,9 @@ def new_method(name: str, package: bool) -> None:
 @click.option("--suite", help="The suite whose pools it is about.", show_default="embedded")
 @DATA
 @click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=_names, help="gaming: these methods; agreement: only the groups that they are in.")
+@click.option("--methods", callback=_names, help="Only these methods; agreement: the groups that they are in.")
 @click.option("--pools", type=click.IntRange(min=1), help="At most so many a task.", show_default="2; ntk-mmd: 4")
-@click.option("--seeds", type=click.IntRange(min=1), help="gaming: seeds of every truth.", show_default="3")
+@click.option("--seeds", type=click.IntRange(min=1), help="gaming, lds: seeds of every truth.", show_default="3")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=_folder, help="The folder of its page.  [default: runs/studies/NAME]")
 def study(
@@ -342,7 +342,11 @@ def study(
 
     gaming: what a contributor gains by splitting, by copies, by noise, and by looking like validation.
 
-    The last two deal pools of their own, from number 101 on, or a named suite's.
+    lds: linear datamodeling score: how well summed values foretell what random halves of the contributors are worth.
+
+    costs: what every method costs over the leave-one-out truth, by a suite's stored results; nothing is trained.
+
+    agreement, gaming and lds deal pools of their own, from number 101 on, or a named suite's.
     """
     from harness.cli.places import RUNS
     from harness.cli.studies import Request, find_study

@@ -88,7 +88,7 @@ class PoolRun:
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
-        self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
+        self.key = _hash(task.name, task.version, index, self.truth_engine().context, self._context, suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
     def release(self) -> None:
@@ -102,7 +102,8 @@ class PoolRun:
             self._learner.overhead = self._evaluator.overhead or self._learner.overhead
         self._evaluator = None
 
-    def _truth_engine(self) -> Engine:
+    def truth_engine(self) -> Engine:
+        """Retrains, and scores on the test split: never for a method."""
         if self._truth is None:
             self._truth = self._engine("test", self._ledgers.truth)
         return self._truth
@@ -169,14 +170,14 @@ class PoolRun:
 
     def retrainings_missing(self, question: Question) -> int:
         """How many retrainings the truth still takes."""
-        return self._truth_engine().missing(self._plan(question).jobs)
+        return self.truth_engine().missing(self._plan(question).jobs)
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
             asked = self._plan(question)
-            outcomes = self._truth_engine().outcomes(asked.jobs, advance)
+            outcomes = self.truth_engine().outcomes(asked.jobs, advance)
             with one_thread():  # many small solves, which threads that wait for each other make ten times longer
                 found = read_off(asked, outcomes, stream(self.suite.seed, "reliability"))
         except LedgerError:
