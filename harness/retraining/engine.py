@@ -61,7 +61,7 @@ class Engine:
             model: the learner, or its narrower self, by the whole recipe.
             train, held_out: this engine's.
         """
-        return Engine(
+        return type(self)(
             cut.learner(model),
             cut.data(train),
             held_out,
