@@ -137,8 +137,7 @@ class Brought:
         if len(self.target) < FEWEST_TARGET_ROWS:
             raise UserError(
                 f"The target has {len(self.target)} rows, and {FEWEST_TARGET_ROWS} are the fewest that tell anything "
-                "of a "
-                "model; a few hundred make intervals that can be used. Give more target rows."
+                "of a model; a few hundred make intervals that can be used. Give more target rows."
             )
         object.__setattr__(self, "left_out", MappingProxyType(dict(self.left_out)))
 

@@ -122,8 +122,7 @@ def _parts(session: Session, asked: Asking) -> tuple[Floats, Cost, str]:
         if asked.seconds is not None and number == 0 and each * len(parts) > asked.seconds:
             why = (
                 f"asking again without each of {len(parts)} parts of the target would take "
-                f"{each * len(parts) / 60:.1f} "
-                f"minutes, and the budget leaves {asked.seconds / 60:.1f}"
+                f"{each * len(parts) / 60:.1f} minutes, and the budget leaves {asked.seconds / 60:.1f}"
             )
             return np.empty((0, contributors)), spent, why
     return np.array(found), spent, ""

@@ -72,8 +72,7 @@ class Audit:
         """In words."""
         said = (
             f"Of {self.halves} random halves of the contributors, trained anew from {REPEATS} initialisations each, "
-            "the sum "
-            f"of the members' values puts the utilities in order with a Spearman of {self.agreement:.2f} "
+            f"the sum of the members' values puts the utilities in order with a Spearman of {self.agreement:.2f} "
             f"[{self.low:.2f}, {self.high:.2f}]"
         )
         if math.isnan(self.agreement):
@@ -92,8 +91,7 @@ class Audit:
             clear = "" if abs(one.drop) > 2 * one.error else ", which is within its error"
             lines.append(
                 f"Without {one.name} the model {'loses' if one.drop > 0 else 'gains'} {abs(one.drop):.4f} ± "
-                f"{one.error:.4f} "
-                f"nats an example{clear}; its value is {one.value:.4g}."
+                f"{one.error:.4f} nats an example{clear}; its value is {one.value:.4g}."
             )
         if math.isfinite(self.order_agreement):
             lines.append(

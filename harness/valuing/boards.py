@@ -136,8 +136,7 @@ def trust(
         )
     lines.append(
         f"No leaderboard has measured your {contributors} contributors of about {examples:,} examples each, nor your "
-        "model: "
-        "--audit N retrains on your own data and says how well the values foretell it."
+        "model: --audit N retrains on your own data and says how well the values foretell it."
     )
     return lines
 

@@ -77,12 +77,13 @@ class Choice:
 
     Args:
         why: in a sentence; empty where the user named it.
+        others: that the leaderboards cannot tell from it, within the budget.
     """
 
     name: str
     method: Method
-    price: Price
     why: str = ""
+    others: tuple[str, ...] = ()
 
 
 def price(session: Session, method: Method, row: Row | None, size: JobSize) -> Price:
@@ -98,7 +99,6 @@ def price(session: Session, method: Method, row: Row | None, size: JobSize) -> P
     job = session.reference(size)
     algebra = method.algebra(size)
     cost = Cost(retrainings=budget.fits + budget.retrainings, gradient_passes=passes, forward_passes=forward)
-    # A thousandth of a training is what an evaluation takes at least, by its own bookkeeping.
     operations = job.operations(cost, 0.0 if math.isnan(algebra) else algebra)
     of_training = job.operations(Cost(retrainings=1), 0.0)
     each = session.one_training().cost
@@ -106,7 +106,7 @@ def price(session: Session, method: Method, row: Row | None, size: JobSize) -> P
     return Price(each.seconds * operations / of_training, hours * operations / of_training)
 
 
-def choose(session: Session, question: Question, found: list[Board], budget: Budget) -> Iterator[Choice]:
+def choose(session: Session, question: Question, found: list[Board], budget: Budget) -> Iterator[tuple[Choice, Price]]:
     """Methods to ask, in turn until one suits: those not told to be worse than another, the cheapest first.
 
     A method is out where any leaderboard for such data tells that another is better; so are baselines that look at no
@@ -126,40 +126,29 @@ def choose(session: Session, question: Question, found: list[Board], budget: Bud
     tied = [(name, made) for name, made in known if all(_is_first(board, name) for board in found)]
     prices = {name: price(session, made, _row(found, name), size) for name, made in known}
     order = sorted(tied, key=lambda one: (prices[one[0]].gpu_hours, one[0]))
-    best = {board.name: max((r for r in board.rows), key=lambda r: r.spearman) for board in found}
     where = " and ".join(f"{board.name} ({board.rows[0].pools} pools)" for board in found)
     fitting = [(name, made) for name, made in order if prices[name].within(budget)]
     of_budget = f" within {budget.text}" if budget.text else ""
-    tops = " and ".join(dict.fromkeys(f"{row.method}" for row in best.values()))
+    tops = " and ".join(dict.fromkeys(board.rows[0].method for board in found))
     for name, made in fitting:
-        others = [other for other, _ in order if other != name]
-        yield Choice(
-            name,
-            made,
-            prices[name],
+        others = tuple(other for other, _ in order if other != name)
+        why = (
             f"{name} was chosen: of the methods that the leaderboards {where} cannot tell from the best ({tops}) for "
             f"{session.brought.task}, {question}, it is the cheapest{of_budget}"
-            + (f"; the others are {', '.join(others)}." if others else "."),
         )
-    rest = sorted(
-        (one for one in known if one not in tied and prices[one[0]].within(budget)),
-        key=lambda one: -_score(found, one[0]),
-    )
-    for name, made in rest:
-        yield Choice(
-            name,
-            made,
-            prices[name],
+        why += f"; the others are {', '.join(others)}." if others else "."
+        yield Choice(name, made, why, others), prices[name]
+    lesser = [one for one in known if one not in tied and prices[one[0]].within(budget)]
+    for name, made in sorted(lesser, key=lambda one: -_score(found, one[0])):
+        why = (
             f"{name} was chosen: nothing that the leaderboards {where} cannot tell from the best fits{of_budget}; of "
-            "what "
-            "does, it scores highest there, and is told to be worse than the best.",
+            "what does, it scores highest there, and is told to be worse than the best."
         )
+        yield Choice(name, made, why), prices[name]
     cheapest = min(prices.values(), key=lambda one: one.seconds, default=None)
-    least = (
-        ""
-        if cheapest is None
-        else f" The cheapest would take about {cheapest.seconds / 60:.1g} minutes or {cheapest.gpu_hours:.2g} {GPU}."
-    )
+    least = ""
+    if cheapest is not None:
+        least = f" The cheapest would take about {cheapest.seconds / 60:.1g} minutes or {cheapest.gpu_hours:.2g} {GPU}."
     raise UserError(f"No method fits{of_budget or ' here'}.{least} Raise --budget, or name a method with --method.")
 
 
@@ -168,7 +157,7 @@ def _candidate(session: Session, name: str, found: list[Board]) -> Method | None
     rows = [row for board in found if (row := board.row(name))]
     if ABLATION in name or not all(row.reference_gpu_hours > 0 and row.low > 0 for row in rows):
         return None
-    if base_of(name) not in registry.methods() and name not in registry.methods():
+    if base_of(name) not in registry.methods():  # it has gone since
         return None
     made = registry.method(name)
     if made.calibrates or (made.reads_sides and not session.brought.sides_known):

@@ -21,6 +21,9 @@ COPY, MANY = 0.9, 0.05
 CLEAR = 3.5
 """Modified z-scores from which on a contributor stands out among the others (Iglewicz & Hoaglin 1993, sec. 3)."""
 
+CONTRADICTED, ERRORS = 0.08, 4.0
+"""How far above the median contributor's share models must contradict one's answers, and by how many standard errors."""
+
 LEARNT = 0.1
 """How far above the most frequent label's share models must be before their disagreement with labels is told."""
 
@@ -90,8 +93,7 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
                 "copy",
                 one.name,
                 f"{what}: {count:,} of {one.name}'s {one.examples:,} examples also stand in {other}'s. What both "
-                "bring is "
-                "counted in both values; paying for both pays twice.",
+                "bring is counted in both values; paying for both pays twice.",
                 loud=is_copy,
             )
         if one.within / one.examples >= MANY:
@@ -99,8 +101,8 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
                 "duplicates",
                 one.name,
                 f"{one.name} repeats itself: {one.within:,} of its {one.examples:,} examples "
-                f"({one.within / one.examples:.0%}) "
-                "stand in its own files before. Methods that add up examples count each.",
+                f"({one.within / one.examples:.0%}) stand in its own files before. Methods that add up examples count "
+                "each.",
             )
 
 
@@ -111,18 +113,16 @@ def _labels(looks: Sequence[Look], crossed: Crossed) -> Iterator[Finding]:
         return
     if crossed.target_right < crossed.nobody + LEARNT:
         return
-    for one, z in zip(looks, standing_out([one.disagree for one in looks]), strict=True):
-        chance = math.sqrt(max(one.disagree * (1 - one.disagree), 1e-9) / one.examples)
-        middle = float(np.median([other.disagree for other in looks]))
-        if z > CLEAR and one.disagree - middle > 3 * chance:
+    middle = float(np.median([one.disagree for one in looks]))
+    for one in looks:
+        error = math.sqrt(max(one.disagree * (1 - one.disagree), 1e-9) / one.examples)
+        if one.disagree - middle > max(CONTRADICTED, ERRORS * error):
             yield Finding(
                 "labels",
                 one.name,
                 f"{one.name}'s answers are contradicted by models trained on the others in {one.disagree:.0%} of its "
-                "examples; of "
-                f"the median contributor in {middle:.0%}. Wrong labels, another way of labelling, or another kind of "
-                "text: look "
-                "at its unusual examples.",
+                f"examples; of the median contributor in {middle:.0%}. Wrong labels, another way of labelling, or "
+                "another kind of text: look at its unusual examples.",
             )
 
 
@@ -135,10 +135,8 @@ def _responses(looks: Sequence[Look]) -> Iterator[Finding]:
                 "labels",
                 one.name,
                 f"{one.name}'s responses are unlikely to models trained on the others: {one.loss:.2f} nats a token, "
-                "of the median "
-                f"contributor {middle:.2f}. Answers that do not belong to their prompts, or another kind of text: "
-                "look at its "
-                "unusual examples.",
+                f"of the median contributor {middle:.2f}. Answers that do not belong to their prompts, or another "
+                "kind of text: look at its unusual examples.",
             )
 
 
@@ -150,8 +148,7 @@ def _off_target(looks: Sequence[Look]) -> Iterator[Finding]:
                 "off target",
                 one.name,
                 f"{one.name} lies off the target: {one.off_target:.0%} of its examples are farther from it than 99 % "
-                "of the target "
-                f"from itself (the median contributor's {middle:.0%}), distance {one.distance:.3f}.",
+                f"of the target from itself (the median contributor's {middle:.0%}), distance {one.distance:.3f}.",
             )
 
 
@@ -173,8 +170,7 @@ def _target(brought: Brought, sure: Certainty) -> Iterator[Finding]:
             "target",
             "",
             f"The target is small: its {len(brought.target):,} rows alone leave the highest and the lowest value "
-            "untold apart; about "
-            f"{rows:,} rows would tell them apart.",
+            f"untold apart; about {rows:,} rows would tell them apart.",
             loud=True,
         )
 

@@ -58,12 +58,7 @@ def sections(found: Outcome) -> list[Section]:
             tuple(one.text for one in found.findings if one.loud),
         ),
         Section("Trust", tuple(found.trust)),
-        Section(
-            "Audit",
-            tuple(found.audit.sentences())
-            if found.audit
-            else ("None was asked: --audit 30 retrains 30 coalitions of these data.",),
-        ),
+        Section("Audit", _audit(found)),
         Section("What the intervals hold", tuple(found.holds)),
         Section("The bill", (*bill_lines(found), *found.exact)),
         Section("What contributors look like", _look_lines(found), table=looks_table(found)),
@@ -78,11 +73,22 @@ def _head(found: Outcome) -> tuple[str, ...]:
     why = (found.why,) if found.why else (f"{found.method} was named.",)
     return (
         f"{len(found.values)} contributors on {found.task}, target of {found.target_rows:,} rows: "
-        f"{ASKS[found.question]}, by "
-        f"{found.method}, in units of that method.",
+        f"{ASKS[found.question]}, by {found.method}, in units of that method.",
         *why,
         f"Model: {found.model}.",
     )
+
+
+def _audit(found: Outcome) -> tuple[str, ...]:
+    if found.audit is None:
+        return ("None was asked: --audit 30 retrains 30 coalitions and says how well the values foretell them.",)
+    lines = found.audit.sentences()
+    if not found.audit.low > 0 and found.others:
+        lines.append(
+            f"The leaderboards cannot tell {', '.join(found.others)} from {found.method}; on these data an audit may: ask "
+            f"again with --method {found.others[0]}, no coalition is trained twice."
+        )
+    return tuple(lines)
 
 
 def values_table(found: Outcome) -> Table:
@@ -130,17 +136,14 @@ def looks_table(found: Outcome) -> Table:
 def _look_lines(found: Outcome) -> tuple[str, ...]:
     last = (
         "contradicted: answered otherwise by a model trained on half of the contributors and not on these (which is "
-        "right on "
-        f"{found.crossed:.0%} of the target)"
+        f"right on {found.crossed:.0%} of the target)"
         if found.labels
         else "loss: of a model trained on half of the contributors and not on these, nats a token"
     )
     return (
         "repeats: examples that nearly stand earlier in the same files; in others, in target: nearly the same ones "
-        "there "
-        "(Jaccard of word pairs of 0.7 or more; equal pixels); distance: MMD to the target on features before "
-        "training; far: farther "
-        f"from the target than 99 % of it from itself; {last}.",
+        "there (Jaccard of word pairs of 0.7 or more; equal pixels); distance: MMD to the target on features before "
+        f"training; far: farther from the target than 99 % of it from itself; {last}.",
     )
 
 
@@ -184,12 +187,11 @@ def bill_lines(found: Outcome) -> tuple[str, ...]:
     bill = found.bill
     loaded = f" Others kept {bill.load:.0%} of the machine busy meanwhile." if bill.load > 0.25 else ""
     return (
-        f"{found.method} on the whole target: {bill.method.seconds:.1f} s, {bill.method.retrainings:,.3g} retrainings, "
-        f"{bill.method.gradient_passes:,.3g} gradient passes; on parts of it: {bill.parts.seconds:.1f} s (trainings "
-        "that were there "
-        f"already are billed again, at their first price). Together about {numbers.hours(bill.gpu_hours)} GPU-hours "
-        f"on {bill.gpu}. "
-        f"From beginning to end {bill.wall:.0f} s here, looks{' and audit' if found.audit else ''} included.{loaded}",
+        f"{found.method} on the whole target: {bill.method.seconds:.1f} s, {bill.method.retrainings:,.3g} "
+        f"retrainings, {bill.method.gradient_passes:,.3g} gradient passes; on parts of it: {bill.parts.seconds:.1f} s "
+        "(trainings that were there already are billed again, at their first price). Together about "
+        f"{numbers.hours(bill.gpu_hours)} GPU-hours on {bill.gpu}. From beginning to end {bill.wall:.0f} s here, "
+        f"looks{' and audit' if found.audit else ''} included.{loaded}",
     )
 
 

@@ -21,7 +21,7 @@ from harness.types import Cost, Floats, Method, Question
 from harness.valuing.asking import Answer, Asking, Extremes, Unsuitable, ask
 from harness.valuing.audit import Audit, run_audit
 from harness.valuing.boards import boards, trust
-from harness.valuing.choosing import AUTO, Budget, Choice, choose, price
+from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price
 from harness.valuing.findings import Finding, findings_of
 from harness.valuing.look import Look, look
 from harness.valuing.session import Progress, Session
@@ -110,6 +110,7 @@ class Outcome:
     Args:
         task, question, method, model: what was asked, of what.
         why: why the method was taken; empty where the user named it.
+        others: methods that the leaderboards cannot tell from it, where they chose it.
         values: in the order of contributors' names.
         looks: of each contributor, in the same order.
         findings: what to look into, loud ones first.
@@ -130,6 +131,7 @@ class Outcome:
     method: str
     model: str
     why: str
+    others: tuple[str, ...]
     values: tuple[Value, ...]
     looks: tuple[Look, ...]
     findings: tuple[Finding, ...]
@@ -176,6 +178,7 @@ def value(brought: Brought, request: Request, folder: Path | None, progress: Pro
             method=choice.name,
             model=brought.model,
             why=choice.why,
+            others=choice.others,
             values=tuple(_value(session, sure, answer.extremes, c) for c in range(len(brought.names))),
             looks=looks,
             findings=tuple(findings),
@@ -212,33 +215,33 @@ def _answered(session: Session, request: Request) -> tuple[Choice, Answer]:
             )
         if method.reads_sides and not session.brought.sides_known:
             raise UserError(
-                f"{name} looks at which examples are real, and of {_unknown(session.brought)} nobody has told. Say "
-                "so with "
-                "--real NAMES and --synthetic NAMES or a column (--columns side=COLUMN), or name another method."
+                f"{name} looks at which examples are real, and of {_unknown(session.brought)} nobody has told. Say so "
+                "with --real NAMES and --synthetic NAMES or a column (--columns side=COLUMN), or name another method."
             )
+        if request.budget is None:
+            return Choice(name, method), ask(session, _asking(request, name, method, budget, 0.0))
         row = next((row for board in rows if (row := board.row(name))), None)
         expected = price(session, method, row, session.size(request.question))
         if not expected.within(budget):
             raise UserError(
                 f"{name} would take about {expected.seconds / 60:.1f} minutes here ({expected.gpu_hours:.2g} "
-                "GPU-hours), and the "
-                f"budget is {budget.text}. Raise --budget, or let --method auto choose."
+                f"GPU-hours), and the budget is {budget.text}. Raise --budget, or let --method auto choose."
             )
-        session.progress.note(
-            escape(f"{name} will take about {expected.seconds:.0f} s, and as much again for parts of the target")
-        )
-        return Choice(name, method, expected), ask(session, _asking(request, name, method, budget, expected.seconds))
-    for choice in choose(session, request.question, rows, budget):
+        session.progress.note(escape(_expected(name, expected)))
+        asked = _asking(request, name, method, budget, expected.seconds)
+        return Choice(name, method), ask(session, asked)
+    for choice, expected in choose(session, request.question, rows, budget):
         session.progress.note(escape(choice.why))
-        session.progress.note(
-            escape(f"{choice.name} will take about {choice.price.seconds:.0f} s, and more for parts of the target")
-        )
+        session.progress.note(escape(_expected(choice.name, expected)))
         try:
-            asked = _asking(request, choice.name, choice.method, budget, choice.price.seconds)
-            return choice, ask(session, asked)
+            return choice, ask(session, _asking(request, choice.name, choice.method, budget, expected.seconds))
         except Unsuitable as reason:
             session.progress.note(escape(str(reason)))
     raise UserError(f"No method that the leaderboards know suits {session.brought.task} here; name one with --method.")
+
+
+def _expected(name: str, expected: Price) -> str:
+    return f"{name} will take about {expected.seconds:,.0f} s, and more for parts of the target"
 
 
 def _asking(request: Request, name: str, method: Method, budget: Budget, expected: float) -> Asking:
@@ -333,9 +336,9 @@ def exact(request: Request, answer: Answer, sure: Certainty, rows: int) -> list[
     if repeats > 0:
         more = 3 * answer.cost.seconds
         lines.append(
-            f"{repeats / total:.0%} of the variance is of the method's repeats: half as wide in that takes four "
-            "times as many "
-            f"({4 * len(answer.values_SC)}), about {more:,.0f} s more (its knob for runs, seeds or permutations)."
+            f"{repeats / total:.0%} of the variance is of the method's repeats: half as wide in that takes four times "
+            f"as many ({4 * len(answer.values_SC)}), about {more:,.0f} s more (its knob for runs, seeds or "
+            "permutations)."
         )
     if target > 0:
         lines.append(

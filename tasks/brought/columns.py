@@ -79,9 +79,8 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
         column = told.get(field) or _by_name(names, [c for c in columns if c not in told.values()])
         if column is None:
             raise UserError(
-                f"{shown}: no column is called as {_spoken(form, field)} usually is ({', '.join(names[:4])}, ...); "
-                "it has "
-                f"{', '.join(columns)}. Say which one it is: --columns {_spoken(form, field)}=COLUMN."
+                f"{shown}: no column is called as {_spoken(form, field)} usually is ({', '.join(names[:4])}, ...); it "
+                f"has {', '.join(columns)}. Say which one it is: --columns {_spoken(form, field)}=COLUMN."
             )
         if form != "image-label" and not template_names(column):
             column = f"{{{column}}}"

@@ -29,8 +29,23 @@ class Files:
     frame: Any = None
 
 
-def contributors_of(wanted: Wanted) -> tuple[dict[str, Files], bool]:
-    """Each contributor's files by name, and whether they are one table that has a column of contributors.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose files are there.
+
+    Args:
+        files: by contributor, in the order of names.
+        one_table: whether they are a single table, called ``""``, whose rows name their contributors.
+        ignored: what lies in the folder and cannot be read.
+    """
+
+    files: Mapping[str, Files]
+    one_table: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+def contributors_of(wanted: Wanted) -> Found:
+    """Each contributor's files.
 
     Raises:
         UserError: there is no such file, a folder holds nothing that can be read, or two contributors have one name.
@@ -39,18 +54,24 @@ def contributors_of(wanted: Wanted) -> tuple[dict[str, Files], bool]:
     if set(given) == {""}:
         (one,) = given.values()
         if isinstance(one, Path) and one.is_dir():
-            return _in_folder(one), False
-        return {"": files_of("the contributors", one)}, True
+            return _in_folder(one, wanted.target)
+        return Found({"": files_of("the contributors", one)}, one_table=True)
     if len(given) < FEWEST_CONTRIBUTORS:
         raise UserError(f"Values compare contributors, and there is {len(given)}: {', '.join(given)}. Bring 2 or more.")
-    return {name: files_of(f"the contributor {name}", value) for name, value in sorted(given.items())}, False
+    return Found({name: files_of(f"the contributor {name}", value) for name, value in sorted(given.items())})
 
 
-def _in_folder(folder: Path) -> dict[str, Files]:
+def _in_folder(folder: Path, target: Given) -> Found:
     found: dict[str, Files] = {}
+    ignored = []
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or not (entry.is_dir() or format_of(entry.name)):
+        if entry.name.startswith("."):
             continue
+        if not (entry.is_dir() or format_of(entry.name)):
+            ignored.append(plain(entry.name))
+            continue
+        if isinstance(target, Path) and target.exists() and entry.samefile(target):
+            raise UserError(f"The target {target} lies among the contributors; move it out of {folder}.")
         name = plain(entry.name if entry.is_dir() else entry.name.split(".")[0])
         if name in found:
             raise UserError(
@@ -58,13 +79,12 @@ def _in_folder(folder: Path) -> dict[str, Files]:
             )
         found[name] = files_of(f"the contributor {name}", entry)
     if len(found) < FEWEST_CONTRIBUTORS:
+        held = "1 file or folder" if found else "no file or folder"
         raise UserError(
-            f"{folder} holds {len(found) or 'no'} file{'s' if len(found) != 1 else ''} or "
-            f"folder{'s' if len(found) != 1 else ''} "
-            "of contributors, and values compare 2 or more: one file (CSV, TSV, JSON Lines, parquet, npz) or folder "
-            "each."
+            f"{folder} holds {held} of contributors, and values compare 2 or more: one file (CSV, TSV, JSON Lines, "
+            "parquet, npz) or folder each."
         )
-    return found
+    return Found(found, ignored=tuple(ignored))
 
 
 def files_of(whose: str, given: Given) -> Files:

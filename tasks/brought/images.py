@@ -39,6 +39,8 @@ def brought(wanted: Wanted, read: Read) -> Brought:
             f"All images must have one form; those of {next(iter(shapes))} are {_form(first)}, those of {other} "
             f"{_form(shapes[other])}. Bring them to one size and number of channels."
         )
+    if wanted.settings.length is not None:
+        raise UserError("--length counts the tokens of a text, and images are asked for; leave it out.")
     labels, notes = labels_of(read.contributors, read.target)
     pixels = np.concatenate([np.asarray(rows.images) for rows in every.values()])
     own = len(pixels) - len(read.target)

@@ -35,15 +35,13 @@ def labels_of(contributors: Mapping[str, Rows], target: Rows) -> tuple[tuple[str
         share = sum(answer in missing for answer in target.answers) / len(target)
         notes.append(
             f"No contributor has the target's label{'s' if len(missing) > 1 else ''} {some(missing)} ({share:.0%} of "
-            "its "
-            "rows): nobody's data can teach what they ask."
+            "its rows): nobody's data can teach what they ask."
         )
     if foreign := in_order(brought - wanted):
         rows = sum(answer in foreign for own in contributors.values() for answer in own.answers)
         notes.append(
             f"The target lacks the label{'s' if len(foreign) > 1 else ''} {some(foreign)} of {rows:,} contributors' "
-            "rows; "
-            "if these are other spellings of the same, say so with --labels."
+            "rows; if these are other spellings of the same, say so with --labels."
         )
     folded: dict[str, list[str]] = {}
     for label in every:

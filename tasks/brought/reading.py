@@ -99,11 +99,15 @@ def read(wanted: Wanted) -> Read:
         UserError: as ``bring``.
     """
     form, columns = TASK_FORMS[wanted.task], told(TASK_FORMS[wanted.task], wanted.columns)
-    files, one_table = contributors_of(wanted)
-    parts = {name: _parts(own, form, f"the contributor {name}") for name, own in files.items()}
+    found = contributors_of(wanted)
+    parts = {name: _parts(own, form, f"the contributor {name}") for name, own in found.files.items()}
     notes: list[str] = []
-    if one_table:
+    if found.ignored:
+        notes.append(f"Not read, for their names tell no format that is: {', '.join(found.ignored)}.")
+    if found.one_table:
         parts = _by_owner(parts[""], columns, notes)
+    elif "contributor" in columns:
+        raise UserError("--columns contributor=COLUMN is for one table of all; here each has files of its own.")
     names = tuple(parts)
     by_name(wanted.sides, names, "--real or --synthetic")
     target = _parts(files_of(TARGET, wanted.target), form, TARGET)
@@ -221,8 +225,7 @@ def _thinned(
         return {name: list(own) for name, own in parts.items()}
     notes.append(
         f"{total:,} rows are too many to value each: {most / total:.1%} of every contributor's are taken, evenly "
-        "spread. "
-        f"--rows {total} takes all."
+        f"spread. --rows {total} takes all."
     )
     return {
         name: [part.take(spread(part.count, max(1, round(part.count * most / total)))) for part in own]
@@ -236,6 +239,8 @@ def _thinned(
 def _labels(form: Form, parts: Sequence[_Part], columns: Mapping[str, str], wanted: Wanted) -> dict[str, str]:
     """Every label that there is, as files have it -> what it is called; nothing where answers are texts."""
     if form == "text-response":
+        if wanted.labels:
+            raise UserError(f"--labels is for tasks with labels, and {wanted.task} is answered in words; leave it out.")
         return {}
     found: dict[str, str] = {}
     for part in parts:
@@ -250,13 +255,15 @@ def _labels(form: Form, parts: Sequence[_Part], columns: Mapping[str, str], want
             if isinstance(content, dict)
             else distinct(content, names[0])
         )
-        if len(values) > max(MOST_LABELS, 1) and len(values) > part.count / 10:
+        if len(values) > MOST_LABELS and len(values) > part.count / 10:
             raise UserError(
                 f"{part.shown}: the column {names[0]} has {len(values):,} different values in {part.count:,} rows; "
-                "these "
-                "are no labels. Say which column has them: --columns label=COLUMN."
+                "these are no labels. Say which column has them: --columns label=COLUMN."
             )
         found |= {value: wanted.labels.get(value, value) for value in values}
+    for label in wanted.labels:
+        if label not in found:
+            raise UserError(f"--labels: no row has the label {label!r}; there are {', '.join(list(found)[:8])}.")
     return found
 
 

@@ -31,8 +31,10 @@ ENTRIES = {"text-label": 2_000, "text-response": 500}
 FITTED_ROWS = 20_000
 """Most texts that a tokenizer and a base are made from."""
 
-BASE_STEPS = 200
+BASE_EPOCHS, BASE_STEPS = 3, (20, 200)
 """Of the small language model's base, which learns prompts alone: answers are the contributors' to bring."""
+
+BASE_BATCH = 64
 
 RECIPES = {
     "text-label": Recipe(steps=1, batch_size=64, rate=0.01, optimiser="adamw", checkpoints=1),
@@ -153,7 +155,8 @@ class _Reader:
         if self._labels:
             from tasks.learners.bag import bag_classifier
 
-            fitted_NT = inputs_NT[spread(len(inputs_NT), FITTED_ROWS)]
+            distinct_NT = np.unique(inputs_NT, axis=0)  # who repeats itself shall not shape what others start from
+            fitted_NT = distinct_NT[spread(len(distinct_NT), FITTED_ROWS)]
             labels = len(self._labels)
             return bag_classifier(fitted_NT, vocabulary, labels, self._recipe, pad=self._pad, settings=settings)
         from tasks.learners import base
@@ -169,7 +172,8 @@ class _Reader:
             self._length + 1,
             prompts_NT,
             targets_NT,
-            steps=BASE_STEPS,
+            steps=int(np.clip(BASE_EPOCHS * len(own) / BASE_BATCH, *BASE_STEPS)),
+            batch_size=BASE_BATCH,
         )
         return small_language_model(
             start, SMALLEST, vocabulary, self._length + 1, self._recipe, answer=self._answer, settings=settings

@@ -19,8 +19,8 @@ from methods import METHODS
 from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
-from tests.valuing.files import vendors
 from tests.tiny import evaluator_of, tiny_pool
+from tests.valuing.files import vendors
 
 pytestmark = THIRD_PARTY
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ def session(tmp_path: Path) -> Any:
 
 def chosen(session: Session, rows: list[Board], budget: Budget | None = None) -> list[str]:
     """Every choice in turn, as if none suited."""
-    found: list[str] = []
-    with pytest.raises(UserError, match="No method fits"):
-        for choice in choose(session, "shapley", rows, budget or Budget()):
-            found.append(choice.name)
+    found, choices = [], choose(session, "shapley", rows, budget or Budget())
+    with suppress(UserError):
+        while True:
+            found.append(next(choices)[0].name)
     return found
 
 
@@ -74,7 +75,7 @@ def test_baselines_that_see_no_model_and_ablations_are_never_taken(session: Sess
 
 def test_the_sentence_names_who_cannot_be_told_apart_and_the_budget(session: Session) -> None:
     rows = [Board("files", (row("tracin", 0.6, 1), row("mmd", 0.5, 1)))]
-    choice = next(choose(session, "shapley", rows, budget_of("2h")))
+    choice, _ = next(choose(session, "shapley", rows, budget_of("2h")))
     assert choice.name == "mmd"
     assert choice.why == (
         "mmd was chosen: of the methods that the leaderboards files (24 pools) cannot tell from the best (tracin) "

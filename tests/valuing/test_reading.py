@@ -34,6 +34,7 @@ def test_a_folder_holds_a_file_or_a_folder_for_each_contributor(tmp_path: Path) 
     assert found.shown.answers[0] == reviews(24, 0)[0][1]
     assert found.train.targets[0] == found.labels.index(found.shown.answers[0])
     assert found.shown.places[24] == f"{folder / 'v1.csv'}, row 1"
+    assert found.notes == ("Not read, for their names tell no format that is: notes.txt.",)
     assert set(found.sides) == {"unknown"}
     assert not found.sides_known
 
@@ -95,6 +96,10 @@ def test_labels_that_vendors_write_otherwise_are_told_to_be_the_same(tmp_path: P
     assert odd.labels == ("0", "1", "negative", "positive")
     assert any("The target lacks the labels '0', '1' of 24 contributors' rows" in note for note in odd.notes)
     assert brought(folder, target, labels={"1": "positive", "0": "negative"}).labels == ("negative", "positive")
+    with pytest.raises(UserError, match="--labels: no row has the label '2'; there are"):
+        brought(folder, target, labels={"2": "positive"})
+    with pytest.raises(UserError, match="--columns contributor=COLUMN is for one table"):
+        brought(folder, target, columns={"contributor": "text"})
 
 
 def test_labels_that_nobody_brings_are_told_and_no_common_label_is_refused(tmp_path: Path) -> None:
@@ -182,6 +187,10 @@ def test_too_many_rows_are_thinned_by_the_same_share(tmp_path: Path) -> None:
         ),
         (lambda folder: write(folder / "v0.jsonl", reviews(3, 1)), "has two contributors called v0"),
         (lambda folder: (folder / "v4").mkdir(), "the folder of the contributor v4, holds no file that can be read"),
+        (
+            lambda folder: (folder / "target.csv").hardlink_to(folder.parent / "target.csv"),
+            "lies among the contributors",
+        ),
         (
             lambda folder: write(folder / "v1.csv", reviews(9, 1), ("text", "what")),
             "v1.csv: no column is called as label usually is",
