@@ -22,7 +22,7 @@ CLEAR = 3.5
 """Modified z-scores from which on a contributor stands out among the others (Iglewicz & Hoaglin 1993, sec. 3)."""
 
 CONTRADICTED, ERRORS = 0.08, 4.0
-"""How far above the median contributor's share models must contradict one's answers, and by how many standard errors."""
+"""How far above the median contributor's share models must contradict one's answers, and by how many errors."""
 
 LEARNT = 0.1
 """How far above the most frequent label's share models must be before their disagreement with labels is told."""

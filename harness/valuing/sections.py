@@ -85,8 +85,8 @@ def _audit(found: Outcome) -> tuple[str, ...]:
     lines = found.audit.sentences()
     if not found.audit.low > 0 and found.others:
         lines.append(
-            f"The leaderboards cannot tell {', '.join(found.others)} from {found.method}; on these data an audit may: ask "
-            f"again with --method {found.others[0]}, no coalition is trained twice."
+            f"The leaderboards cannot tell {', '.join(found.others)} from {found.method}; on these data an audit may: "
+            f"ask again with --method {found.others[0]}, no coalition is trained twice."
         )
     return tuple(lines)
 

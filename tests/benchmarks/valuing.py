@@ -62,8 +62,8 @@ def measure(name: str) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bill = found.outcome.bill
     print(
-        f"{name}: {found.method}, {seconds:.0f} s (the method {bill.method.seconds:.1f}, parts {bill.parts.seconds:.1f}), "
-        f"{peak:.2f} GB, others kept {bill.load:.0%} of the machine busy",
+        f"{name}: {found.method}, {seconds:.0f} s (the method {bill.method.seconds:.1f}, parts "
+        f"{bill.parts.seconds:.1f}), {peak:.2f} GB, others kept {bill.load:.0%} of the machine busy",
         flush=True,
     )
 
