@@ -466,7 +466,8 @@ class Cost:
         gradient_passes: examples differentiated, forward or backward mode, over training examples.
         forward_passes: examples that went through the model without being differentiated, over training examples.
         bytes_moved: bytes that torch's operations read and wrote.
-        launches: torch's operations, each of which would be a kernel on a GPU.
+        launches: torch's operations, each of which would be a kernel on a GPU. As flops and bytes_moved, nan where
+            nothing was counted.
         load: most cores that others kept busy meanwhile, as a share of all.
     """
 

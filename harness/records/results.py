@@ -225,15 +225,15 @@ def save(folder: Path, results: Results) -> None:
 
 def _to_json(record: Record) -> str:
     kind = next(name for name, cls in KINDS.items() if isinstance(record, cls))
-    return json.dumps(_without_nan({"format": FORMAT, "kind": kind, **asdict(record)}), sort_keys=True)
+    return json.dumps(without_nan({"format": FORMAT, "kind": kind, **asdict(record)}), sort_keys=True)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON knows no nan: undefined is null."""
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -12,6 +12,9 @@ from harness.types import LARGEST_VALUE, QUESTIONS, Cost
 SINCE_FORMAT_3 = {"forward_passes", "bytes_moved", "launches", "load"}
 """What costs did not say before."""
 
+COUNTED = ("flops", "bytes_moved", "launches")
+"""What of a cost is undefined where nothing was counted."""
+
 Values = tuple[tuple[float, ...], ...]
 
 
@@ -78,8 +81,13 @@ def cost_of(content: object) -> Cost:
     names = {field.name for field in fields(Cost)}
     if not names - SINCE_FORMAT_3 <= set(given) <= names:
         raise ValueError(f"cost: expected {', '.join(sorted(names))}, got {', '.join(sorted(given)) or 'nothing'}")
+    for name in COUNTED:
+        if name in given:
+            given[name] = undefined_or_number(given[name], f"cost, {name}")
     for name, value in given.items():
-        if _number(value, f"cost, {name}") < 0:
+        if name not in COUNTED:
+            _number(value, f"cost, {name}")
+        if value < 0:
             raise ValueError(f"cost, {name}: expected no less than 0, got {value}")
     return Cost(**given)
 

@@ -61,6 +61,7 @@ class Evaluator:
         train, validation: the pool's examples.
         engine: retrains and scores on the validation split.
         overhead: what counting costs here; measured when first needed.
+        counts: whether operations are counted, which takes methods of many small calls up to twice their time.
         narrowed: the learner's narrower selves, where they have been made before.
     """
 
@@ -72,6 +73,7 @@ class Evaluator:
     validation: Examples
     engine: Engine
     overhead: ProfilingOverhead | None = None
+    counts: bool = True
     narrowed: Narrowed = field(default_factory=Narrowed)
     shared: SharedWork = field(default_factory=SharedWork)
     _fits: SharedWork = field(init=False, default_factory=SharedWork)
@@ -125,16 +127,20 @@ class Evaluator:
     def on(self, validation: Examples, engine: Engine) -> Evaluator:
         """The same pool judged by other held-out rows: training runs, which see none, are this one's too.
 
+        Operations are not counted again.
+
         Args:
             engine: scores on these rows.
         """
         place = (self.root, self.task, self.pool, self.contributors, self.train)
-        other = Evaluator(*place, validation, engine, self.overhead, self.narrowed)
+        other = Evaluator(*place, validation, engine, counts=False, narrowed=self.narrowed)
         other._fits, other._fitted = self._fits, self._fitted
         return other
 
-    def measured_overhead(self) -> ProfilingOverhead:
-        """Measured once, when first needed."""
+    def measured_overhead(self) -> ProfilingOverhead | None:
+        """Measured once, when first needed; None where nothing is counted."""
+        if not self.counts:
+            return None
         if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device
             rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)

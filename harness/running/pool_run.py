@@ -13,7 +13,7 @@ import numpy as np
 from harness.config import Suite
 from harness.errors import UserError, reason_of
 from harness.metering.meter import ProfilingOverhead
-from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
+from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
@@ -40,6 +40,10 @@ from harness.types import (
     Task,
     Valuation,
 )
+
+COUNTED_EVERY = 8
+"""Operations are counted on a task's first pool and on every so many-th after it; times are those of the others, where
+nothing is counted. A method that did less on a counted pool would be scored there like on any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ class PoolRun:
 
     def _drop_evaluator(self) -> None:
         if self._evaluator is not None:
-            self._learner.overhead = self._evaluator.overhead
+            self._learner.overhead = self._evaluator.overhead or self._learner.overhead
         self._evaluator = None
 
     def _truth_engine(self) -> Engine:
@@ -169,7 +173,7 @@ class PoolRun:
             pool = self.pool  # which may have been dealt again for the engine
             split, overhead = (pool.train, pool.validation), self._learner.overhead
             narrowed = self._learner.narrowed
-            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, narrowed)
+            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, self._counts, narrowed)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:
@@ -264,7 +268,7 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        kept_as = {"values": answer.values, "cost": asdict(found.cost), "run": self.run}
+        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
@@ -309,15 +313,20 @@ class PoolRun:
             method=pickled(method),
             known=self._ledgers.methods.outcomes(self._context),
             overhead=self._learner.overhead,
+            counts=self._counts,
         )
         process = OwnProcess(told, limits, self._keep_retrained)
-        self._learner.overhead, self._process = process.overhead, (name, process)
+        self._learner.overhead, self._process = process.overhead or self._learner.overhead, (name, process)
         return process
 
     def _end_process(self) -> None:
         if self._process is not None:
             self._process[1].close(gently=True)
         self._process = None
+
+    @property
+    def _counts(self) -> bool:
+        return self.index % COUNTED_EVERY == 0
 
     def _keep_retrained(self, found: Retrained) -> None:
         """Write what a method's process has retrained; it is there when the method is asked again."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.errors import plain
 from harness.report import numbers
+from harness.types import LOADED
 from harness.valuing.valuation import Outcome, Value
 
 ASKS = {
@@ -185,12 +186,12 @@ def short(text: str) -> str:
 def bill_lines(found: Outcome) -> tuple[str, ...]:
     """What was spent."""
     bill = found.bill
-    loaded = f" Others kept {bill.load:.0%} of the machine busy meanwhile." if bill.load > 0.25 else ""
+    loaded = f" Others kept {bill.load:.0%} of the machine busy meanwhile." if bill.load > LOADED else ""
     return (
-        f"{found.method} on the whole target: {bill.method.seconds:.1f} s, {bill.method.retrainings:,.3g} "
-        f"retrainings, {bill.method.gradient_passes:,.3g} gradient passes; on parts of it: {bill.parts.seconds:.1f} s "
-        "(trainings that were there already are billed again, at their first price). Together about "
-        f"{numbers.hours(bill.gpu_hours)} GPU-hours on {bill.gpu}. From beginning to end {bill.wall:.0f} s here, "
+        f"{found.method} on the whole target: {bill.method.seconds:.1f} s, {bill.method.retrainings:,.3g} retrainings, "
+        f"{bill.method.gradient_passes:,.3g} gradient passes, about {numbers.hours(bill.gpu_hours)} GPU-hours on "
+        f"{bill.gpu}. On parts of it: {bill.parts.seconds:.1f} s, where trainings that were there already are billed "
+        f"again at their first price. From beginning to end {bill.wall:.0f} s here, "
         f"looks{' and audit' if found.audit else ''} included.{loaded}",
     )
 

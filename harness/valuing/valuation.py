@@ -90,7 +90,7 @@ class Bill:
 
     Args:
         method, parts: the method's on the whole target, and on parts of it, at the price of first training.
-        gpu_hours: both on the projection's GPU; gpu: which.
+        gpu_hours: of the first on the projection's GPU; gpu: which.
         wall: seconds since the command began, looks and audit included.
         load: share of the machine that others kept busy meanwhile.
     """
@@ -291,8 +291,8 @@ def _shown(brought: Brought, rows: tuple[tuple[int, float], ...]) -> tuple[tuple
 
 def _bill(session: Session, answer: Answer, wall: float) -> Bill:
     projection, precision = Projection(), session.learner.recipe.precision
-    both = answer.cost + answer.parts_cost
-    hours = projection.hours(both.flops, both.bytes_moved, both.launches, precision)
+    whole = answer.cost
+    hours = projection.hours(whole.flops, whole.bytes_moved, whole.launches, precision)
     return Bill(answer.cost, answer.parts_cost, hours, projection.gpu, wall, HERE.since(session.load))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -130,3 +131,12 @@ def test_an_answer_is_of_its_learner_s_code_and_of_the_libraries_that_its_model_
     monkeypatch.undo()
     monkeypatch.setattr(pool._learner, "libraries", {"torch", "tests", "transformers"})
     assert pool._answer_key("size", size, "standalone", ()) != key
+
+
+def test_operations_are_counted_on_every_eighth_pool_and_kept_as_undefined_on_the_others(tmp_path: Path) -> None:
+    for _ in range(2):  # what the ledger keeps says the same again
+        runner(tmp_path, methods=["tracin"], pools=10, questions=["standalone"]).run()
+        costs = [record.cost for _, record in sorted(load(tmp_path / "results").valuations.items())]
+        assert [not math.isnan(cost.flops) for cost in costs] == [pool in (0, 8) for pool in range(10)]
+        assert all(math.isnan(cost.launches) == math.isnan(cost.flops) for cost in costs)
+        assert all(cost.gradient_passes > 0 and cost.seconds > 0 for cost in costs)

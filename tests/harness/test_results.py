@@ -194,7 +194,7 @@ COST = asdict(Cost())
         pytest.param(damaged(cost={"pounds": 3}), "cost: expected bytes_moved, core_seconds", id="another bill"),
         pytest.param(damaged(cost={**COST, "seconds": -1.0}), "cost, seconds: expected no less", id="negative cost"),
         pytest.param(damaged(cost={**COST, "flops": math.inf}), "cost, flops: expected a finite", id="infinite cost"),
-        pytest.param(damaged(cost={**COST, "flops": None}), "cost, flops: expected a number", id="no cost"),
+        pytest.param(damaged(cost={**COST, "seconds": None}), "cost, seconds: expected a number", id="no cost"),
         pytest.param(damaged(values=[[0.1, math.nan]]), "values, repeat 1: expected a finite", id="nan"),
         pytest.param(damaged(values=[[0.1, math.inf]]), "values, repeat 1: expected a finite", id="infinite"),
         pytest.param(damaged(values=[[0.1, 1e308]]), "values, repeat 1: expected numbers up to", id="1e308"),
