@@ -95,7 +95,7 @@ def _recipe(task: str, examples: int) -> Recipe:
 def _learner(model: Model | None, side: int, channels: int, classes: int, recipe: Recipe) -> Callable[[], Learner]:
     def make() -> Learner:
         if model:
-            from tasks.learners.pretrained import image_classifier
+            from tasks.learners.tuned import image_classifier
 
             return image_classifier(model, classes, recipe)
         from tasks.learners.classifier import small_cnn

@@ -143,7 +143,7 @@ class _Reader:
         return lambda: self._pretrained(self._model) if self._model else self._small(inputs_NT)
 
     def _pretrained(self, model: Model) -> Learner:
-        from tasks.learners.pretrained import language_model, text_classifier
+        from tasks.learners.tuned import language_model, text_classifier
 
         if self._labels:
             return text_classifier(model, len(self._labels), self._recipe, self._length)

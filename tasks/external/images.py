@@ -63,7 +63,7 @@ class ImageTask:
         return small_cnn(side, classes, self.definition.recipe, channels=channels, settings=settings)
 
     def _fine_tuned(self, model: Model) -> Learner:
-        from tasks.learners.pretrained import image_classifier
+        from tasks.learners.tuned import image_classifier
 
         return image_classifier(model, self.prepared.classes, self.definition.recipe)
 

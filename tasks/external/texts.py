@@ -151,7 +151,7 @@ class TextTask:
         )
 
     def _fine_tuned(self, model: Model) -> Learner:
-        from tasks.learners.pretrained import language_model, text_classifier
+        from tasks.learners.tuned import language_model, text_classifier
 
         recipe, length = self.definition.recipe, self.definition.length
         if self.labels:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from harness.types import Plain, Recipe
+from harness.types import Plain
 
 if TYPE_CHECKING:  # a model is named, and told of, without torch; it is built with it
     from torch import nn
 
-    from tasks.learners.classifier import Classifier
-    from tasks.learners.language_model import LanguageModel
     from tasks.learners.transformer import Kind
 
 IMAGE_SIDE, IMAGE_MEAN, IMAGE_DEVIATION = 224, 0.5, 0.5
@@ -109,39 +107,6 @@ class Model:
                 f"Cannot load the {what} of {self.source!r}: {' '.join(str(error).split())[:300]} Expected a folder "
                 f"with {file}, or a name on a hub that can be reached."
             ) from error
-
-
-def text_classifier(model: Model, labels: int, recipe: Recipe, length: int) -> Classifier:
-    """A pretrained model with a new head, as a learner; copies of it train one after another."""
-    from tasks.learners.classifier import Classifier
-
-    settings: dict[str, Plain] = {**model.identity(), "length": length}
-    build = model.build("text classifier", labels)
-    learner = Classifier("pretrained-classifier", build, labels, recipe, settings=settings)
-    learner.stacks = False
-    return learner
-
-
-def language_model(model: Model, recipe: Recipe, length: int) -> LanguageModel:
-    """A pretrained model that answers in words, as a learner."""
-    from tasks.learners.language_model import LanguageModel
-
-    settings: dict[str, Plain] = {**model.identity(), "length": length}
-    vocabulary, build = int(model.config().vocab_size), model.build("language model")
-    return LanguageModel("pretrained-language-model", build, vocabulary, recipe, settings=settings, stacks=False)
-
-
-def image_classifier(model: Model, classes: int, recipe: Recipe) -> Classifier:
-    """A pretrained model with a new head, which takes images in [0, 1] of any size, as a learner."""
-    from tasks.learners.classifier import Classifier
-    from tasks.learners.pixels import Prepared
-
-    form = model.image_form()
-    inner = model.build("image classifier", classes)
-    settings = {**model.identity(), "form": str(form)}
-    learner = Classifier("pretrained-image-classifier", lambda: Prepared(inner(), form), classes, recipe, settings)
-    learner.stacks = False
-    return learner
 
 
 @dataclass(frozen=True, slots=True)
