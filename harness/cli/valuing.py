@@ -111,7 +111,12 @@ def value(
     seed: int,
     device: str,
     out: Path | None,
-    **training: Any,
+    revision: str | None,
+    lora: int | None,
+    length: int | None,
+    steps: int | None,
+    batch_size: int | None,
+    rate: float | None,
 ) -> None:
     """Tell what contributors' own files are worth to a model that shall be good at a target.
 
@@ -128,6 +133,14 @@ def value(
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)
+    training = {
+        "revision": revision,
+        "lora": lora,
+        "length": length,
+        "steps": steps,
+        "batch_size": batch_size,
+        "rate": rate,
+    }
     place = out or Path(RUNS) / Path(contributors or target).stem
     console = make_console()
     before = signal.signal(signal.SIGTERM, _interrupt)

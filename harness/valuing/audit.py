@@ -81,7 +81,7 @@ class Audit:
         if self.low > 0:
             verdicts.append("the values foretell which data make a better model")
         elif math.isfinite(self.low):
-            verdicts.append("so few coalitions do not tell it from nothing; a larger audit would")
+            verdicts.append("these coalitions do not tell that from nothing")
         if math.isfinite(self.ceiling):
             verdicts.append(f"knowing the utilities without their noise would reach {self.ceiling:.2f}")
         if math.isfinite(self.size_agreement):

@@ -66,10 +66,9 @@ def _leakage(looks: Sequence[Look], rows: int) -> Iterator[Finding]:
             yield Finding(
                 "leakage",
                 one.name,
-                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples "
-                f"({one.leaked / one.examples:.0%}) also stand "
-                "in the target, word for word or nearly: its value is what it copied. Take them out of the target "
-                f"or of {one.name}.",
+                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples ({one.leaked / one.examples:.0%}) "
+                f"also stand in the target, word for word or nearly ({one.leaked_first}): its value is in part what "
+                f"it copied. Take them out of the target or of {one.name}.",
                 loud=True,
             )
 
@@ -142,13 +141,21 @@ def _responses(looks: Sequence[Look]) -> Iterator[Finding]:
 
 def _off_target(looks: Sequence[Look]) -> Iterator[Finding]:
     middle = float(np.median([one.off_target for one in looks]))
+    distance = float(np.median([one.distance for one in looks]))
     for one, z in zip(looks, standing_out([one.distance for one in looks]), strict=True):
-        if one.off_target > max(MANY, 2 * middle) or z > CLEAR:
+        if one.off_target > max(MANY, 2 * middle):
             yield Finding(
                 "off target",
                 one.name,
                 f"{one.name} lies off the target: {one.off_target:.0%} of its examples are farther from it than 99 % "
-                f"of the target from itself (the median contributor's {middle:.0%}), distance {one.distance:.3f}.",
+                f"of the target from itself; of the median contributor's {middle:.0%}.",
+            )
+        elif z > CLEAR:
+            yield Finding(
+                "off target",
+                one.name,
+                f"{one.name}'s examples are shared out unlike the target's, answers included: their distance (MMD) is "
+                f"{one.distance:.3f}, the median contributor's {distance:.3f}.",
             )
 
 

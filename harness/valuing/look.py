@@ -44,6 +44,7 @@ class Look:
         within, elsewhere: examples that nearly stand earlier in its own, or in another contributor's.
         shared_with: who shares most with it, and how many of its examples; empty where nobody does.
         leaked: examples whose question nearly is one of the target.
+        leaked_first: the first of these, and where it stands in the target; empty where there is none.
         distance: MMD between its examples and the target, on features of the model before training.
         off_target: share of its examples that lie farther from the target than nearly all of the target from itself.
         labels: share of each label; label_distance: total variation between these and the target's.
@@ -61,6 +62,7 @@ class Look:
     elsewhere: int
     shared_with: tuple[tuple[str, int], ...]
     leaked: int
+    leaked_first: str
     distance: float
     off_target: float
     labels: tuple[float, ...]
@@ -113,6 +115,7 @@ def look(session: Session) -> tuple[tuple[Look, ...], Crossed]:
                 elsewhere=int(copies.elsewhere_N[rows].sum()),
                 shared_with=tuple((other, count) for other, count in twins if count),
                 leaked=int((copies.target_N[rows] >= 0).sum()),
+                leaked_first=_first_leak(brought, rows),
                 distance=float(distance_C[c]),
                 off_target=float(far_N[rows].mean()),
                 labels=tuple(shares_CL[c].tolist()) if brought.labels else (),
@@ -123,6 +126,15 @@ def look(session: Session) -> tuple[tuple[Look, ...], Crossed]:
             )
         )
     return tuple(found), crossed
+
+
+def _first_leak(brought: Brought, rows: Ints) -> str:
+    """Where the first of these rows that stands in the target is, here and there."""
+    hits = rows[brought.copies.target_N[rows] >= 0]
+    if not len(hits):
+        return ""
+    row = int(hits[0])
+    return f"{brought.shown.places[row]} is {brought.shown_target.places[brought.copies.target_N[row]]}"
 
 
 def cross(session: Session) -> Crossed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -25,9 +25,8 @@ FEWEST_PARTS = 4
 class TargetEngine(Engine):
     """An engine that keeps the log-likelihood of every target row, so that other rows of it ask for no retraining."""
 
-    def __init__(self, learner: Learner, train: Examples, held_out: Examples, *others: Any, **named: Any) -> None:
-        super().__init__(learner, train, held_out, *others, **named)
-        self._target, self._rows = held_out, np.arange(len(held_out))
+    _rows: Ints | None = None
+    """Of the target, on which it scores; None: on all."""
 
     def on(self, rows: Ints) -> Self:
         """The same engine, scored on these rows of the target alone."""
@@ -40,9 +39,9 @@ class TargetEngine(Engine):
 
     def log_likelihoods(self, jobs: Sequence[Job], advance: Advance = lambda done: None) -> tuple[list[Outcome], Array]:
         if not jobs:
-            return [], np.empty((0, len(self._rows)), dtype=np.float32)
+            return [], np.empty((0, len(self._held_out if self._rows is None else self._rows)), dtype=np.float32)
         found, every_KN = super().log_likelihoods(jobs, advance)
-        if len(self._rows) == len(self._target):
+        if self._rows is None:
             return found, every_KN
         own_KN = every_KN[:, self._rows]
         scored = own_KN.mean(axis=1, dtype=np.float64)
@@ -50,9 +49,9 @@ class TargetEngine(Engine):
 
     def cut(self, cut: Cut, model: Learner, train: Examples, held_out: Examples) -> Self:
         """Of the whole target, whatever rows are scored here."""
-        other = super().cut(cut, model, train, self._target)
+        other = super().cut(cut, model, train, self._held_out)
         assert isinstance(other, type(self))
-        return other.on(self._rows)
+        return other if self._rows is None else other.on(self._rows)
 
 
 def parts_of(rows: int, parts: int, root: int) -> list[Ints]:

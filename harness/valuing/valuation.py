@@ -91,7 +91,7 @@ class Bill:
     Args:
         method, parts: the method's on the whole target, and on parts of it, at the price of first training.
         gpu_hours: of the first on the projection's GPU; gpu: which.
-        wall: seconds since the command began, looks and audit included.
+        wall: seconds of all of it, looks and audit included, reading apart.
         load: share of the machine that others kept busy meanwhile.
     """
 

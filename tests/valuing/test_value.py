@@ -65,7 +65,7 @@ def test_each_contributor_has_a_value_with_interval_ranks_and_share(found: dataw
     assert frame.loc["v0", "value"] == pytest.approx(frame.loc["v1", "value"], rel=1e-6)  # copies
 
 
-def test_what_was_planted_is_found(found: dataworth.Valued) -> None:
+def test_what_was_planted_is_found(found: dataworth.Valued, made: tuple[Path, Path]) -> None:
     kinds = {(one.kind, one.who) for one in found.findings}
     assert ("leakage", "v2") in kinds
     assert ("copy", "v0") in kinds
@@ -74,6 +74,8 @@ def test_what_was_planted_is_found(found: dataworth.Valued) -> None:
     assert not {who for kind, who in kinds if kind != "reading"} & {"v5"}
     loud = [one for one in found.findings if one.loud]
     assert found.findings[: len(loud)] == tuple(loud)
+    first = f"{made[0] / 'v2.csv'}, row 41 is {made[1]}, row 1"
+    assert any(first in one.text for one in loud)
     assert any(one.text.startswith("LEAKAGE: 20 of v2's 60 examples (33%)") for one in loud)
     assert any(one.text.startswith("v0 is a copy of v1: 60 of v0's 60") for one in loud)
     looks = {one.name: one for one in found.outcome.looks}
