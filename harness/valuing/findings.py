@@ -37,12 +37,14 @@ class Finding:
     Args:
         who: the contributor; empty where it is about everyone or the target.
         loud: whether values cannot be read without it.
+        also: another contributor that it is about.
     """
 
     kind: Kind
     who: str
     text: str
     loud: bool = False
+    also: str = ""
 
 
 def findings_of(brought: Brought, looks: Sequence[Look], crossed: Crossed, sure: Certainty) -> list[Finding]:
@@ -94,6 +96,7 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
                 f"{what}: {count:,} of {one.name}'s {one.examples:,} examples also stand in {other}'s. What both "
                 "bring is counted in both values; paying for both pays twice.",
                 loud=is_copy,
+                also=other,
             )
         if one.within / one.examples >= MANY:
             yield Finding(

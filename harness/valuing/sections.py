@@ -95,7 +95,7 @@ def _audit(found: Outcome) -> tuple[str, ...]:
 def values_table(found: Outcome) -> Table:
     """The most valuable first."""
     examples = {one.name: one.examples for one in found.looks}
-    marked = {one.who for one in found.findings if one.kind not in ("reading", "target")}
+    marked = {who for one in found.findings if one.kind not in ("reading", "target") for who in (one.who, one.also)}
     rows = tuple(
         (
             ranks(one),
@@ -210,4 +210,4 @@ def interval(low: float, high: float) -> str:
 
 
 def percent(share: float) -> str:
-    return numbers.NONE if math.isnan(share) else f"{share:.0%}"
+    return numbers.NONE if math.isnan(share) else f"{round(share, 2) + 0.0:.0%}"  # there is no minus 0
