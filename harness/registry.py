@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import ClassVar, cast, get_args
 
 from harness import knobs
+from harness.brought import Brought, Wanted
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
 from harness.errors import UserError, plain, said, unknown
 from harness.types import (
@@ -220,6 +221,15 @@ def task_again(reference: TaskReference) -> Task:
     folder = None if reference.folder is None else Path(reference.folder)
     settings = TaskSettings.model_validate(reference.settings)
     return task(reference.name, cast(DataKind, reference.data), settings, folder)
+
+
+def bring(wanted: Wanted) -> Brought:
+    """What a person brings to be valued, as examples of a task.
+
+    Raises:
+        UserError: something of it cannot be read, found or valued.
+    """
+    return cast(Brought, _load(import_module("tasks").BROUGHT)(wanted))
 
 
 def _task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None) -> Task:

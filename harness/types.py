@@ -728,6 +728,8 @@ class Method(ABC):
     """What it says of its values; ``dataworth check`` holds it to that."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
+    reads_sides: ClassVar[bool] = False
+    """Whether it looks at which examples are real and which are synthetic; where nobody knows, it cannot be asked."""
     by_question: ClassVar[bool] = False
     """Whether it works anew for each question; otherwise what it said to one is kept for all."""
     seed_scope: ClassVar[str] = ""

@@ -49,6 +49,7 @@ class RealShare(SetFunction):
     source = "baseline"
     passes = "none"
     claims = frozenset({"copies"})
+    reads_sides = True
 
     def algebra(self, size: JobSize) -> float:
         return 0.0

@@ -124,6 +124,19 @@ class Evaluator:
             )
         return Valuation(name, self.task, self.pool, question, values_SC, meter.cost)
 
+    def on(self, validation: Examples, engine: Engine) -> Evaluator:
+        """The same pool judged by other held-out rows: training runs, which see none, are this one's too.
+
+        Operations are not counted again.
+
+        Args:
+            engine: scores on these rows.
+        """
+        place = (self.root, self.task, self.pool, self.contributors, self.train)
+        other = Evaluator(*place, validation, engine, counts=False, narrowed=self.narrowed)
+        other._fits, other._fitted = self._fits, self._fitted
+        return other
+
     def measured_overhead(self) -> ProfilingOverhead | None:
         """Measured once, when first needed; None where nothing is counted."""
         if not self.counts:

@@ -21,6 +21,7 @@ from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
 from tests.tiny import evaluator_of, tiny_pool
+from tests.valuing.files import vendors
 
 pytestmark = THIRD_PARTY
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -36,7 +37,7 @@ COMMANDS = [line for page in PAGES for block in blocks("sh", page) for line in b
 
 
 def test_the_readme_tells_both_ways_of_setting_up() -> None:
-    assert blocks("sh", "README.md") == ["make leaderboard\nmake test\n"]
+    assert blocks("sh", "README.md")[0] == "make leaderboard\nmake test\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -76,6 +77,7 @@ def test_beside_a_clone_called_dataworth_python_finds_the_package(tmp_path: Path
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("dataworth ")])
 def test_the_commands_run(line: str, command: Command, tmp_path: Path) -> None:
     shutil.copytree(SUITE, tmp_path / "leaderboards" / SUITE.name, ignore=shutil.ignore_patterns("ledger*"))
+    vendors(tmp_path)
     said = command(*shlex.split(line)[1:])
     assert said.status == 0, said.err
     assert said.out.strip()
