@@ -23,6 +23,7 @@ METHODS = {
     "size": ("additive", 0, 2.0),
     "kernel": ("set function", 1, 1.0),
     "gradient": ("additive", 30, 0.4),
+    "gradient:runs=1": ("additive", 10, 0.8),
     "retrained": ("retraining", 900, 0.3),
     "<i>poor</i>": ("set function", 400, 3.0),
 }

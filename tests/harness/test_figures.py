@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,16 +29,17 @@ def view() -> View:
 
 
 def test_every_figure_is_written_in_every_format_and_the_same_again(view: View, tmp_path: Path) -> None:
-    first = write_figures(tmp_path / "a", view, methods=("kernel", "<i>poor</i>"))
-    again = write_figures(tmp_path / "b", view, methods=("kernel", "<i>poor</i>"))
-    stems = ["overall", "cost", "tasks", "scatter-kernel", "scatter--i-poor-i-"]
+    first = write_figures(tmp_path / "a", view, methods=("<i>poor</i>",))
+    again = write_figures(tmp_path / "b", view, ["svg", "pdf"])
+    stems = ["overall", "cost", "tasks", "budgets", "scatter--i-poor-i-"]
     assert [file.name for file in first] == [f"{stem}.{kind}" for stem in stems for kind in HEADS] + [
         "overall.md",
         "overall.tex",
     ]
-    for one, other in zip(first, again, strict=True):
-        assert one.read_bytes().startswith(HEADS.get(one.suffix[1:], b""))
-        assert one.read_bytes() == other.read_bytes(), one.name
+    for file in first:
+        assert file.read_bytes().startswith(HEADS.get(file.suffix[1:], b""))
+    for file in again:
+        assert file.read_bytes() == (tmp_path / "a" / file.name).read_bytes(), file.name
 
 
 def test_a_figures_text_is_text_and_markup_in_names_is_too(view: View) -> None:
@@ -95,8 +97,21 @@ def test_the_front_is_drawn_through_its_steps(view: View) -> None:
     np.testing.assert_allclose(stairs.get_xydata(), [[step.cost, step.score] for step in front.steps])
 
 
-def test_a_suite_without_settings_has_no_budget_curves(view: View) -> None:
-    assert budgets(view) is None
+def test_settings_of_a_method_are_joined_from_the_cheapest_up(view: View) -> None:
+    with styled():
+        figure = budgets(view)
+        assert figure is not None
+    lines = {line.method: line for line in view.overall}
+    expected = [
+        (own.cost.reference_gpu_hours, own.mean.spearman) for own in (lines["gradient:runs=1"], lines["gradient"])
+    ]
+    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
+    np.testing.assert_allclose(curve.get_xydata(), expected)
+    assert expected[0][0] < expected[1][0]
+
+
+def test_without_settings_there_are_no_budget_curves(view: View) -> None:
+    assert budgets(replace(view, overall=tuple(line for line in view.overall if ":" not in line.method))) is None
 
 
 def test_tables_have_the_numbers_of_the_view(view: View) -> None:

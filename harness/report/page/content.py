@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import plain
+from harness.knobs import base_of
 from harness.report import sentences
 from harness.report.page import numbers
 from harness.report.page.codes import ALPHABET, coded
@@ -48,7 +49,11 @@ def content(view: View) -> dict[str, Any]:
         "questions": [{"name": question, "asks": sentences.ASKED[question]} for question in view.questions],
         "families": families,
         "methods": [
-            {"name": plain(line.method), "family": families.index(line.family), "ablation": line.ablation}
+            {
+                "name": plain(line.method),
+                "family": families.index(line.family),
+                "base": plain(base_of(line.method)),
+            }
             for line in view.overall
             if line.method != TRUTH
         ],

@@ -7,7 +7,7 @@ const COST = {
   tools: () => [chooser("Cost", "axis", CONTENT.costs.map((name, axis) => [axis, COST_WORDS[name]]))],
   figures: () => [{ name: "cost", draw: drawCost }],
   caption: () =>
-    `${placeWords()}. The line joins the methods that no other beats in both: each cheaper one scores less. It is of all methods, whatever the filters show. Vertical lines: 95 % intervals; of the front, and of the method that is picked. ${axisWords()}`,
+    `${placeWords()}. The line joins the methods that no other beats in both: each cheaper one scores less. It is of all methods, whatever the filters show. Thin lines join one method's settings (knobs). Vertical lines: 95 % intervals, of the front and of the method that is picked. ${axisWords()}`,
   tables: () => [costTable()],
 };
 
@@ -33,7 +33,7 @@ function drawCost(width, palette) {
   const svg = drawing(width, height, `Cost against accuracy, ${placeWords()}`, palette);
   if (!rows.length) return emptied(svg, "No method with a score and this cost passes the filters.", palette);
   const plot = costPlot(width, height, front);
-  svg.append(...costAxes(plot, palette), ...frontLine(plot, front, palette));
+  svg.append(...costAxes(plot, palette), ...frontLine(plot, front, palette), ...budgetLines(rows, plot, palette));
   const labels = placedLabels(rows, members, plot, width);
   const back = [...rows].sort((a, b) => members.has(a.method) - members.has(b.method));
   svg.append(...back.map((row) => costMark(row, members.has(row.method), labels.get(row.method), plot, front, palette)));
@@ -87,6 +87,22 @@ function frontLine({ x, y, right, table }, front, palette) {
   const [first, ...rest] = points;
   const d = `M${round(first[0])},${round(first[1])}${rest.map(([px, py]) => `H${round(px)}V${round(py)}`).join("")}H${right}`;
   return [path(d, { fill: "none", stroke: palette.faint, "stroke-width": 1.5 })];
+}
+
+/** Settings of one method, from the cheapest up: what a larger budget brings. */
+function budgetLines(rows, { x, y }, palette) {
+  const bases = new Map();
+  for (const row of rows) {
+    const { base } = CONTENT.methods[row.method];
+    bases.set(base, [...(bases.get(base) ?? []), row]);
+  }
+  return [...bases.values()]
+    .filter((own) => own.length > 1)
+    .map((own) => {
+      const rising = own.sort((a, b) => a.costs[state.axis] - b.costs[state.axis]);
+      const points = rising.map((row) => `${round(x(row.costs[state.axis]))},${round(y(row.score))}`);
+      return path(`M${points.join("L")}`, { class: "budget", fill: "none", stroke: methodColour(own[0].method, palette), opacity: 0.5 });
+    });
 }
 
 function costMark(row, isFront, label, { x, y }, front, palette) {
