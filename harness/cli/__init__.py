@@ -13,6 +13,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from harness.cli.options import DEVICE, folder, names
+from harness.cli.valuing import value
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,35 +33,17 @@ class RunByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Names separated by commas."""
-    if value is None:
-        return None
-    found = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not found:
-        raise UserError(f"--{param.name} is empty; give one or more names separated by commas, or leave it out.")
-    return found
-
-
 def _methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
     from harness.knobs import listed  # and with it numpy
 
     found = None if value is None else listed(value)
-    return found if found else _names(_ctx, param, value)
-
-
-def _folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """A folder's path; an empty one would mean the working folder."""
-    if value is not None and not value.strip():
-        raise UserError(f"{param.opts[0]} is empty; name a folder, or leave it out.")
-    return None if value is None else Path(value)
+    return found if found else names(_ctx, param, value)
 
 
 SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
 DATA = click.option("--data", metavar="DIR", help="The folder of your files, for suites that read files.")
-DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
-OUT = click.option("--out", metavar="DIR", callback=_folder, help="The folder of the results.  [default: runs/SUITE]")
+OUT = click.option("--out", metavar="DIR", callback=folder, help="The folder of the results.  [default: runs/SUITE]")
 
 
 @click.group(cls=RunByDefault, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -78,13 +62,13 @@ def dataworth() -> None:
     show_default=f"{DEFAULT_SUITE}; {DEFAULT_ON_FILES} with --data",
 )
 @DATA
-@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
 @click.option(
     "--methods",
     callback=_methods,
     help="Only these methods, as METHOD or METHOD:knob=value,knob=value; others than the suite's may be named too.",
 )
-@click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
+@click.option("--questions", callback=names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
 @DEVICE
@@ -157,7 +141,7 @@ def report(suite: str, out: Path | None) -> None:
 @dataworth.command()
 @SUITE
 @OUT
-@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, and all together.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, and all together.")
 @click.option("--cost", type=click.Choice(list(COSTS)), default="gpu-hours", show_default=True, help="What to weigh.")
 def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: str) -> None:
     """Tell which methods are worth their cost, from stored results: of a run, or else those published.
@@ -183,9 +167,9 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
 @dataworth.command()
 @SUITE
 @OUT
-@click.option("--formats", callback=_names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
+@click.option("--formats", callback=names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
 @click.option("--methods", callback=_methods, help="Draw a scatter of each of these: truth against values by rank.")
-@click.option("--into", metavar="DIR", callback=_folder, help="The folder of the files.  [default: runs/SUITE/figures]")
+@click.option("--into", metavar="DIR", callback=folder, help="The folder of the files.  [default: runs/SUITE/figures]")
 def figures(
     suite: str, out: Path | None, formats: tuple[str, ...], methods: tuple[str, ...] | None, into: Path | None
 ) -> None:
@@ -217,7 +201,7 @@ def figures(
 
 @dataworth.command()
 @click.argument("suite")
-@click.option("--run", "run_folder", metavar="DIR", callback=_folder, help="The run's folder.  [default: runs/SUITE]")
+@click.option("--run", "run_folder", metavar="DIR", callback=folder, help="The run's folder.  [default: runs/SUITE]")
 @click.option("--redraw", is_flag=True, help="Draw the published tables again from the published results instead.")
 @click.option("--yes", is_flag=True, help="Publish without asking, as where there is no terminal to ask on.")
 def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> None:
@@ -316,12 +300,12 @@ def new_method(name: str, package: bool) -> None:
 @click.argument("name")
 @click.option("--suite", help="The suite whose pools it is about.", show_default="embedded")
 @DATA
-@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=_names, help="gaming: these methods; agreement: only the groups that they are in.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--methods", callback=names, help="Only these methods; agreement: the groups that they are in.")
 @click.option("--pools", type=click.IntRange(min=1), help="At most so many a task.", show_default="2; ntk-mmd: 4")
-@click.option("--seeds", type=click.IntRange(min=1), help="gaming: seeds of every truth.", show_default="3")
+@click.option("--seeds", type=click.IntRange(min=1), help="gaming, lds: seeds of every truth.", show_default="3")
 @DEVICE
-@click.option("--out", metavar="DIR", callback=_folder, help="The folder of its page.  [default: runs/studies/NAME]")
+@click.option("--out", metavar="DIR", callback=folder, help="The folder of its page.  [default: runs/studies/NAME]")
 def study(
     name: str,
     suite: str | None,
@@ -342,7 +326,11 @@ def study(
 
     gaming: what a contributor gains by splitting, by copies, by noise, and by looking like validation.
 
-    The last two deal pools of their own, from number 101 on, or a named suite's.
+    lds: linear datamodeling score: how well summed values foretell what random halves of the contributors are worth.
+
+    costs: what every method costs over the leave-one-out truth, by a suite's stored results; nothing is trained.
+
+    agreement, gaming and lds deal pools of their own, from number 101 on, or a named suite's.
     """
     from harness.cli.places import RUNS
     from harness.cli.studies import Request, find_study
@@ -352,6 +340,9 @@ def study(
     folder = out or Path(RUNS) / "studies" / name
     request = Request(suite, data, tasks, methods, pools, seeds, device, folder)
     sys.exit(asked(request, make_console()))
+
+
+dataworth.add_command(value)
 
 
 def main() -> None:

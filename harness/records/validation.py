@@ -149,6 +149,14 @@ def texts_of(content: object, name: str) -> dict[str, str]:
     return {key: text_of(item, name) for key, item in mapping_of(content, name).items()}
 
 
+def counts_of(content: object, name: str) -> dict[str, float]:
+    """Names with numbers of 0 or more."""
+    found = {key: _number(value, name) for key, value in mapping_of(content, name).items()}
+    if any(value < 0 for value in found.values()):
+        raise ValueError(f"{name}: expected counts of 0 or more, got {found}")
+    return found
+
+
 def mapping_of(content: object, name: str) -> dict[str, Any]:
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise ValueError(f"{name}: expected names with values, got {content!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,6 +64,16 @@ def _projected(suite: Suite, cost: Cost, precision: str) -> float:
 
 
 def _at_reference(suite: Suite, task: str, record: TruthRecord | ValuationRecord) -> float:
-    """nan where it was not recorded what the method's own algebra takes."""
-    own_algebra = record.algebra if isinstance(record, ValuationRecord) else 0.0
-    return suite.projection.reference_hours(task, record.cost, own_algebra)
+    """On the job of the task, and what is of other tasks' truths on theirs; nan where it was not recorded what the
+    method's own algebra takes.
+    """
+    hours = suite.projection.reference_hours
+    if isinstance(record, TruthRecord):
+        return hours(task, record.cost, 0.0)
+    cost = replace(
+        record.cost,
+        gradient_passes=record.cost.gradient_passes * record.pass_scale,
+        retrainings=max(0.0, record.cost.retrainings - sum(record.borrowed.values())),
+    )
+    others = sum(hours(other, Cost(retrainings=count), 0.0) for other, count in record.borrowed.items())
+    return hours(task, cost, record.algebra) + others

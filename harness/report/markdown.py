@@ -48,7 +48,8 @@ def overall_short(view: View) -> str:
     """The truth and the best methods over all tasks, and who was left out: for a page that has no room."""
     lines, left_out = sentences.short(view.overall, len(view.tasks))
     caption = f"{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
-    return f"{_told(sentences.over_tasks(view))}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
+    told = f"{_told(sentences.over_tasks(view))}\n\n{sentences.compared(view, lines)}"
+    return f"{told}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
 
 
 def _told(lines: Sequence[tuple[str, str]]) -> str:
@@ -165,7 +166,7 @@ def _discrimination(view: View) -> list[str]:
             found.question,
             numbers.correlation(found.reliability),
             numbers.correlation(found.ceiling),
-            found.feature,
+            sentences.feature(found),
             numbers.correlation(found.spearman),
             "yes" if found.discriminates else "no",
             sentences.gain(found),
@@ -177,12 +178,11 @@ def _discrimination(view: View) -> list[str]:
     return [
         "## Do the pools discriminate?",
         (
-            "Absolute mean Spearman of single features with the truth: what was planted, the initial loss, and the "
-            f"MMD to the validation split. From {RULE} on one feature would explain the truth, and agreement would "
-            "mean little. What there was to learn, U(everyone) - U(nobody), with the standard error that seeds and the "
-            "held-out sample give it; and in how many pools it is not above twice that."
+            f"Absolute mean Spearman of single features with the truth. {sentences.FEATURES} From {RULE} on one "
+            "feature would explain the truth, and agreement would mean little. What there was to learn: "
+            f"U(everyone) - U(nobody), {sentences.NATS}; and in how many pools it is not above twice that."
         ),
-        _table(lines, [*headers, "to learn", "pools where nothing is learned"]),
+        _table(lines, [*headers, "to learn (nats)", "pools where nothing is learned"]),
     ]
 
 

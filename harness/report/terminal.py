@@ -166,15 +166,18 @@ def _costs(console: Console, view: View) -> Shown:
 
 
 def _discrimination(view: View) -> Shown:
-    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn", "unlearned")
+    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn (nats)", "unlearned")
     for found in view.discrimination:
         verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
-        figures = numbers.correlation(found.ceiling), f"{found.feature} {numbers.correlation(found.spearman)}".lstrip()
+        figures = (
+            numbers.correlation(found.ceiling),
+            f"{sentences.feature(found)} {numbers.correlation(found.spearman)}".lstrip(),
+        )
         table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
     caption = (
         "Best feature: the single one whose mean Spearman with the truth is the largest, sign left out; pools "
-        f"discriminate where it stays under {RULE}. To learn: "
-        "U(everyone) - U(nobody) ± its standard error; unlearned: pools where it is not above twice that."
+        f"discriminate where it stays under {RULE}. {sentences.FEATURES} To learn: U(everyone) - U(nobody), "
+        f"{sentences.NATS}; unlearned: pools where it is not above twice that."
     )
     return "Do the pools discriminate?", (), [table], caption
 

@@ -292,6 +292,7 @@ class Discrimination:
     Args:
         features: absolute mean Spearman of every single feature with the truth, where it is defined.
         feature, spearman: the best of them; empty and nan where none is defined.
+        planted: that one was planted when the pools were dealt, and no method sees it.
         discriminates: it stays under ``RULE``.
         gain, gain_error: mean over pools of U(everyone) - U(nobody), and its standard error; nan where not recorded.
         unlearned: pools where the gain is not above twice its error.
@@ -305,6 +306,7 @@ class Discrimination:
     features: Mapping[str, float]
     feature: str
     spearman: float
+    planted: bool
     discriminates: bool
     gain: float
     gain_error: float

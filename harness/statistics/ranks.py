@@ -66,9 +66,7 @@ def compared(
     margin_K = np.full(len(first), TIED)
     if unsure_K.any():
         unsure = np.flatnonzero(unsure_K)
-        bound = _largest_t(
-            covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws
-        )
+        bound = largest_t(covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws)
         margin_K[unsure] = np.quantile(bound, level) * found.error_M[unsure]
     margin_MM, apart_MM = np.zeros((columns, columns)), np.zeros((columns, columns), dtype=np.bool_)
     margin_MM[first, second] = margin_MM[second, first] = margin_K
@@ -81,7 +79,7 @@ def mean_covariance(pools: Sequence[PoolScores]) -> Floats:
     return np.asarray(np.mean([pool.covariance_MM for pool in pools], axis=0) / len(pools))
 
 
-def _largest_t(
+def largest_t(
     covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
 ) -> Floats:
     """Draws of the largest |T| over pairs of equal columns, D."""

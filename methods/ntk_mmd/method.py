@@ -41,6 +41,7 @@ class NtkMmd(SetFunction):
     unbiased: bool = False
     solve: Literal["auto", "matrix-free"] = "auto"
     seed_scope = "ntk-mmd"
+    reads_sides = True
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
     claims = frozenset({"copies"})

@@ -5,18 +5,24 @@ from __future__ import annotations
 import gc
 import math
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
+import harness.running.pool_run
 from harness.config import Suite
 from harness.records.results import load
 from harness.registry import method
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Learner, Task
+from harness.truth.truth import Plan, Truth, read_off
+from harness.types import Learner, Outcome, Task
 from tests.harness.small_runs import runner
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
 
@@ -115,6 +121,26 @@ def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path,
     assert told in notes[0]
     pool.valuation("size", method("size"), "standalone")
     assert len(notes) == 1  # it was kept anew
+
+
+def test_a_truth_is_read_off_its_retrainings_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wait for each other take ten times as long; and sums are in one order, whatever the machine."""
+    seen: list[int] = []
+
+    def listening(plan: Plan, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Truth:
+        seen.extend([torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())])
+        return read_off(plan, outcomes, rng)
+
+    monkeypatch.setattr(harness.running.pool_run, "read_off", listening)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with threadpool_limits(2):
+            assert pool_run(tmp_path).truth("standalone").status == "ok"
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) > 1
+    assert set(seen) == {1}
 
 
 def test_an_answer_is_of_its_learner_s_code_and_of_the_libraries_that_its_model_is_made_of(
