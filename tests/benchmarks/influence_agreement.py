@@ -12,7 +12,9 @@ EK-FAC with every label weighed by its probability is one estimator here and in 
 
 from __future__ import annotations
 
+import argparse
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,13 +215,23 @@ def off(values_C: Floats, truth_C: Floats) -> float:
     return float(np.abs(values_C - truth_C).max() / np.abs(truth_C).max())
 
 
+CASES: dict[str, tuple[Callable[[], Classifier], float | None]] = {
+    "small": (lambda: mlp(RECIPE, 16), None),
+    "eigenvalue": (lambda: mlp(RECIPE, 16), MEAN_EIGENVALUE),
+    "cnn": (lambda: cnn(RECIPE), None),
+    "wide": (lambda: mlp(RECIPE), None),
+}
+
+
 def main() -> None:
-    options = start(__doc__ or "", ["pydvl", "kronfluence", "dattri", "captum"])
+    def more(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--cases", nargs="+", choices=CASES, default=[*CASES], help="minutes each")
+
+    options = start(__doc__ or "", ["pydvl", "kronfluence", "dattri", "captum"], more)
     rows, rounds = (240, 1) if options.quick else (1_437, 3)
-    small = mlp(RECIPE, 16)
-    cases: list[tuple[Classifier, float | None]] = [(small, None), (small, MEAN_EIGENVALUE), (cnn(RECIPE), None)]
-    for learner, damping in cases if options.quick else [*cases, (mlp(RECIPE), None)]:
-        compare(learner, damping, rows, rounds)
+    for case in options.cases:
+        make, damping = CASES[case]
+        compare(make(), damping, rows, rounds)
 
 
 if __name__ == "__main__":
