@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from harness.errors import UserError, unknown
 from harness.projection import Projection, ReferenceJob
-from harness.types import QUESTIONS, Question, Recipe
+from harness.types import FEWEST_CONTRIBUTORS, QUESTIONS, Question, Recipe, too_few_contributors
 from harness.validation import Place, first_mistake
 
 SUITE_FILE = "suite.toml"
@@ -90,10 +90,17 @@ class TaskSettings(BaseModel):
     micro_batch: int | None = Count
     rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     precision: Literal["float32", "bf16"] | None = None
-    contributors: int | None = Field(default=None, ge=2)
+    contributors: int | None = Field(default=None, le=MOST)
     size: tuple[int, int] | None = None
 
     _reads_numbers = model_validator(mode="before")(_repeats)
+
+    @field_validator("contributors")
+    @classmethod
+    def _enough(cls, contributors: int | None) -> int | None:
+        if contributors is not None and contributors < FEWEST_CONTRIBUTORS:
+            raise ValueError(too_few_contributors(contributors))
+        return contributors
 
     @field_validator("size")
     @classmethod

@@ -11,11 +11,11 @@ import numpy as np
 from harness.report.matters import Matter, mean_values
 from harness.report.view import FEWEST_POOLS, RANDOM, MeanCost, PoolPoints, Verdict
 from harness.statistics.intervals import LEVEL, estimate
-from harness.statistics.jackknife import PoolScores, pool_scores
+from harness.statistics.jackknife import PoolScores, pool_scores, unknown
 from harness.statistics.overdispersion import Moderation, moderate
 from harness.statistics.ranks import Comparison, compared, rank_ranges, resolution
 from harness.statistics.scores import DECIMALS
-from harness.types import Floats, Question
+from harness.types import Bools, Floats, Question
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +101,7 @@ class Table:
         methods: M, in the suite's order; standings: of each.
         pools: of the task with the fewest; below ``FEWEST_POOLS`` nothing is told apart.
         mean_M: the scores that were compared; pairs: how.
+        ranked_M: which are ranked; where nothing tells a score's error (``jackknife.unknown``) it is not.
     """
 
     methods: tuple[str, ...]
@@ -108,10 +109,7 @@ class Table:
     pools: int
     mean_M: Floats
     pairs: Comparison
-
-    @property
-    def is_ranked(self) -> bool:
-        return self.pools >= FEWEST_POOLS
+    ranked_M: Bools
 
 
 def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -> Table:
@@ -125,15 +123,16 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     square = (len(methods), len(methods))
     found = Comparison(np.zeros(square, dtype=np.bool_), np.full(square, math.nan))
     if not methods:
-        return Table((), {}, pools, np.empty(0), found)
+        return Table((), {}, pools, np.empty(0), found, np.empty(0, dtype=np.bool_))
     shown = estimate([task.seen for task in tasks], priors.scores)
     columns = [task.compared for task in tasks]
     fair = estimate(columns, priors.scores)
-    is_ranked = pools >= FEWEST_POOLS
-    if is_ranked:
+    ranked_M = ~np.any([unknown(pools) for pools in columns], axis=0) & (pools >= FEWEST_POOLS)
+    if ranked_M.any():
         found = compared(columns, priors.differences, rng)
     ranges = rank_ranges(fair.mean_M, found.apart_MM)
-    best = int(np.argmax(np.round(fair.mean_M, DECIMALS)))  # what only rounding separates comes in the suite's order
+    # What only rounding separates comes in the suite's order.
+    best = int(np.argmax(np.where(ranked_M, np.round(fair.mean_M, DECIMALS), -np.inf)))
     standings = {}
     for m, name in enumerate(methods):
         low, high = shown.interval(m)
@@ -141,12 +140,12 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             spearman=float(shown.mean_M[m]),
             low=low,
             high=high,
-            rank_low=ranges[m].low if is_ranked else None,
-            rank_high=ranges[m].high if is_ranked else None,
+            rank_low=ranges[m].low if ranked_M[m] else None,
+            rank_high=ranges[m].high if ranked_M[m] else None,
             above_zero=fair.above_zero(m) < 1 - LEVEL,
             behind=bool(found.apart_MM[m, best]),
         )
-    return Table(methods, standings, pools, fair.mean_M, found)
+    return Table(methods, standings, pools, fair.mean_M, found, ranked_M)
 
 
 def verdict(
@@ -158,9 +157,10 @@ def verdict(
         costs: of the methods; spread: of method x task.
     """
     order = np.argsort(-np.round(table.mean_M, DECIMALS), kind="stable")
-    ranked = tuple(table.methods[m] for m in order) if table.is_ranked else ()
+    chosen = [int(m) for m in order if table.ranked_M[m]]
+    ranked = tuple(table.methods[m] for m in chosen)
     top = tuple(name for name in ranked if not table.standings[name].behind)
-    adjacent, pairs = resolution(np.round(table.mean_M, DECIMALS), table.pairs.apart_MM)
+    adjacent, pairs = resolution(np.round(table.mean_M[chosen], DECIMALS), table.pairs.apart_MM[np.ix_(chosen, chosen)])
     neighbours = max(len(ranked) - 1, 0)
     cheapest = _cheapest([name for name in top if name != RANDOM] or list(top), costs)
     return Verdict(
@@ -168,6 +168,7 @@ def verdict(
         question=question,
         pools=table.pools,
         ranked=ranked,
+        unsure=tuple(table.methods[m] for m in order if not table.ranked_M[m]) if table.pools >= FEWEST_POOLS else (),
         top=top,
         signal=_signal(table),
         cheapest=cheapest,
