@@ -12,26 +12,25 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
-from harness.metering.meter import ProfilingOverhead
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
+from harness.running import interrupts
 from harness.running.child import Retrained, Rows, Told
-from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
-from harness.running.fingerprint import OURS, library_versions, source_digest
+from harness.running.fingerprint import library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
-from harness.running.retraining import Narrowed
+from harness.running.task_learner import TaskLearner
+from harness.running.threads import still_running
 from harness.seeds import stream
 from harness.truth.truth import Plan, find, plan
 from harness.types import (
     Advance,
     Cost,
     Floats,
-    Learner,
     Method,
     Pool,
     Precedent,
@@ -44,44 +43,10 @@ from harness.types import (
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Retrainings scored on the test split, which no method can reach, and everything of the methods' own."""
+    """Retrainings scored on the test split, closed before any method runs, and everything of the methods' own."""
 
     truth: Ledger
     methods: Ledger
-
-
-class TaskLearner:
-    """A task's learner, made once a run; and anew where a method has changed it."""
-
-    def __init__(self, task: Task) -> None:
-        self._task, self._learner = task, task.learner()
-        self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
-        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
-        self.code = type(self._learner).__module__
-        """The module of its class."""
-        self.libraries = {*self._learner.packages} - {*OURS}
-        """Packages whose layers its model is made of."""
-        self.overhead: ProfilingOverhead | None = None
-        """What counting operations costs with it, once that has been measured."""
-        self.narrowed = Narrowed()
-
-    def get(self) -> Learner:
-        """The learner as the task made it.
-
-        Raises:
-            UserError: a method changed it, and what the task makes anew is changed too.
-        """
-        if difference(self._contents, contents_of_learner(self._learner)) is None:
-            return self._learner
-        learner = self._task.learner()
-        if learner is self._learner or (path := difference(self._behaviour, behaviour_of(learner))) is not None:
-            differs = "is the same object" if learner is self._learner else f"differs at {path}"
-            raise UserError(
-                f"the learner of {self._task.name} was changed by a method, and the one made anew {differs}. Let the "
-                "task make each learner from parts of its own."
-            )
-        self._learner, self._contents, self.narrowed = learner, contents_of_learner(learner), Narrowed()
-        return learner
 
 
 class PoolRun:
@@ -96,6 +61,7 @@ class PoolRun:
         learner: the task's; None to make it here.
         note: takes a sentence for people.
         limits: of each answer of a method, which then works in a process of its own; None for this process.
+        changed_truths: asked after every method, which truths it has changed.
     """
 
     def __init__(
@@ -109,13 +75,14 @@ class PoolRun:
         learner: TaskLearner | None = None,
         note: Callable[[str], None] = lambda text: None,
         limits: Limits | None = None,
+        changed_truths: Callable[[], list[str]] = list,
     ) -> None:
         self.suite, self.task, self.index, self.device, self.run = suite, task, index, device, run
         self.pool: Pool = task.deal(index)
         self._ledgers, self._learner, self._note = ledgers, learner or TaskLearner(task), note
         self._truth: Engine | None = None
         self._evaluator: Evaluator | None = None
-        self._limits = limits
+        self._limits, self._changed_truths = limits, changed_truths
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
@@ -204,9 +171,13 @@ class PoolRun:
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
-        answer = self._no_truth(question)
+        answer, asked = self._no_truth(question), self._plan(question)
         try:
-            found = find(self._plan(question), self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
+            self._check_outcomes(question, asked)
+            found = find(asked, self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
+            self._ledgers.methods.keep_answer(
+                f"outcomes/{self.truth_keys[question]}", {"digest": self._digest_of_outcomes(asked)}
+            )
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -223,6 +194,28 @@ class PoolRun:
             everyone=_rows(found.everyone_SF),
             nobody=_rows(found.nobody_SF),
         )
+
+    def _check_outcomes(self, question: Question, asked: Plan) -> None:
+        """Refuse outcomes that are not those which the truth was found from before; they stand in another file.
+
+        Raises:
+            UserError: they were changed since.
+        """
+        kept = self._ledgers.methods.answer(f"outcomes/{self.truth_keys[question]}")
+        if kept is None or self._truth_engine().missing(asked.jobs):  # some were no numbers, and are trained again
+            return
+        if kept.get("digest") != self._digest_of_outcomes(asked):
+            raise UserError(
+                f"its retrainings in {self._ledgers.truth.path.name} are not those that it was found from before: "
+                "something has changed them since. Start anew with --fresh, and leave out, or run with --isolated, "
+                "what may have done so"
+            )
+
+    def _digest_of_outcomes(self, asked: Plan) -> str:
+        digest = hashlib.sha256()
+        for job, found in zip(asked.jobs, self._truth_engine().outcomes(asked.jobs), strict=True):
+            digest.update(repr((*job, found.utility, found.accuracy, found.folds, found.validation)).encode())
+        return digest.hexdigest()
 
     def valuation(
         self,
@@ -255,9 +248,11 @@ class PoolRun:
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
             found = self._evaluated(name, method, question, precedents, advance)
-        except (LedgerError, KeyboardInterrupt):
+        except LedgerError:
             raise
         except BaseException as error:  # one method that fails is a row, not the end of the run
+            if interrupts.is_a_persons(error):
+                raise
             if isinstance(error, Interference):
                 self._drop_evaluator()  # and with it all that the method may have changed
             return replace(answer, status="failed", reason=reason_of(error))
@@ -272,10 +267,17 @@ class PoolRun:
         self, name: str, method: Method, question: Question, precedents: Sequence[Precedent], advance: Advance
     ) -> Valuation | str:
         """The method's valuation, or why it is unsuitable, found here or in a process of its own."""
-        if self._limits is None:
-            return self._current_evaluator().evaluate(name, method, question, precedents, advance)
+        limits = self._limits
+        if limits is None and self.task.reference is not None and still_running():
+            limits = Limits()  # here a thread that another method left could be at anything
+        if limits is None:
+            try:
+                return self._current_evaluator().evaluate(name, method, question, precedents, advance)
+            finally:
+                if (changed := self._changed_truths()) and not interrupts.came():
+                    raise Interference(f"changed {', '.join(changed)}; it was put back")
         try:
-            found = self._process_of(name, method, self._limits).ask(question, tuple(precedents), advance)
+            found = self._process_of(name, method, limits).ask(question, tuple(precedents), advance)
         except BaseException:
             self._end_process()
             raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
@@ -17,9 +19,11 @@ from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
+from harness.running import interrupts
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
 from harness.running.progress import ProgressDisplay
+from harness.running.task_learner import TaskLearner
 from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
 
 
@@ -63,9 +67,14 @@ class Runner:
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
     _pools: dict[tuple[str, int], PoolRun] = field(default_factory=dict)
     _learners: dict[str, TaskLearner] = field(default_factory=dict)
+    _truths: dict[tuple[str, int, str], tuple[str, bytes]] = field(default_factory=dict)
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
+        with interrupts.noted():
+            return self._run()
+
+    def _run(self) -> Results:
         folder = self.out / LEDGERS
         ledgers = Ledgers(Ledger(folder / "truth.sqlite", self._say), Ledger(folder / "methods.sqlite", self._say))
         try:
@@ -79,6 +88,7 @@ class Runner:
             answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
             with self.progress.run(escape(f"{self.suite.name} on {self.device}"), answers) as answered:
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
+                ledgers.truth.close()  # no method has any business with it
                 if self.limits is not None:
                     import_first(self.chosen.methods.values())
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
@@ -135,6 +145,8 @@ class Runner:
                     work(pool)
                 finally:
                     pool.release()
+                if changed := self._changed_truths():  # other pools', or it would be the row of who did it
+                    self._say(f"A method on {self._place(pool)} changed {', '.join(changed)}; it was put back.")
                 save(self.out / RESULTS, self.results)
 
     def _dealt(self, task: Task, index: int, ledgers: Ledgers) -> PoolRun:
@@ -143,7 +155,7 @@ class Runner:
                 self._learners[task.name] = TaskLearner(task)
             learner = self._learners[task.name]
             place = (self.suite, task, index, ledgers, self.device, self.run_name)
-            pool = PoolRun(*place, learner, self._say, self.limits)
+            pool = PoolRun(*place, learner, self._say, self.limits, partial(self._changed_truths, task.name, index))
             if is_first:
                 training.warm_up(learner.get(), pool.pool.train, self.device)
         self._pools[task.name, index] = pool
@@ -160,7 +172,17 @@ class Runner:
                 truth = pool.truth(question, advance)
             self._note_failure(f"{self._place(pool)}, truth of {question}", truth.status, truth.reason)
             self.results.add(truth)
+            self._truths[truth.task, truth.pool, truth.question] = repr(truth), pickle.dumps(truth)
             answered()
+
+    def _changed_truths(self, task: str = "", index: int = 0) -> list[str]:
+        """Truths, of one pool or of all, that are not what was found; they are put back."""
+        found = []
+        for key, (told, kept) in self._truths.items():
+            if (not task or key[:2] == (task, index)) and repr(self.results.truths.get(key)) != told:
+                self.results.truths[key] = pickle.loads(kept)
+                found.append(f"the truth of {key[2]} on {key[0]}, pool {key[1] + 1}")
+        return found
 
     def _evaluate(
         self,
