@@ -51,7 +51,10 @@ CLAIMS: tuple[Claim, ...] = get_args(Claim)
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
 Plain: TypeAlias = "str | int | float | bool | None"
-Count: TypeAlias = Annotated[int, at_least(1)]
+MOST = 1_000_000
+"""Of whatever is counted: pools, seeds, steps, repeats. More is a slip of the hand, and no machine would end."""
+
+Count: TypeAlias = Annotated[int, between(1, MOST)]
 Positive: TypeAlias = Annotated[float, above(0)]
 NotNegative: TypeAlias = Annotated[float, at_least(0)]
 T = TypeVar("T")

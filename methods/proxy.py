@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining, between
-from methods.coalitions import SCOPE
+from methods.coalitions import SCOPE, no_whole_seed
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues.regression_shapley import RegressionShapley
 
@@ -54,6 +54,7 @@ class Proxy(Retraining):
         super().__post_init__()
         if self.share == 0:
             raise ValueError("A share is above 0, for nothing is left of 0.")
+        RegressionShapley(self.retrainings)  # which refuses too few
 
     @property
     def summary(self) -> str:
@@ -68,6 +69,8 @@ class Proxy(Retraining):
         return RegressionShapley(self.retrainings).algebra(size) if size.question == "shapley" else 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
+        if problem.question != "shapley" and (few := no_whole_seed(self.retrainings, len(problem.contributors))):
+            return few
         learner, recipe = problem.learner, problem.learner.recipe
         if self.cheaper == "model":
             if self.share == 1 or learner.narrower(self.share) is not None:
