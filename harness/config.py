@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from harness.errors import UserError, unknown
+from harness.errors import UserError, plain, unknown
 from harness.projection import Projection, ReferenceJob
-from harness.types import QUESTIONS, Question, Recipe
+from harness.types import FEWEST_CONTRIBUTORS, MOST, QUESTIONS, Question, Recipe, too_few_contributors
 from harness.validation import Place, first_mistake
 
 SUITE_FILE = "suite.toml"
@@ -24,10 +24,10 @@ RESULTS, LEDGERS = "results", "ledger"
 PUBLISHED = "leaderboards"
 """The folder of published suites."""
 
-DataKind = Literal["embedded", "files", "hub"]
-MOST = 1_000_000
-"""Pools, seeds, steps, contributors: what is more is a slip of the hand, and no machine would end."""
+LONGEST_NAME = 200
+"""Bytes of a suite's name: file systems take 255."""
 
+DataKind = Literal["embedded", "files", "hub"]
 Count = Field(default=None, gt=0, le=MOST)
 Repeats = Mapping[Question, Annotated[int, Field(gt=0, le=MOST)]]
 """How often each question's truth is found, each time from another initialisation; every repeat of the Shapley truth
@@ -90,10 +90,17 @@ class TaskSettings(BaseModel):
     micro_batch: int | None = Count
     rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     precision: Literal["float32", "bf16"] | None = None
-    contributors: int | None = Field(default=None, ge=2)
+    contributors: int | None = Field(default=None, le=MOST)
     size: tuple[int, int] | None = None
 
     _reads_numbers = model_validator(mode="before")(_repeats)
+
+    @field_validator("contributors")
+    @classmethod
+    def _enough(cls, contributors: int | None) -> int | None:
+        if contributors is not None and contributors < FEWEST_CONTRIBUTORS:
+            raise ValueError(too_few_contributors(contributors))
+        return contributors
 
     @field_validator("size")
     @classmethod
@@ -152,6 +159,11 @@ class Suite(BaseModel):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
+        if (size := len(os.fsencode(name))) > LONGEST_NAME:
+            raise ValueError(
+                f"{name[:20]}... has {size} bytes, and it names a folder, with what a run adds to it; give one of at "
+                f"most {LONGEST_NAME}"
+            )
         if not name or name != name.strip() or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
             raise ValueError(
                 f"{name!r} is no name for the folder of a suite's results. Give one that is not empty and holds no "
@@ -250,7 +262,11 @@ def find_suite(name: str, folders: Iterable[Path]) -> Path:
     """
     given = Path(name)
     if given.suffix == ".toml":
-        if not given.is_file():
+        try:
+            is_there = given.is_file()
+        except OSError as error:  # no name that a file can have
+            raise UserError(f"There is no suite file {plain(name[:60])}...: {error.strerror}.") from error
+        if not is_there:
             raise UserError(f"There is no suite file {given}.")
         return given
     known = suites(folders)

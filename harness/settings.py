@@ -40,7 +40,8 @@ class Range:
 
     def __str__(self) -> str:
         if math.isfinite(self.high):
-            return f" {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
+            high = f"{int(self.high):,}" if float(self.high).is_integer() else f"{self.high:g}"
+            return f" {'above' if self.above else 'from'} {self.low:g} to {high}"
         if math.isfinite(self.low):
             return f" {'above' if self.above else 'of at least'} {self.low:g}"
         return ""

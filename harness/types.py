@@ -51,7 +51,10 @@ CLAIMS: tuple[Claim, ...] = get_args(Claim)
 Params: TypeAlias = "dict[str, torch.Tensor]"
 Batch: TypeAlias = "Mapping[str, torch.Tensor]"
 Plain: TypeAlias = "str | int | float | bool | None"
-Count: TypeAlias = Annotated[int, at_least(1)]
+MOST = 1_000_000
+"""Of whatever is counted: pools, seeds, steps, repeats. More is a slip of the hand, and no machine would end."""
+
+Count: TypeAlias = Annotated[int, between(1, MOST)]
 Positive: TypeAlias = Annotated[float, above(0)]
 NotNegative: TypeAlias = Annotated[float, at_least(0)]
 T = TypeVar("T")
@@ -60,6 +63,9 @@ Advance: TypeAlias = Callable[[int], None]
 
 HELD_OUT = -1
 """The owner of a validation or test example: nobody's."""
+
+FEWEST_CONTRIBUTORS = 3
+"""Two are in the same order or in the other: their rank correlation is 1 or -1, and nothing tells how sure it is."""
 
 FOLDS = 16
 """Fixed folds of every held-out split (row n is of fold n mod 16): they tell the noise of the held-out sample."""
@@ -138,6 +144,14 @@ class Contributor:
         object.__setattr__(self, "planted", MappingProxyType(dict(self.planted)))
 
 
+def too_few_contributors(got: int) -> str:
+    """Why a pool of so many is none, and what to do."""
+    return (
+        f"a pool needs at least {FEWEST_CONTRIBUTORS} contributors, got {got}: Spearman's rank correlation of two is 1 "
+        "or -1 whatever a method says; deal more"
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """One draw of contributors for a task: an independent replicate of the comparison.
@@ -160,8 +174,8 @@ class Pool:
 
     def __post_init__(self) -> None:
         where = f"{self.task}, pool {self.index}"
-        if len(self.contributors) < 2:
-            raise UserError(f"{where}: a pool needs at least 2 contributors, got {len(self.contributors)}.")
+        if len(self.contributors) < FEWEST_CONTRIBUTORS:
+            raise UserError(f"{where}: {too_few_contributors(len(self.contributors))}.")
         names = [contributor.name for contributor in self.contributors]
         if len(set(names)) != len(names):
             raise UserError(f"{where}: contributors need distinct names, got {names}.")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Budget, Count, Floats, Problem
+from harness.types import MOST, Bools, Budget, Count, Floats, Method, Problem, between
 
 SCOPE = "coalitions"
 
@@ -24,13 +24,26 @@ LEAST = 4
 """Coalitions a repeat, at least: nobody, everyone and a pair, or what a regression can be cross-validated on."""
 
 
+def whole_seeds(retrainings: int | None, contributors: int) -> int:
+    """How many seeds of C + 1 retrainings fit in, at least one."""
+    return max(1, retrainings_of(retrainings, contributors) // (contributors + 1))
+
+
+def no_whole_seed(retrainings: int | None, contributors: int) -> str | None:
+    """Why so many retrainings are none of such a method's, None where a seed fits in."""
+    least = contributors + 1
+    if retrainings is None or retrainings >= least:
+        return None
+    return f"a seed of {contributors} contributors takes {least} retrainings; give retrainings={least} or more"
+
+
 def retrainings_of(retrainings: int | None, contributors: int) -> int:
     """All that a method retrains together, by its knob or by the rule."""
     return PER_CONTRIBUTOR * contributors if retrainings is None else retrainings
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Method):
     """The knobs of a method that retrains on drawn coalitions, split evenly over its repeats.
 
     Args:
@@ -38,13 +51,21 @@ class Sampling:
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
-    retrainings: Count | None = None
+    retrainings: Annotated[int, between(LEAST, MOST)] | None = None
     seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
     design: ClassVar[str] = ""
     """Of ``DESIGNS``; empty where it draws coalitions that no other method draws."""
     has_ends: ClassVar[bool] = False
     """Whether nobody and everyone are two of the coalitions of each repeat."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.retrainings is not None and self.retrainings < LEAST * self.seeds:
+            raise ValueError(
+                f"retrainings must be at least {LEAST * self.seeds}, {LEAST} for each of seeds={self.seeds}, "
+                f"got {self.retrainings}."
+            )
 
     def each(self, contributors: int) -> int:
         """Coalitions a repeat."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Budget, Count, Floats, JobSize, Problem, Retraining
-from methods.coalitions import SCOPE, named, retrainings_of
+from methods.coalitions import SCOPE, named, no_whole_seed, whole_seeds
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class LeaveOneOut(Retraining):
     """What utility on the validation split loses when a contributor is left out of training.
 
     Args:
-        retrainings: of everyone and of everyone but one, C + 1 a seed, over as many seeds as fit in (at least one);
-            None: 4 x contributors.
+        retrainings: of everyone and of everyone but one, C + 1 a seed, over as many seeds as fit in; None: 4 x
+            contributors.
     """
 
     retrainings: Count | None = None
@@ -31,7 +31,7 @@ class LeaveOneOut(Retraining):
     claims = frozenset({"null", "copies"})
 
     def seeds(self, contributors: int) -> int:
-        return max(1, retrainings_of(self.retrainings, contributors) // (contributors + 1))
+        return whole_seeds(self.retrainings, contributors)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         seeds, shared = self.seeds(contributors), dict[str, float]()
@@ -41,6 +41,9 @@ class LeaveOneOut(Retraining):
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return no_whole_seed(self.retrainings, len(problem.contributors))
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors = len(problem.contributors)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
-from methods.coalitions import SCOPE, named, retrainings_of
+from methods.coalitions import SCOPE, named, no_whole_seed, whole_seeds
 
 GAP = 1e-5
 """Mean log-likelihood by which a mixture may stay under the best one."""
@@ -26,8 +26,8 @@ class MixMin(SetFunction):
     """The largest mean log-likelihood of validation under a mixture of a coalition's own models.
 
     Args:
-        retrainings: of nobody and of each contributor alone, C + 1 a seed, over as many seeds as fit in (at least one);
-            None: 4 x contributors.
+        retrainings: of nobody and of each contributor alone, C + 1 a seed, over as many seeds as fit in; None: 4 x
+            contributors.
     """
 
     retrainings: Count | None = None
@@ -41,7 +41,7 @@ class MixMin(SetFunction):
     )
 
     def seeds(self, contributors: int) -> int:
-        return max(1, retrainings_of(self.retrainings, contributors) // (contributors + 1))
+        return whole_seeds(self.retrainings, contributors)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         seeds, shared = self.seeds(contributors), dict[str, float]()
@@ -53,6 +53,9 @@ class MixMin(SetFunction):
         asked = {"standalone": 2, "leave-one-out": size.contributors + 2, "shapley": 32 * size.contributors}
         sweep = 4.0 * size.contributors * size.validation
         return self.seeds(size.contributors) * asked[size.question] * SWEEPS / 10 * sweep
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return no_whole_seed(self.retrainings, len(problem.contributors))
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         contributors = len(problem.contributors)

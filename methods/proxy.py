@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining, between
-from methods.coalitions import SCOPE
+from harness.types import MOST, Budget, Floats, JobSize, Problem, Retrain, Retraining, between
+from methods.coalitions import LEAST, SCOPE, no_whole_seed
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues.regression_shapley import RegressionShapley
 
@@ -33,7 +33,7 @@ class Proxy(Retraining):
 
     cheaper: Cheaper = "steps"
     share: Annotated[float, between(0, 1)] = 0.25
-    retrainings: Count | None = None
+    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
     source: ClassVar[str] = (
@@ -68,6 +68,8 @@ class Proxy(Retraining):
         return RegressionShapley(self.retrainings).algebra(size) if size.question == "shapley" else 0.0
 
     def unsuitable(self, problem: Problem) -> str | None:
+        if problem.question != "shapley" and (few := no_whole_seed(self.retrainings, len(problem.contributors))):
+            return few
         learner, recipe = problem.learner, problem.learner.recipe
         if self.cheaper == "model":
             if self.share == 1 or learner.narrower(self.share) is not None:

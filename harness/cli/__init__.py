@@ -104,7 +104,8 @@ def run(
     from harness.cli.running import Request, run_suite
     from harness.report.terminal import make_console
 
-    suite = suite or (DEFAULT_SUITE if data is None else DEFAULT_ON_FILES)
+    if suite is None:
+        suite = DEFAULT_SUITE if data is None else DEFAULT_ON_FILES
     asked = (suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
     request = Request(*asked, isolated, method_timeout, memory)
     sys.exit(run_suite(request, make_console()))
@@ -208,7 +209,8 @@ def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> Non
     """Make a finished run of SUITE the published one, in leaderboards/SUITE.
 
     Shows what would change and asks. A run that is partial, that answers another suite or an older pool, or in which
-    something failed is refused with the reason.
+    something failed is refused with the reason. Scores are worked out anew from its results; where these are not what
+    its ledger, its truths' folds and its own table say, that is told.
 
     The exit status is 0 where it was published or nothing would change, 1 where it was not agreed (a no, or no
     terminal to ask on and no --yes), 2 where it was refused or something asked is a mistake.
@@ -251,7 +253,7 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
     console = make_console()
     if is_suite(name):
         from harness.cli.planning import print_plan
-        from harness.config import MOST
+        from harness.types import MOST
 
         if hours is not None and not measure:
             raise UserError(f"--hours {hours:g} is split at the pace of this machine; add --measure, which times it.")

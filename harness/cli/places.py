@@ -9,7 +9,6 @@ from pathlib import Path
 from harness import registry
 from harness.cli.folders import keep_foreign, refuse_unfit, set_aside
 from harness.config import (
-    MOST,
     RESULTS,
     SUITE_FILE,
     Repeats,
@@ -23,7 +22,7 @@ from harness.config import (
 )
 from harness.errors import UserError, said
 from harness.files import write_atomically
-from harness.types import QUESTIONS
+from harness.types import MOST, QUESTIONS
 
 RUNS = "runs"
 TRUTH_KEYS = ("data", "pools", "seed")

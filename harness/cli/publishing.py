@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
+from harness.cli.doubts import doubts
 from harness.cli.places import RUNS, Place
 from harness.cli.refusals import reasons
 from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
@@ -60,6 +61,7 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
     console.print(f"{source.folder} as {place.folder}:", markup=False, soft_wrap=True)
     old = comparison.entries(leaderboard(place.suite, load(place.results)).cells) if place.has_results else None
     lines += _differences(old, comparison.entries(view.cells), comparison.SAME)
+    lines += [f"Not as the run found it? {doubt}" for doubt in doubts(source, results, view)]
     return _agree_and_write(place, _files(results, view), lines, yes, console)
 
 

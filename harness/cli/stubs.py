@@ -72,7 +72,7 @@ def test_it_keeps_to_what_every_method_owes() -> None:
 
 
 def test_it_needs_a_seed() -> None:
-    with pytest.raises(UserError, match="seeds must be a whole number of at least 1, got 0"):
+    with pytest.raises(UserError, match="seeds must be a whole number from 1 to 1,000,000, got 0"):
         $cls(seeds=0)
 ''')
 

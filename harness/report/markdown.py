@@ -76,7 +76,7 @@ def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
 def _mean_score(mean: TasksMean, tasks: int, has_interval: bool) -> str:
     if math.isnan(mean.spearman):
         return sentences.on_tasks(mean, tasks)
-    interval = numbers.interval(mean.low, mean.high) if has_interval else ""
+    interval = numbers.interval(mean.spearman, mean.low, mean.high) if has_interval else ""
     score = f"{numbers.correlation(mean.spearman)}{interval}{numbers.ranks(mean.rank_low, mean.rank_high)}"
     return (f"**{score}**" if mean.above_zero else score) + sentences.marks(mean)
 
@@ -111,7 +111,8 @@ def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str
     return [
         f"## {question.capitalize()}\n\n{sentences.ASKED[question]}",
         _told(sentences.of_tasks(view, question)),
-        f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}{sentences.no_ceilings(cells)}",
+        f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}{sentences.no_intervals(cells)}"
+        f"{sentences.no_ceilings(cells)}",
         _agreement(cells),
         f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
         "row is what its retrainings took.",
@@ -147,7 +148,7 @@ def _score(cell: Cell) -> str:
     """A score with its interval, rank range and marks, or the cell's state."""
     if state := sentences.state(cell):
         return state
-    score = f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}"
+    score = f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.spearman, cell.low, cell.high)}"
     score += numbers.ranks(cell.rank_low, cell.rank_high)
     return (f"**{score}**" if cell.above_zero else score) + sentences.marks(cell)
 

@@ -13,9 +13,11 @@ def correlation(value: float) -> str:
     )  # a zero keeps its sign: an interval that ends at -0.00 lies below zero
 
 
-def interval(low: float, high: float) -> str:
-    """An interval after its number, nothing where it is undefined."""
-    return f" [{correlation(low)}, {correlation(high)}]" if math.isfinite(low) else ""
+def interval(value: float, low: float, high: float) -> str:
+    """An interval after its number: a dash where it is undefined, nothing where the number is."""
+    if math.isnan(value):
+        return ""
+    return f" [{correlation(low)}, {correlation(high)}]" if math.isfinite(low) else f" [{NONE}]"
 
 
 def ranks(low: int | None, high: int | None) -> str:

@@ -129,7 +129,8 @@ def state(cell: Cell) -> str:
 
 def ceiling(cell: Cell) -> str:
     """The truth's, with its interval."""
-    found = f"ceiling {numbers.correlation(cell.ceiling)}{numbers.interval(cell.ceiling_low, cell.ceiling_high)}"
+    interval = numbers.interval(cell.ceiling, cell.ceiling_low, cell.ceiling_high)
+    found = f"ceiling {numbers.correlation(cell.ceiling)}{interval}"
     return f"{found}{' (weak)' if cell.weakness else ''}{DOUBTED if cell.doubt else ''}"
 
 
@@ -147,7 +148,15 @@ def verdict(found: Verdict) -> str:
             f"{FEWEST_POOLS} on."
         )
     if len(found.ranked) < 2:
-        return f"nothing to compare: {found.ranked[0] if found.ranked else 'no method'} alone has a score."
+        who = f"{found.ranked[0]} alone" if found.ranked else "no method"
+        return f"nothing to compare: {who} has a score{' with an interval' if found.unsure else ''}."
+    if not found.unsure:
+        return _of_compared(found)
+    unsure = f"Without an interval, and compared with no other: {_names(found.unsure)}."
+    return f"of those that have an interval, {_of_compared(found)} {unsure}"
+
+
+def _of_compared(found: Verdict) -> str:
     if not found.signal:
         return f"not enough signal: no method is told to be better than random orders. {_resolution(found)}"
     if len(found.top) == 1:
@@ -230,6 +239,16 @@ def gain(found: Discrimination) -> str:
 def unlearned(found: Discrimination) -> str:
     """In how many pools nothing is learned."""
     return numbers.NONE if math.isnan(found.gain_error) else f"{len(found.unlearned)} of {found.pools}"
+
+
+def no_intervals(cells: Sequence[Cell]) -> str:
+    """What a dash for an interval means, with a space before it; empty where every score has one."""
+    if all(math.isfinite(cell.low) for cell in cells if math.isfinite(cell.spearman)):
+        return ""
+    return (
+        f" [{numbers.NONE}]: without any one contributor the score is the same, so nothing tells how sure it is; it is "
+        "compared with no other. More contributors or pools would tell."
+    )
 
 
 def no_ceilings(cells: Sequence[Cell]) -> str:

@@ -12,11 +12,11 @@ from harness.report.matters import Matter, mean_values
 from harness.report.view import COST_NAMES, FEWEST_POOLS, RANDOM, CostName, Front, MeanCost, PoolPoints, Step, Verdict
 from harness.statistics.fronts import on_front, score_draws
 from harness.statistics.intervals import LEVEL, estimate
-from harness.statistics.jackknife import PoolScores, pool_scores
+from harness.statistics.jackknife import PoolScores, pool_scores, unknown
 from harness.statistics.overdispersion import Moderation, moderate
 from harness.statistics.ranks import Comparison, compared, rank_ranges, resolution
 from harness.statistics.scores import DECIMALS
-from harness.types import Floats, Question
+from harness.types import Bools, Floats, Question
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +102,7 @@ class Table:
         methods: M, in the suite's order; standings: of each.
         pools: of the task with the fewest; below ``FEWEST_POOLS`` nothing is told apart.
         mean_M: the scores that were compared; pairs: how; draws_DM: these scores as they might have come out.
+        known_M: whose error can be told (not ``jackknife.unknown``); others are compared with none.
     """
 
     methods: tuple[str, ...]
@@ -110,6 +111,7 @@ class Table:
     mean_M: Floats
     pairs: Comparison
     draws_DM: Floats
+    known_M: Bools
 
     @property
     def is_ranked(self) -> bool:
@@ -127,15 +129,17 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     square = (len(methods), len(methods))
     found = Comparison(np.zeros(square, dtype=np.bool_), np.full(square, math.nan))
     if not methods:
-        return Table((), {}, pools, np.empty(0), found, np.empty((0, 0)))
+        return Table((), {}, pools, np.empty(0), found, np.empty((0, 0)), np.empty(0, dtype=np.bool_))
     shown = estimate([task.seen for task in tasks], priors.scores)
     columns = [task.compared for task in tasks]
     fair = estimate(columns, priors.scores)
-    is_ranked = pools >= FEWEST_POOLS
-    if is_ranked:
+    known_M = ~np.any([unknown(pools) for pools in columns], axis=0)
+    ranked_M = known_M & (pools >= FEWEST_POOLS)
+    if ranked_M.any():
         found = compared(columns, priors.differences, rng)
     ranges = rank_ranges(fair.mean_M, found.apart_MM)
-    best = int(np.argmax(np.round(fair.mean_M, DECIMALS)))  # what only rounding separates comes in the suite's order
+    # What only rounding separates comes in the suite's order.
+    best = int(np.argmax(np.where(ranked_M, np.round(fair.mean_M, DECIMALS), -np.inf)))
     standings = {}
     for m, name in enumerate(methods):
         low, high = shown.interval(m)
@@ -143,12 +147,13 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             spearman=float(shown.mean_M[m]),
             low=low,
             high=high,
-            rank_low=ranges[m].low if is_ranked else None,
-            rank_high=ranges[m].high if is_ranked else None,
+            rank_low=ranges[m].low if ranked_M[m] else None,
+            rank_high=ranges[m].high if ranked_M[m] else None,
             above_zero=fair.above_zero(m) < 1 - LEVEL,
             behind=bool(found.apart_MM[m, best]),
         )
-    return Table(methods, standings, pools, fair.mean_M, found, score_draws(columns, priors.scores, rng))
+    draws_DM = score_draws(columns, priors.scores, rng)
+    return Table(methods, standings, pools, fair.mean_M, found, draws_DM, known_M)
 
 
 def verdict(
@@ -160,9 +165,10 @@ def verdict(
         costs: of the methods; spread: of method x task.
     """
     order = np.argsort(-np.round(table.mean_M, DECIMALS), kind="stable")
-    ranked = tuple(table.methods[m] for m in order) if table.is_ranked else ()
+    chosen = [int(m) for m in order if table.known_M[m] and table.is_ranked]
+    ranked = tuple(table.methods[m] for m in chosen)
     top = tuple(name for name in ranked if not table.standings[name].behind)
-    adjacent, pairs = resolution(np.round(table.mean_M, DECIMALS), table.pairs.apart_MM)
+    adjacent, pairs = resolution(np.round(table.mean_M[chosen], DECIMALS), table.pairs.apart_MM[np.ix_(chosen, chosen)])
     neighbours = max(len(ranked) - 1, 0)
     cheapest = _cheapest([name for name in top if name != RANDOM] or list(top), costs)
     return Verdict(
@@ -170,6 +176,7 @@ def verdict(
         question=question,
         pools=table.pools,
         ranked=ranked,
+        unsure=tuple(table.methods[m] for m in order if not table.known_M[m]),
         top=top,
         signal=_signal(table),
         cheapest=cheapest,
@@ -188,9 +195,11 @@ def _fronts(table: Table, costs: Mapping[str, MeanCost]) -> tuple[Front, ...]:
 
 
 def _front(table: Table, cost: CostName, costs: Mapping[str, MeanCost]) -> Front | None:
-    """Of the methods with that cost, None where none has it; scores that only rounding separates are the same."""
+    """Of the methods with that cost and a score whose error is known, None where there are none; scores that only
+    rounding separates are the same.
+    """
     cost_M = np.array([getattr(costs[name], cost) for name in table.methods], dtype=np.float64)
-    known = np.flatnonzero(np.isfinite(cost_M))
+    known = np.flatnonzero(np.isfinite(cost_M) & table.known_M)
     if not known.size:
         return None
     cost_M, mean_M = cost_M[known], np.round(table.mean_M[known], DECIMALS)

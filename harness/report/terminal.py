@@ -121,7 +121,7 @@ def _marked(one: Cell | TasksMean) -> Text:
     """A score with its interval, rank range and marks."""
     score = f"{numbers.correlation(one.spearman):>5}", "bold" if one.above_zero else ""
     ranks = numbers.ranks(one.rank_low, one.rank_high)
-    return Text.assemble(score, numbers.interval(one.low, one.high), ranks, sentences.marks(one))
+    return Text.assemble(score, numbers.interval(one.spearman, one.low, one.high), ranks, sentences.marks(one))
 
 
 def _agreement(console: Console, view: View, question: Question) -> Shown:
@@ -216,5 +216,5 @@ def _pools(cells: Sequence[Cell]) -> str:
     truth = next((cell for cell in cells if cell.is_truth), cells[0])
     return (
         f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
-        f"{sentences.MARKS}{sentences.no_ceilings(cells)}"
+        f"{sentences.MARKS}{sentences.no_intervals(cells)}{sentences.no_ceilings(cells)}"
     )

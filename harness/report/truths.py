@@ -46,17 +46,22 @@ def truths(found: Sequence[Matter]) -> list[Truth]:
 
 def _truth(matter: Matter, middle: float, low: float, high: float, gains: Mapping[int, tuple[float, float]]) -> Truth:
     answered = [matter.truths[pool] for pool in matter.pools]
-    reliability = finite_mean(truth.reliability for truth in answered)
-    validation = [agreement(np.array(one.validation), np.array(one.values)) for one in answered if one.validation]
+    reliability = _mean([truth.reliability for truth in answered])
+    validation = [agreement(np.array(one.validation), np.array(one.values)) for one in answered]
     return Truth(
         reliability=reliability,
         ceiling=middle,
         ceiling_low=low,
         ceiling_high=high,
-        validation=finite_mean(validation),
+        validation=_mean(validation),
         weakness=_weakness(matter, middle, reliability),
         discrimination=_discrimination(matter, middle, reliability, gains),
     )
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Over all pools; nan where one of them has none, since a mean over fewer would be another's."""
+    return float(np.mean(numbers)) if numbers else math.nan
 
 
 def _squares(matter: Matter) -> list[Squares]:
@@ -102,8 +107,9 @@ def _discrimination(
     for pool in matter.pools:
         dealt = dict(sorted(matter.dealt[pool].features.items()))
         truth_C = mean_values(matter.truths[pool].values)
-        values_MC = np.array(list(dealt.values())).reshape(len(dealt), len(truth_C))
-        for name, score in zip(dealt, spearmans(values_MC, truth_C), strict=True):
+        whole = {name: values for name, values in dealt.items() if None not in values}  # else it does not apply here
+        values_MC = np.array(list(whole.values())).reshape(len(whole), len(truth_C))
+        for name, score in zip(whole, spearmans(values_MC, truth_C), strict=True):
             scores.setdefault(name, []).append(float(score))
     means = {name: abs(finite_mean(row)) for name, row in scores.items()}
     features = {name: value for name, value in means.items() if math.isfinite(value)}

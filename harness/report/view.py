@@ -261,6 +261,7 @@ class Verdict:
         task, question: None of a mean over all of them.
         pools: of the task with the fewest.
         ranked: the methods that are compared, from the best score down; empty with too few pools.
+        unsure: those with a score whose error nothing tells, which are compared with none.
         top: the best of them and those that are not told apart from it.
         signal: some method is told to be better than random orders.
         cheapest: of the top, with its cost; at_most: how far it may yet be behind the best, nan where none is ranked.
@@ -274,6 +275,7 @@ class Verdict:
     question: Question | None
     pools: int
     ranked: tuple[str, ...]
+    unsure: tuple[str, ...]
     top: tuple[str, ...]
     signal: bool
     cheapest: str

@@ -241,9 +241,16 @@ class Ledger:
             self._db.executemany("insert or replace into log_likelihoods values (?, ?, ?, ?)", examples)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """A finished answer, None if there is none under this key."""
+        """A finished answer, None if there is none under this key.
+
+        Raises:
+            ValueError, TypeError: what stands there is none.
+        """
         rows = self._rows("select record from answers where key = ?", (key,))
-        return dict(json.loads(rows[0][0])) if rows else None
+        try:
+            return dict(json.loads(rows[0][0])) if rows else None
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
     def keep_answer(self, key: str, record: Mapping[str, Any]) -> None:
         self._write("insert or replace into answers values (?, ?, ?)", [(key, json.dumps(record), time.time())])

@@ -2,16 +2,20 @@
 
 It is told the pool's training and validation rows, how to make the learner, and the method. It has neither the test
 split nor contributors' planted facts, and no file: its ledger is in memory, and what it retrains is sent at once to
-the coordinator, who alone writes.
+the coordinator, who alone writes. Above it stands a guard, which runs none of the method's code: it adopts whatever the
+method starts and leaves behind, and ends all of it when the method's process ends or the coordinator wants no more.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -24,6 +28,7 @@ from harness.metering.meter import ProfilingOverhead
 from harness.retraining import training
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import IN_MEMORY, Ledger
+from harness.running.descendants import adopt_orphans, end_descendants, end_with_parent
 from harness.running.evaluator import Evaluator
 from harness.types import (
     Array,
@@ -41,6 +46,9 @@ from harness.types import (
 
 Known = Mapping[tuple[str, int], Outcome]
 """Outcomes by coalition and seed."""
+
+LOST = 74
+"""The status of a process that can say nothing more, for its pipe was closed (EX_IOERR of sysexits.h)."""
 
 
 class Rows(NamedTuple):
@@ -95,6 +103,7 @@ class Ready:
     """It can be asked; what follows is the method's own time."""
 
     overhead: ProfilingOverhead | None
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +158,59 @@ class Asked:
 
 
 def serve(pipe: Connection, alive: Connection) -> None:
-    """Be told, get ready, and answer until there is nothing more to answer.
+    """Answer in a process below this one, and end when it does, as it does, with all that it has started.
 
     Args:
-        alive: closed when the coordinator has ended or wants no more of this process, which then ends with all that it
-            has started.
+        alive: closed when the coordinator has ended or wants no more of this process, which then ends too.
     """
-    os.setsid()  # a group of its own, so that whatever the method starts ends with it
+    os.setsid()  # out of reach of the terminal's Ctrl-C, which is the coordinator's to answer
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    adopt_orphans()
+    works = os.fork()
+    if works == 0:
+        alive.close()
+        _work(pipe)
+        return
+    pipe.close()
+    threading.Thread(target=_end_with, args=(alive, works), daemon=True).start()
+    _, status = os.waitpid(works, 0)
+    _end_all(works)
+    _end_as(os.waitstatus_to_exitcode(status))
+
+
+def _end_with(alive: Connection, works: int) -> None:
+    try:
+        alive.recv()
+    except (EOFError, OSError):
+        _end_all(works)
+
+
+def _end_all(works: int) -> None:
+    """Its group, which is all that can be named without Linux, and whatever has left it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(works, signal.SIGKILL)
+    end_descendants(os.getpid())
+
+
+def _end_as(status: int) -> None:
+    """Of the same signal, or with the same status, for the coordinator to tell."""
+    if status >= 0:
+        sys.exit(status)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if -status != signal.SIGKILL:
+        signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+
+
+def _work(pipe: Connection) -> None:
+    """Be told, get ready, and answer until there is nothing more to answer."""
+    os.setsid()
+    end_with_parent()
     try:
         told = pipe.recv()
         torch.set_num_threads(1)
         evaluator = _evaluator(told, pipe)
-        pipe.send(Ready(evaluator.measured_overhead()))
+        pipe.send(Ready(evaluator.measured_overhead(), os.getpid()))
         method: Method | None = None
         while True:
             asked = pipe.recv()
@@ -171,14 +219,21 @@ def serve(pipe: Connection, alive: Connection) -> None:
     except EOFError:
         return
     except BaseException as error:
-        pipe.send(Failed(reason_of(error)))
+        try:
+            pipe.send(Failed(reason_of(error)))
+        except OSError:
+            os._exit(LOST)
+    finally:
+        _let_go_of_streams()
 
 
-def _end_with(alive: Connection) -> None:
-    try:
-        alive.recv()
-    except (EOFError, OSError):
-        os.killpg(0, signal.SIGKILL)
+def _let_go_of_streams() -> None:
+    """What cannot be written any more, since the method closed its file, is no error of the process's end."""
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError, AttributeError):
+            setattr(sys, name, None)
 
 
 def _evaluator(told: Told, pipe: Connection) -> Evaluator:

@@ -117,6 +117,8 @@ class Evaluator:
         if method.calibrates:
             meter.charge(sum(prices_of(precedents).values(), Cost()))
         where = f"{name} on {self.task}, pool {self.pool}"
+        if not len(values_SC):
+            raise UserError(f"{where}: it gave no repeats; one or more were expected, each a value for everyone.")
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(
                 f"{where}: expected values of shape repeats x {len(self.contributors)} contributors, "

@@ -19,12 +19,16 @@ from harness.errors import UserError, said
 from harness.metering.meter import Meter, MeteredShared, SharedWork
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import LedgerError
+from harness.running import interrupts
 from harness.running.contents import Contents, contents, contents_of_learner, difference, modules_of
 from harness.running.patches import Namespace, Namespaces
 from harness.running.process_state import ProcessState, RandomState
+from harness.running.threads import Started
 from harness.types import Checkpoint, Examples, Fit, Params
 
 T = TypeVar("T")
+
+JOIN = "join what you start; until it ends, others work in processes of their own"
 
 COPIED_UP_TO = 1_000_000_000
 """Bytes; what is larger is handed out itself. A change to it is found all the same, and it is made anew."""
@@ -98,6 +102,28 @@ class GivenShared:
         return value
 
 
+class Parts:
+    """What some objects are made of: their attributes, by identity, so that one put in another's place is found."""
+
+    def __init__(self, **objects: object) -> None:
+        self._objects = objects
+        self._before = {name: dict(vars(one)) for name, one in objects.items()}
+
+    def changes(self) -> list[str]:
+        """Attributes that are other objects now, or are new or gone."""
+        return [
+            f"the {name}'s {part}"
+            for name, one in self._objects.items()
+            for part in sorted(self._before[name].keys() | vars(one).keys())
+            if self._before[name].get(part, self) is not vars(one).get(part, self)
+        ]
+
+    def restore(self) -> None:
+        for name, one in self._objects.items():
+            vars(one).clear()
+            vars(one).update(self._before[name])
+
+
 class Isolation:
     """Hands out what methods of one pool see, and tells whether they left it, and all else, as it was.
 
@@ -111,6 +137,7 @@ class Isolation:
         self._learner = contents_of_learner(engine.learner)
         self._data = self._contents_of_data()
         self._code_of_learner = _code_of(engine)
+        self._parts = Parts(engine=engine, workspace=engine.workspace, ledger=engine.ledger)
         self._now: tuple[ProcessState, Namespaces] | None = None
 
     @contextmanager
@@ -122,14 +149,15 @@ class Isolation:
         """
         given = Given(self._train, self._validation, self._check)
         state, namespaces, generators = ProcessState(), Namespaces(self._code_of_learner), RandomState()
+        started = Started()
         self._now = (state, namespaces)
         failure: BaseException | None = None
         process = os.getpid()
         try:
             yield given
-        except KeyboardInterrupt:  # a person's
-            raise
         except BaseException as error:  # of a library, too: panics of Rust code are no Exception
+            if interrupts.is_a_persons(error):
+                raise
             failure = error
         finally:
             if os.getpid() != process:  # a copy of this process that a method made must not go on with the run
@@ -139,10 +167,16 @@ class Isolation:
                 namespaces.restore()
             if other := state.changes():
                 state.restore()
-            changed += other
+            if parts := self._parts.changes():
+                self._parts.restore()
+            changed += other + parts
             generators.restore()
+        if interrupts.came():  # and the method kept it to itself
+            raise KeyboardInterrupt
         if isinstance(failure, LedgerError):
             raise failure
+        if left := started.left():
+            raise _interference([*changed, f"the process's threads ({', '.join(left)} still running)"], JOIN, failure)
         if changed:
             raise _interference(changed, "restore it before returning", failure) from failure
         if changed := [*given.changes(), *self._changes_of_pool()]:
@@ -155,7 +189,7 @@ class Isolation:
         if self._now is None:  # no evaluation is under way
             return
         state, namespaces = self._now
-        if changed := [*namespaces.changes(), *state.changes(numeric=True)]:
+        if changed := [*namespaces.changes(), *state.changes(numeric=True), *self._parts.changes()]:
             raise _interference(changed, "restore it before anything is trained")
         if changed := self._changes_of_pool():
             raise _interference(changed, "work on a copy of it")

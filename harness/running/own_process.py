@@ -1,25 +1,23 @@
 """The coordinator's side of a method in a process of its own: asks it, keeps what it retrains, stops it at its limits.
 
 A process that takes too long or too much is killed with all that it has started, and its row says so. Everything else
-goes on as if it had never been asked: what it can reach is a copy.
+goes on as if it had never been asked: what it is given is a copy.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from harness.errors import UserError, said
 from harness.running.child import (
+    LOST,
     Advanced,
     Answered,
     Asked,
@@ -31,10 +29,10 @@ from harness.running.child import (
     Unsuitable,
     serve,
 )
+from harness.running.descendants import PROC, descendants, end_descendants, resident_mb
 from harness.running.fingerprint import source_digest
 from harness.types import Advance, Cost, Floats, Method, Precedent, Question
 
-PROC = Path("/proc")
 IMPORTED_FIRST = ("transformers.models.", "peft.", "methods.")
 """What is slow to import and holds no state of a run: imported once, by the process that the others are forked from.
 Our own methods are there for the libraries that they bring; another package's are imported when their clock runs.
@@ -55,7 +53,7 @@ class Limits:
 
     Args:
         seconds: on the clock, from when it is asked; what its process takes to start does not count.
-        memory_mb: resident memory on top of what its process holds when it is asked, its children's included.
+        memory_mb: resident memory on top of what its process holds when it is asked, with that of all that it starts.
     """
 
     seconds: float | None = None
@@ -90,7 +88,8 @@ class OwnProcess:
         alive.close()
         try:
             self._pipe.send(told)
-            self.overhead = cast(Ready, self._heard(lambda done: None, Limits())).overhead
+            ready = cast(Ready, self._heard(lambda done: None, Limits()))
+            self.overhead, self._works = ready.overhead, ready.pid
         except BaseException:
             self.close()
             raise
@@ -114,11 +113,12 @@ class OwnProcess:
         self._pipe.close()
         if gently:
             self._process.join(ENDING)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(cast(int, self._process.pid), signal.SIGKILL)
-        self._process.kill()
-        self._process.join(ENDING)  # one that it has hidden from us may hold on longer
-        self._alive.close()
+        self._alive.close()  # at which its guard ends all
+        self._process.join(ENDING)
+        if self._process.is_alive():  # the guard was stopped
+            end_descendants(cast(int, self._process.pid))
+            self._process.kill()
+            self._process.join(ENDING)
 
     def _heard(self, advance: Advance, limits: Limits) -> Ready | Answered | Unsuitable:
         """What it answers, after all that it says on the way.
@@ -128,7 +128,7 @@ class OwnProcess:
         """
         seconds, memory_mb = limits.seconds, limits.memory_mb
         end = None if seconds is None else time.monotonic() + seconds
-        held = None if memory_mb is None else HeldMemory(cast(int, self._process.pid))
+        held = None if memory_mb is None else HeldMemory(self._works, cast(int, self._process.pid))
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
             if self._pipe.poll(left if held is None else LOOK if left is None else min(left, LOOK)):
@@ -162,6 +162,8 @@ class OwnProcess:
     def _how_it_ended(self) -> str:
         self._process.join(5)
         status = self._process.exitcode
+        if status == LOST:
+            return "it closed the pipe by which its process answers; a method leaves open what it did not open"
         if status is not None and status < 0:
             name = signal.Signals(-status).name
             why = ", as where the machine's memory runs out" if name == "SIGKILL" else ""
@@ -170,39 +172,23 @@ class OwnProcess:
 
 
 class HeldMemory:
-    """What a process holds on top of what it held when this was made, with those of its session that it started."""
+    """What a process holds on top of what it held when this was made, with all that it has started.
 
-    def __init__(self, pid: int) -> None:
-        self._pid, self._looks, self._others = pid, 0, 0.0
-        self._start = _resident_mb(pid)[0]
+    Args:
+        pid: of the process.
+        guard: the one above it, which adopts what it leaves behind.
+    """
+
+    def __init__(self, pid: int, guard: int) -> None:
+        self._pid, self._guard, self._looks, self._others = pid, guard, 0, 0.0
+        self._start = resident_mb(pid)[0]
 
     def mb(self) -> float:
         if self._looks % LOOKS_AROUND == 0:
-            self._others = sum(resident - shared for resident, shared in map(_resident_mb, _started_by(self._pid)))
+            others = [resident_mb(pid) for pid in descendants(self._guard) if pid != self._pid]
+            self._others = sum(resident - shared for resident, shared in others)
         self._looks += 1
-        return _resident_mb(self._pid)[0] - self._start + self._others
-
-
-def _resident_mb(pid: int) -> tuple[float, float]:
-    """Resident memory, and what of it is shared with files and other processes; nothing for one that is gone."""
-    try:
-        _, resident, shared, *_ = (PROC / str(pid) / "statm").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return 0.0, 0.0
-    page = os.sysconf("SC_PAGE_SIZE") / 1e6
-    return int(resident) * page, int(shared) * page
-
-
-def _started_by(session: int) -> list[int]:
-    """Other processes of a session."""
-    found = []
-    for place in PROC.iterdir():
-        if place.name.isdigit() and int(place.name) != session:
-            with suppress(OSError, IndexError):  # it may be gone by now
-                fields = (place / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-                if int(fields[3]) == session:
-                    found.append(int(place.name))
-    return found
+        return resident_mb(self._pid)[0] - self._start + self._others
 
 
 def pickled(method: Method) -> bytes:

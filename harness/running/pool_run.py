@@ -17,13 +17,16 @@ from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
+from harness.running import interrupts
 from harness.running.child import Retrained, Rows, Told
 from harness.running.evaluator import Evaluator
+from harness.running.evidence import check_outcomes, keep_digest
 from harness.running.fingerprint import library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
 from harness.running.reference import at_reference
 from harness.running.task_learner import TaskLearner
+from harness.running.threads import still_running
 from harness.seeds import stream
 from harness.threads import one_thread
 from harness.truth.truth import Plan, plan, read_off
@@ -47,7 +50,7 @@ nothing is counted. A method that did less on a counted pool would be scored the
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Retrainings scored on the test split, which no method can reach, and everything of the methods' own."""
+    """Retrainings scored on the test split, closed before any method runs, and everything of the methods' own."""
 
     truth: Ledger
     methods: Ledger
@@ -65,6 +68,7 @@ class PoolRun:
         learner: the task's; None to make it here.
         note: takes a sentence for people.
         limits: of each answer of a method, which then works in a process of its own; None for this process.
+        changed_truths: asked after every method, which truths it has changed.
     """
 
     def __init__(
@@ -78,13 +82,14 @@ class PoolRun:
         learner: TaskLearner | None = None,
         note: Callable[[str], None] = lambda text: None,
         limits: Limits | None = None,
+        changed_truths: Callable[[], list[str]] = list,
     ) -> None:
         self.suite, self.task, self.index, self.device, self.run = suite, task, index, device, run
         self.pool: Pool = task.deal(index)
         self._ledgers, self._learner, self._note = ledgers, learner or TaskLearner(task), note
         self._truth: Engine | None = None
         self._evaluator: Evaluator | None = None
-        self._limits = limits
+        self._limits, self._changed_truths = limits, changed_truths
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
@@ -174,12 +179,14 @@ class PoolRun:
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
-        answer = self._no_truth(question)
+        answer, asked = self._no_truth(question), self._plan(question)
         try:
-            asked = self._plan(question)
-            outcomes = self.truth_engine().outcomes(asked.jobs, advance)
+            key, engine = self.truth_keys[question], self.truth_engine()
+            check_outcomes(self._ledgers.methods, key, engine, asked)
+            outcomes = engine.outcomes(asked.jobs, advance)
             with one_thread():  # many small solves, which threads that wait for each other make ten times longer
                 found = read_off(asked, outcomes, stream(self.suite.seed, "reliability"))
+            keep_digest(self._ledgers.methods, key, engine, asked)
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -228,9 +235,11 @@ class PoolRun:
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
             found = self._evaluated(name, method, question, precedents, advance)
-        except (LedgerError, KeyboardInterrupt):
+        except LedgerError:
             raise
         except BaseException as error:  # one method that fails is a row, not the end of the run
+            if interrupts.is_a_persons(error):
+                raise
             if isinstance(error, Interference):
                 self._drop_evaluator()  # and with it all that the method may have changed
             return replace(answer, status="failed", reason=reason_of(error))
@@ -245,10 +254,17 @@ class PoolRun:
         self, name: str, method: Method, question: Question, precedents: Sequence[Precedent], advance: Advance
     ) -> Valuation | str:
         """The method's valuation, or why it is unsuitable, found here or in a process of its own."""
-        if self._limits is None:
-            return self._current_evaluator().evaluate(name, method, question, precedents, advance)
+        limits = self._limits
+        if limits is None and self.task.reference is not None and still_running():
+            limits = Limits()  # here a thread that another method left could be at anything
+        if limits is None:
+            try:
+                return self._current_evaluator().evaluate(name, method, question, precedents, advance)
+            finally:
+                if (changed := self._changed_truths()) and not interrupts.came():
+                    raise Interference(f"changed {', '.join(changed)}; it was put back")
         try:
-            found = self._process_of(name, method, self._limits).ask(question, tuple(precedents), advance)
+            found = self._process_of(name, method, limits).ask(question, tuple(precedents), advance)
         except BaseException:
             self._end_process()
             raise

@@ -174,6 +174,39 @@ def _set_streams(before: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = before
 
 
+class _StreamFiles:
+    """The files behind standard input, output and error, held open; equal where they are the same files."""
+
+    def __init__(self) -> None:
+        self._held: list[int | None] = []
+        self._which: list[tuple[int, int] | None] = []
+        for number in range(3):
+            try:
+                status = os.fstat(number)
+                self._held.append(os.dup(number))
+                self._which.append((status.st_dev, status.st_ino))
+            except OSError:  # it is closed
+                self._held.append(None)
+                self._which.append(None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _StreamFiles) and self._which == other._which
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __del__(self) -> None:
+        for held in self._held:
+            with suppress(OSError):
+                if held is not None:
+                    os.close(held)
+
+    def put_back(self) -> None:
+        for number, held in enumerate(self._held):
+            with suppress(OSError):
+                if held is not None:
+                    os.dup2(held, number)
+
+
 def _timer() -> bool:
     return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
@@ -247,6 +280,7 @@ SETTINGS = (
     Setting("the environment variables", _environment, _restore_environment, _names),
     Setting("sys.path", lambda: list(sys.path), _set_path, _nothing),
     Setting("sys.stdout or sys.stderr", _streams, _set_streams, _nothing),
+    Setting("the files of standard input, output or error", _StreamFiles, _StreamFiles.put_back, _nothing),
     Setting("the signal handlers", _handlers, _restore_handlers, _names),
     Setting("the timer that ends the process", _timer, lambda _: signal.setitimer(signal.ITIMER_REAL, 0), _nothing),
     Setting("the file mode mask", _umask, os.umask),

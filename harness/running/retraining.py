@@ -14,7 +14,7 @@ from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.proxies import Cut, Shares, narrowed, parameters_of
 from harness.running.contents import Contents, contents, contents_of_learner, difference
-from harness.running.isolation import Given
+from harness.running.isolation import Given, Parts
 from harness.types import Advance, Bools, Cost, Examples, Floats, Learner, Outcome
 
 
@@ -113,20 +113,22 @@ class Proxies:
     def __init__(self, engine: Engine, train: Examples, validation: Examples, narrowed: Narrowed) -> None:
         self.whole, self.narrowed = engine, narrowed
         self._train, self._validation = train, validation
-        self._engines: dict[Cut, tuple[Engine, Contents, Contents]] = {}
+        self._engines: dict[Cut, tuple[Engine, Contents, Contents, Parts]] = {}
 
     def engine(self, cut: Cut, model: Learner, given: Given) -> Engine:
         """The engine of a cut; made anew where somebody has got at its data or learner. A change that comes later is
         the method's that has been given it.
         """
         if cut in self._engines:
-            engine, data, learner = self._engines[cut]
-            if difference(data, contents(engine.tensors)) or difference(learner, contents_of_learner(engine.learner)):
+            engine, data, learner, parts = self._engines[cut]
+            other_data = difference(data, contents(engine.tensors))
+            if other_data or difference(learner, contents_of_learner(engine.learner)) or parts.changes():
                 del self._engines[cut]
         if cut not in self._engines:
             engine = self.whole.cut(cut, model, self._train, self._validation)
-            self._engines[cut] = engine, contents(engine.tensors), contents_of_learner(engine.learner)
-        engine, data, _ = self._engines[cut]
+            parts = Parts(engine=engine, workspace=engine.workspace)
+            self._engines[cut] = engine, contents(engine.tensors), contents_of_learner(engine.learner), parts
+        engine, data, *_ = self._engines[cut]
         given.note(f"the data of problem.proxy at {cut.shares}", engine.tensors, data)
         return engine
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
@@ -17,6 +19,7 @@ from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
+from harness.running import interrupts
 from harness.running.own_process import Limits, import_first
 from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
 from harness.running.progress import ProgressDisplay
@@ -64,12 +67,17 @@ class Runner:
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
     _pools: dict[tuple[str, int], PoolRun] = field(default_factory=dict)
     _learners: dict[str, TaskLearner] = field(default_factory=dict)
+    _truths: dict[tuple[str, int, str], tuple[str, bytes]] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
     _kept: int = 0
     _found: int = 0
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
+        with interrupts.noted():
+            return self._run()
+
+    def _run(self) -> Results:
         folder = self.out / LEDGERS
         ledgers = Ledgers(Ledger(folder / "truth.sqlite", self._say), Ledger(folder / "methods.sqlite", self._say))
         try:
@@ -84,6 +92,7 @@ class Runner:
             title = escape(f"{self.suite.name} on {self.device}")
             with self.progress.run(title, answers, self._stored()) as answered:
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
+                ledgers.truth.close()  # no method has any business with it
                 if self.limits is not None:
                     import_first(self.chosen.methods.values())
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
@@ -153,6 +162,8 @@ class Runner:
                     work(pool)
                 finally:
                     pool.release()
+                if changed := self._changed_truths():  # other pools', or it would be the row of who did it
+                    self._say(f"A method on {self._place(pool)} changed {', '.join(changed)}; it was put back.")
                 save(self.out / RESULTS, self.results, self._unsaved)
                 self._unsaved.clear()
 
@@ -162,7 +173,7 @@ class Runner:
                 self._learners[task.name] = TaskLearner(task)
             learner = self._learners[task.name]
             place = (self.suite, task, index, ledgers, self.device, self.run_name)
-            pool = PoolRun(*place, learner, self._say, self.limits)
+            pool = PoolRun(*place, learner, self._say, self.limits, partial(self._changed_truths, task.name, index))
             if is_first:
                 training.warm_up(learner.get(), pool.pool.train, self.device)
         self._pools[task.name, index] = pool
@@ -178,7 +189,19 @@ class Runner:
             with self.progress.stage(f"{self._place(pool)}: truth of {question}", missing) as advance:
                 truth = pool.truth(question, advance)
             self._add(truth, f"{self._place(pool)}, truth of {question}")
+            held = self.results.truths[truth.task, truth.pool, truth.question]
+            self._truths[truth.task, truth.pool, truth.question] = repr(held), pickle.dumps(held)
             answered()
+
+    def _changed_truths(self, task: str = "", index: int = 0) -> list[str]:
+        """Truths, of one pool or of all, that are not what was found; they are put back."""
+        found = []
+        for key, (told, kept) in self._truths.items():
+            if (not task or key[:2] == (task, index)) and repr(self.results.truths.get(key)) != told:
+                self.results.truths[key] = pickle.loads(kept)
+                self._unsaved.add(key[0])
+                found.append(f"the truth of {key[2]} on {key[0]}, pool {key[1] + 1}")
+        return found
 
     def _evaluate(
         self,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from harness.statistics.jackknife import PoolScores
+from harness.statistics.jackknife import PoolScores, unknown
 from harness.statistics.overdispersion import Moderation
 from harness.types import Floats
 
@@ -27,7 +27,7 @@ class Estimate:
 
     Args:
         mean_M: mean Spearman.
-        error_M: standard error of each mean, 0 where it is known exactly.
+        error_M: standard error of each mean, 0 where it is known exactly; nan where nothing tells it (``unknown``).
         df_M: degrees of freedom of each error.
     """
 
@@ -36,18 +36,29 @@ class Estimate:
     df_M: Floats
 
     def interval(self, m: int, level: float = LEVEL) -> tuple[float, float]:
-        """Interval of one mean, Student's t on Fisher's scale atanh(s); the mean itself where nothing is unsure."""
+        """Interval of one mean, Student's t on Fisher's scale atanh(s).
+
+        The mean itself where it is known exactly; nan where its error is not known, as at -1 and 1, which that scale
+        cannot hold.
+        """
         mean, error = float(self.mean_M[m]), float(self.error_M[m])
-        if not (math.isfinite(mean) and error > 0) or abs(mean) >= 1:
+        if error == 0:
             return mean, mean
+        if not (math.isfinite(mean) and error > 0) or abs(mean) >= 1:
+            return math.nan, math.nan
         reach = float(stdtrit(self.df_M[m], (1 + level) / 2)) * error / (1 - mean**2)
         return math.tanh(math.atanh(mean) - reach), math.tanh(math.atanh(mean) + reach)
 
     def above_zero(self, m: int) -> float:
-        """One-sided p-value of a mean of 0 or less, on the scale of the interval; random orders have mean 0."""
+        """One-sided p-value of a mean of 0 or less, on the scale of the interval; random orders have mean 0.
+
+        nan where there is no interval.
+        """
         mean, error = float(self.mean_M[m]), float(self.error_M[m])
-        if error == 0 or abs(mean) >= 1:
+        if error == 0:
             return 0.0 if mean > 0 else 1.0
+        if abs(mean) >= 1:
+            return math.nan
         return float(stdtr(self.df_M[m], -math.atanh(mean) * (1 - mean**2) / error))
 
 
@@ -64,7 +75,8 @@ def estimate(tasks: Sequence[Sequence[PoolScores]], prior: Moderation) -> Estima
     for pools in tasks:
         phi_M, df = prior.of(pools)
         means.append(np.mean([pool.scores_M for pool in pools], axis=0))
-        variances.append(phi_M * np.mean([pool.variance_M for pool in pools], axis=0) / len(pools))
+        variance_M = phi_M * np.mean([pool.variance_M for pool in pools], axis=0) / len(pools)
+        variances.append(np.where(unknown(pools), np.nan, variance_M))
         freedom.append(df)
     variance_TM, df_T = np.array(variances), np.array(freedom)
     total_M, weight_M = variance_TM.sum(axis=0), (variance_TM**2 / df_T[:, None]).sum(axis=0)

@@ -6,12 +6,15 @@ The truth's own noise needs no term of its own: it scatters over contributors, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.statistics.scores import below, correlation
-from harness.types import Floats, Ints
+from harness.types import Bools, Floats, Ints
+
+ROUNDING = 1e-12
+"""Scores that differ by no more are the same: their sums were rounded in another order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,10 +24,12 @@ class PoolScores:
     Args:
         scores_M: of all contributors.
         deviations_MC: the score without each contributor, less the mean of these over contributors.
+        exact_M: which scores are known and not measured, such as the 0 that random orders score on average.
     """
 
     scores_M: Floats
     deviations_MC: Floats
+    exact_M: Bools
 
     @property
     def variance_M(self) -> Floats:
@@ -41,20 +46,20 @@ class PoolScores:
     def take(self, columns: Sequence[int]) -> PoolScores:
         """Some of the columns, in the order given."""
         chosen = list(columns)
-        return PoolScores(self.scores_M[chosen], self.deviations_MC[chosen])
+        return PoolScores(self.scores_M[chosen], self.deviations_MC[chosen], self.exact_M[chosen])
 
     def with_exact(self, m: int, score: float) -> PoolScores:
-        """One column replaced by what is known exactly, such as the 0 that random orders score on average."""
-        scores_M, deviations_MC = self.scores_M.copy(), self.deviations_MC.copy()
-        scores_M[m], deviations_MC[m] = score, 0.0
-        return PoolScores(scores_M, deviations_MC)
+        """One column replaced by what is known exactly."""
+        scores_M, deviations_MC, exact_M = self.scores_M.copy(), self.deviations_MC.copy(), self.exact_M.copy()
+        scores_M[m], deviations_MC[m], exact_M[m] = score, 0.0, True
+        return PoolScores(scores_M, deviations_MC, exact_M)
 
     def differences(self) -> PoolScores:
         """Every pair of columns, the first less the second, in the order of ``pairs``."""
         first, second = pairs(len(self.scores_M))
-        return PoolScores(
-            self.scores_M[first] - self.scores_M[second], self.deviations_MC[first] - self.deviations_MC[second]
-        )
+        deviations_KC = self.deviations_MC[first] - self.deviations_MC[second]
+        found = from_deletions(self.scores_M[first] - self.scores_M[second], deviations_KC)
+        return replace(found, exact_M=self.exact_M[first] & self.exact_M[second])
 
 
 def pairs(columns: int) -> tuple[Ints, Ints]:
@@ -65,7 +70,20 @@ def pairs(columns: int) -> tuple[Ints, Ints]:
 
 def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:
     """Scores with what they are without each contributor."""
-    return PoolScores(scores_M, without_MC - without_MC.mean(axis=1, keepdims=True))
+    deviations_MC = without_MC - without_MC.mean(axis=1, keepdims=True)
+    is_rounding = np.abs(deviations_MC) <= ROUNDING
+    return PoolScores(scores_M, np.where(is_rounding, 0.0, deviations_MC), np.zeros(len(scores_M), dtype=np.bool_))
+
+
+def unknown(pools: Sequence[PoolScores]) -> Bools:
+    """Columns whose error cannot be told, M: without any one contributor of any pool they score the same.
+
+    That is no sign of certainty. With two contributors it is always so, and of few it is often.
+    """
+    return np.asarray(
+        np.all([~pool.deviations_MC.any(axis=1) for pool in pools], axis=0)
+        & ~np.all([p.exact_M for p in pools], axis=0)
+    )
 
 
 def mean_of(several: Sequence[PoolScores]) -> PoolScores:
@@ -73,6 +91,7 @@ def mean_of(several: Sequence[PoolScores]) -> PoolScores:
     return PoolScores(
         np.asarray(np.mean([one.scores_M for one in several], axis=0)),
         np.asarray(np.mean([one.deviations_MC for one in several], axis=0)),
+        np.asarray(np.all([one.exact_M for one in several], axis=0)),
     )
 
 

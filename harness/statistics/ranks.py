@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.statistics.intervals import LEVEL, estimate
-from harness.statistics.jackknife import PoolScores, pairs
+from harness.statistics.jackknife import PoolScores, pairs, unknown
 from harness.statistics.overdispersion import Moderation
 from harness.statistics.scores import TIED
 from harness.types import Bools, Floats, Ints
@@ -49,8 +49,8 @@ def compared(
 
     A pair's T is its mean difference over its standard error; the largest |T| of all pairs is drawn from the joint
     jackknife covariance, Student's t with the fewest degrees of freedom (single-step max-T: Westfall & Young 1993;
-    Hothorn, Bretz & Westfall 2008, Biometrical Journal 50(3)). A difference that is the same in every pool and
-    without any contributor has no error: such columns differ if their means do.
+    Hothorn, Bretz & Westfall 2008, Biometrical Journal 50(3)). Where no contributor moves a difference, or one of its
+    columns, nothing tells its error, and such a pair is never told apart.
 
     Args:
         tasks: the pools of each task, all with the same columns; one task for a single cell.
@@ -62,8 +62,10 @@ def compared(
     covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)
     variance_M = np.diag(covariance_MM)
     sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))
-    unsure_K = sampled_K > 1e-9 * sampled_K.max(initial=0.0)
-    margin_K = np.full(len(first), TIED)
+    unknown_M = np.any([unknown(pools) for pools in tasks], axis=0)
+    unsure_K = (sampled_K > 1e-9 * sampled_K.max(initial=0.0)) & (found.error_M > 0)
+    unsure_K &= ~(unknown_M[first] | unknown_M[second])
+    margin_K = np.where(np.abs(found.mean_M) > TIED, np.inf, TIED)
     if unsure_K.any():
         unsure = np.flatnonzero(unsure_K)
         bound = largest_t(covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws)

@@ -103,7 +103,7 @@ EXACT = [
     (LoGra(runs=2), WHOLE),
     (LoGra(), PARTS),
     (LeaveOneOut(), WHOLE),
-    (LeaveOneOut(retrainings=5), WHOLE),
+    (LeaveOneOut(retrainings=13), WHOLE),
     (MixMin(), WHOLE),
     (DataInf(runs=2), PARTS),
     (Proxy("steps", share=0.5, retrainings=9), WHOLE),

@@ -239,7 +239,7 @@ def test_what_a_narrower_model_starts_from_is_charged_to_each_that_trains_it(tmp
     evaluator = evaluator_of(tmp_path, replace(pool, train=train, validation=validation, test=test), learner)
     costs = []
     for share in (0.25, 0.25, 0.3):
-        found = evaluator.evaluate("one", Proxy("model", share=share, retrainings=4), "standalone")
+        found = evaluator.evaluate("one", Proxy("model", share=share, retrainings=8), "standalone")
         assert isinstance(found, Valuation)
         costs.append(found.cost)
     assert costs[0].flops == costs[1].flops >= 2e6

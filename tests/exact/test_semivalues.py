@@ -15,9 +15,11 @@ from scipy.special import betaln
 from harness.coalitions import powerset
 from harness.errors import UserError
 from harness.registry import method
-from harness.types import Floats, Retraining
+from harness.types import Floats, Method, Retraining
 from methods import coalitions
 from methods.leave_one_out import LeaveOneOut
+from methods.mixmin import MixMin
+from methods.proxy import Proxy
 from methods.semivalues import kernel_shap, probabilistic
 from methods.semivalues.beta_shapley import BetaShapley
 from methods.semivalues.class_wise_shapley import ClassWiseShapley, class_shares, class_worths
@@ -87,9 +89,22 @@ def test_a_small_budget_is_the_beginning_of_a_large_one(design: str) -> None:
 def test_the_budget_is_split_over_the_repeats() -> None:
     assert DataBanzhaf().budget(24, 600).retrainings == 96
     assert DataBanzhaf(retrainings=60, seeds=3).each(24) == 20
-    assert DataBanzhaf(retrainings=1).budget(24, 600).retrainings == 2 * coalitions.LEAST
+    assert DataBanzhaf(retrainings=2 * coalitions.LEAST).budget(24, 600).retrainings == 2 * coalitions.LEAST
     assert LeaveOneOut().budget(24, 600).retrainings == 75
-    assert LeaveOneOut(retrainings=1).budget(24, 600).retrainings == 25
+    assert LeaveOneOut(retrainings=25).budget(24, 600).retrainings == 25
+
+
+@pytest.mark.parametrize("kind", [DataBanzhaf, KernelShap, BetaShapley])
+def test_fewer_retrainings_than_a_method_takes_are_refused_and_never_billed_as_more(kind: type[Method]) -> None:
+    with pytest.raises(ValueError, match="retrainings must be at least 12, 4 for each of seeds=3, got 11"):
+        kind(retrainings=11, seeds=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("one", [LeaveOneOut(retrainings=24), MixMin(retrainings=24), Proxy(retrainings=24)])
+def test_less_than_a_whole_seed_does_not_suit(one: Method, tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(24, each=1), question="standalone")
+    assert one.unsuitable(problem) == "a seed of 24 contributors takes 25 retrainings; give retrainings=25 or more"
+    assert replace(one, retrainings=25).unsuitable(problem) is None  # type: ignore[type-var, call-arg]
 
 
 # --- weights and surrogates -------------------------------------------------------------------------

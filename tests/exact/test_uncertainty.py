@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from harness.statistics.ceilings import Squares, agreement, ceiling, residual_sq
 from harness.statistics.gains import gain
 from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
-from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores
+from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores, unknown
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
 from harness.statistics.ranks import compared, largest_t, rank_ranges, resolution
 from harness.types import Floats
@@ -65,6 +67,56 @@ def test_a_column_that_one_contributor_alone_orders_is_not_taken_for_certain() -
     assert found.variance_M[0] > 0.05  # without that contributor the score is 0
 
 
+@pytest.mark.parametrize("contributors", [2, 3, 4, 24])
+def test_where_no_contributor_moves_a_score_there_is_no_interval_and_no_test(contributors: int) -> None:
+    """With two contributors it is always so; else where the orders agree whole, or are each other's reverse."""
+    truth_C = np.arange(float(contributors))
+    pool = pool_scores([truth_C**3, -truth_C], [truth_C] * 2)
+    found = estimate([[pool] * 3], AS_SAMPLED)
+    np.testing.assert_allclose(found.mean_M, [1, -1])
+    assert unknown([pool]).all()
+    for m in (0, 1):
+        assert all(map(math.isnan, found.interval(m)))
+        assert not found.above_zero(m) < 0.05
+
+
+def test_scores_of_four_contributors_that_no_deletion_moves_are_not_certain() -> None:
+    """Over all pairs of orders: an interval has a width or there is none, whatever the score."""
+    orders = [np.array(order, dtype=float) for order in itertools.permutations(range(4))]
+    pools = [pool_scores([order], [orders[0]]) for order in orders]
+    still = [pool for pool in pools if unknown([pool])[0]]
+    assert {round(float(pool.scores_M[0]), 3) for pool in still} > {
+        1.0,
+        -1.0,
+    }  # also of others: all four agree by chance
+    for pool in pools:
+        low, high = estimate([[pool]], AS_SAMPLED).interval(0)
+        assert math.isnan(low) if unknown([pool])[0] else low < high
+
+
+def test_one_task_whose_error_is_not_known_leaves_the_mean_over_tasks_without_one() -> None:
+    rng = np.random.default_rng(5)
+    moved, still = simulated(3, [0.5], rng), [pool_scores([np.arange(6.0)], [np.arange(6.0)])] * 3
+    assert estimate([moved], AS_SAMPLED).error_M > 0
+    assert np.isnan(estimate([moved, still], AS_SAMPLED).error_M)
+
+
+def test_a_column_or_a_difference_without_an_error_is_never_told_apart() -> None:
+    rng = np.random.default_rng(6)
+    truth_C = np.arange(8.0)
+    pools = [pool_scores([truth_C, rng.permutation(8), rng.permutation(8)], [truth_C] * 3) for _ in range(6)]
+    found = compared([pools], AS_SAMPLED, np.random.default_rng(0))
+    assert np.isinf(found.margin_MM[0, 1:]).all()
+    assert not found.apart_MM[0].any()
+    assert np.isfinite(found.margin_MM[1, 2])
+    shifted = [replace(p, scores_M=p.scores_M[[1, 1, 2]] + [0, 0.2, 0]) for p in pools]
+    shifted = [replace(p, deviations_MC=p.deviations_MC[[1, 1, 2]]) for p in shifted]
+    found = compared([shifted], AS_SAMPLED, np.random.default_rng(0))  # 0.2 more in every pool, moved by nobody
+    assert not found.apart_MM[0, 1]
+    against_known = [pool.with_exact(1, 0.0) for pool in pools]
+    assert compared([against_known], AS_SAMPLED, np.random.default_rng(0)).margin_MM[1, 2] < 1
+
+
 def test_differences_and_means_are_linear() -> None:
     (pool,) = simulated(1, [0.1, 0.5, 0.9], np.random.default_rng(2))
     first, second = pairs(3)
@@ -96,7 +148,7 @@ def test_the_prior_is_found_again(d0: float, phi0: float, count: int) -> None:
     for phi in d0 * phi0 / rng.chisquare(d0, size=1500):
         deviations_MC = np.array([[1.0, -1.0, 0.0, 0.0]])  # a sampling variance of 1.5
         drawn = math.sqrt(1.5 * phi) * rng.standard_normal(count)
-        groups.append([PoolScores(np.array([score]), deviations_MC) for score in drawn])
+        groups.append([PoolScores(np.array([score]), deviations_MC, np.zeros(1, dtype=bool)) for score in drawn])
     found = moderate(groups)
     assert found.d0 == pytest.approx(d0, rel=0.35)
     assert found.phi0 == pytest.approx(phi0, rel=0.1)
@@ -321,7 +373,7 @@ def test_the_spread_of_method_and_task_is_found_again_whatever_the_noise_of_pool
         means_TM = own_M + by_task_T[:, None] + both_TM
         tasks = [
             [
-                PoolScores(mean_M + rng.standard_normal() + 0.2 * rng.standard_normal(8), np.zeros((8, 2)))
+                from_deletions(mean_M + rng.standard_normal() + 0.2 * rng.standard_normal(8), np.zeros((8, 2)))
                 for _ in range(4)
             ]
             for mean_M in means_TM
@@ -331,7 +383,7 @@ def test_the_spread_of_method_and_task_is_found_again_whatever_the_noise_of_pool
 
 
 def test_one_task_or_one_pool_tells_no_spread_over_tasks() -> None:
-    pools = [PoolScores(np.array([0.1, 0.4]), np.zeros((2, 2)))] * 2
+    pools = [from_deletions(np.array([0.1, 0.4]), np.zeros((2, 2)))] * 2
     assert math.isnan(interaction([]))
     assert math.isnan(interaction([pools]))
     assert math.isnan(interaction([pools, pools[:1]]))

@@ -43,6 +43,47 @@ def lets_a_child_hoard(problem: Problem) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+DAEMON = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\n{}\ntime.sleep(600)"
+"""A program that leaves its session and its parent."""
+
+
+def _starts_a_daemon(does: str = "") -> None:
+    subprocess.run([sys.executable, "-c", DAEMON.format(does)], check=True)
+
+
+def leaves_a_daemon(problem: Problem) -> None:
+    _starts_a_daemon()
+    os._exit(3)
+
+
+def sleeps_beside_a_daemon(problem: Problem) -> None:
+    _starts_a_daemon()
+    time.sleep(600)
+
+
+def lets_a_daemon_hoard(problem: Problem) -> None:
+    _starts_a_daemon("held = [bytes(2**20) + b'1' for _ in range(500)]")
+    time.sleep(600)
+
+
+def stops_its_guard(problem: Problem) -> None:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    _starts_a_daemon()
+    time.sleep(600)
+
+
+def stops(problem: Problem) -> None:
+    raise KeyboardInterrupt
+
+
+def closes_all(problem: Problem) -> None:
+    os.closerange(3, 4096)
+
+
+def closes_output(problem: Problem) -> None:
+    os.close(1)
+
+
 def ends_at_once(problem: Problem) -> None:
     os._exit(3)
 
@@ -80,8 +121,9 @@ class Answers(Additive):
 
     short_by: int = 0
     defined: bool = True
+    repeats: int = 1
 
     def example_values(self, problem: Problem) -> Floats:
-        values = np.ones((1, len(problem.train) - self.short_by))
-        values[0, -1] = 1.0 if self.defined else np.nan
+        values = np.ones((self.repeats, len(problem.train) - self.short_by))
+        values[:, -1] = 1.0 if self.defined else np.nan
         return values

@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.registry import method
 from harness.retraining import stacking
 from harness.retraining.engine import Engine
+from harness.retraining.ledger import Ledger
 from harness.types import Additive, Examples, Floats, Learner, Problem
 from methods.tracin import TracIn
 
@@ -187,6 +188,25 @@ def patched_engine(problem: Problem) -> None:
     Engine.outcomes = lambda self, jobs, advance=None: []  # type: ignore[method-assign, assignment, misc]
 
 
+def an_engine_of_its_own(problem: Problem) -> None:
+    """One object alone, which the next methods of the pool use too."""
+    problem.retrain._engine_of(0).outcomes = lambda jobs, advance=None: []  # type: ignore[attr-defined]
+
+
+def a_ledger_of_its_own(problem: Problem) -> None:
+    problem.retrain._engine_of(0).ledger.record = lambda *_, **__: None  # type: ignore[attr-defined]
+
+
+def the_truths_ledger(problem: Problem) -> None:
+    for found in gc.get_objects():
+        if type(found) is Ledger and found.path.name == "truth.sqlite":
+            found._db.execute("update outcomes set utility = -utility")
+
+
+def closed_output(problem: Problem) -> None:
+    os.close(1)
+
+
 def patched_constant(problem: Problem) -> None:
     stacking.STACKED_OUTPUTS = 1
 
@@ -287,6 +307,10 @@ MISDEEDS: dict[Callable[[Problem], None], str] = {
     patched_layer: "changed torch.nn.modules.linear.Linear.forward; restore",
     patched_math: "changed math.sqrt; restore",
     patched_engine: "changed harness.retraining.engine.Engine.outcomes; restore",
+    an_engine_of_its_own: "changed the engine's outcomes; restore",
+    a_ledger_of_its_own: "changed the ledger's record; restore",
+    the_truths_ledger: "ProgrammingError: Cannot operate on a closed database.",
+    closed_output: "changed the files of standard input, output or error; restore",
     patched_constant: "changed harness.retraining.stacking.STACKED_OUTPUTS; restore",
     patched_learner: "changed harness.types.Learner.losses; restore",
     patched_model: "changed tests.small_mlp.SmallMlp.forward; restore",

@@ -80,6 +80,9 @@ def suite_file(folder: Path, suite: Suite | None = None) -> Path:
     [
         (["--suite", "embeded-quick"], ["suite", "'embeded-quick'", "Did you mean embedded-quick"]),
         (["--suite", "gone/suite.toml"], ["no suite file", "gone/suite.toml"]),
+        (["--suite", ""], ["No suite is called ''", "There are: embedded"]),
+        (["--suite", "s" * 300], ["No suite is called 'sss"]),
+        (["--suite", f"{'s' * 300}.toml"], ["There is no suite file sss", "File name too long"]),
         (["--tasks", "image-clasification"], ["task", "'image-clasification'", "Did you mean image-classification?"]),
         (["--methods", "tracim"], ["method", "'tracim'", "Did you mean tracin"]),
         (["--methods", "size,trak9000"], ["'trak9000'", "There are:", "data-shapley"]),
@@ -123,6 +126,7 @@ def test_unknown_commands_and_names_are_answered_with_the_near_ones(command: Com
         ('tasks = ["tiny"]\nmethods = ["size"]\npools = 1\nseed = 1\nseeds = -4\n', ["seeds", "got -4"]),
         ('tasks = ["a", "a"]\nmethods = ["size"]\npools = 1\nseeds = 4\n', ["tasks", "twice"]),
         ('tasks = ["a"]\nmethods = ["size"]\npools = 1\nseeds = 4\npoools = 2\n', ["Did you mean pools"]),
+        (f'name = "{"é" * 150}"\n', ["name: ééé", "has 300 bytes", "at most 200"]),
     ],
 )
 def test_bad_suite_files_are_named(command: Command, tmp_path: Path, content: str, parts: list[str]) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 import sqlite3
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -331,7 +335,8 @@ def stopped(tmp_path: Path) -> Path:
     @dataclass(frozen=True)
     class Stops(Breaks):
         def example_values(self, problem: Problem) -> Floats:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().example_values(problem)
 
     methods = {"size": method("size"), "stops": Stops(), "mmd": method("mmd")}
     with pytest.raises(KeyboardInterrupt):
@@ -349,6 +354,59 @@ def test_a_stopped_run_leaves_its_results_so_far_and_its_ledgers_free(stopped: P
     assert {key[3] for key in run.results.valuations} == {"size", "mmd"}
 
 
+def test_a_stop_that_a_method_keeps_to_itself_stops_the_run_all_the_same(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Keeps(Breaks):
+        def example_values(self, problem: Problem) -> Floats:
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            return np.ones((1, len(problem.train)))
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        runner(tmp_path, methods={"keeps": Keeps(), "size": method("size")}, questions=["standalone"]).run()
+    assert load(tmp_path / "results").valuations == {}
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_that_nobody_sent_is_a_row(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Raises(Breaks):
+        def example_values(self, problem: Problem) -> Floats:
+            raise KeyboardInterrupt
+
+    asked = {"raises": Raises(), "size": method("size")}
+    found = runner(tmp_path, methods=asked, questions=["standalone"]).run().valuations
+    assert {key[3]: record.status for key, record in found.items()} == {"raises": "failed", "size": "ok"}
+
+
+# --- retrainings of truths that are others' now ---------------------------------------------------------
+
+
+def test_a_truth_whose_retrainings_were_changed_is_refused_when_the_run_goes_on(tmp_path: Path) -> None:
+    finished(tmp_path)
+    db = sqlite3.connect(tmp_path / "ledger" / "truth.sqlite")
+    db.execute("update outcomes set utility = -utility")
+    db.commit()
+    db.close()
+    found = runner(tmp_path).run().truths
+    assert {record.status for record in found.values()} == {"failed"}
+    for record in found.values():
+        assert "its retrainings in truth.sqlite are not those that it was found from before" in record.reason
+        assert "--fresh" in record.reason
+
+
+def test_retrainings_that_are_no_numbers_are_trained_again_and_the_truth_stands(tmp_path: Path) -> None:
+    first = finished(tmp_path).results.truths
+    db = sqlite3.connect(tmp_path / "ledger" / "truth.sqlite")
+    db.execute("update outcomes set accuracy = 2")
+    db.commit()
+    db.close()
+    again = runner(tmp_path).run().truths
+    assert {key: record.values for key, record in again.items()} == {key: r.values for key, r in first.items()}
+
+
 def test_answers_of_a_killed_run_keep_their_provenance(tmp_path: Path) -> None:
     """Killed at the worst moment: answers are in the ledger, results were never written."""
     first = finished(tmp_path, questions=["standalone"])
@@ -363,7 +421,9 @@ def test_answers_of_a_killed_run_keep_their_provenance(tmp_path: Path) -> None:
 
 def test_answers_kept_in_the_ledger_are_plain_json(whole: Whole) -> None:
     for key, record, _ in rows_of(whole.folder, "methods.sqlite", "answers"):
-        if key != "runs":
+        if key.startswith("outcomes/"):
+            assert set(json.loads(record)) == {"digest"}
+        elif key != "runs":
             assert set(json.loads(record)) == {"values", "cost", "run"}
 
 

@@ -178,6 +178,31 @@ def test_a_learner_that_cannot_be_made_anew_fails_rows_and_says_so(tmp_path: Pat
 # --- the order of a run ------------------------------------------------------------------------------
 
 
+def test_a_truth_that_a_method_has_got_at_is_put_back_and_fails_its_row(tmp_path: Path, calm: Results) -> None:
+    """In the results that will be written: replaced by another record, and changed in place."""
+
+    def replaced(problem: Problem) -> None:
+        for key, truth in run.results.truths.items():
+            run.results.truths[key] = replace(truth, values=tuple(tuple(-v for v in row) for row in truth.values))
+
+    def in_place(problem: Problem) -> None:
+        for truth in run.results.truths.values():
+            object.__setattr__(truth, "values", truth.values[::-1])
+        raise RuntimeError("out of luck")
+
+    bad = {misdeed.__name__: Misbehaves(misdeed) for misdeed in (replaced, in_place)}
+    methods = {**bad, **{name: method(name) for name in VICTIMS}}
+    run = runner(tmp_path, methods=methods, questions=["standalone"], pools=2)
+    run.run()
+    for key, record in run.results.valuations.items():
+        if key[3] in bad:
+            told = f"changed the truth of standalone on tiny, pool {key[1] + 1}; it was put back"
+            assert (record.status, record.reason) == ("failed", told)
+    said = " ".join(run.progress._console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "A method on tiny, pool 2/2 changed the truth of standalone on tiny, pool 1; it was put back." in said
+    assert answers_of(load(tmp_path / "results")) == answers_of(calm)
+
+
 def test_every_truth_is_found_before_any_method_runs(tmp_path: Path) -> None:
     seen: list[int] = []
 

@@ -179,8 +179,8 @@ def test_a_knob_on_a_variant_keeps_what_makes_the_variant() -> None:
         ("influence:=1", "'influence:=1' is no name of a method; knobs are written METHOD:knob=value"),
         ("influence=1", "'influence=1' is no name of a method"),
         ("influence:runs", "runs is a knob of influence, and needs a value: influence:runs=VALUE."),
-        ("influence:runs=0", "influence: runs must be a whole number of at least 1, got '0'."),
-        ("influence:runs=1.5", "influence: runs must be a whole number of at least 1, got '1.5'."),
+        ("influence:runs=0", "influence: runs must be a whole number from 1 to 1,000,000, got '0'."),
+        ("influence:runs=1.5", "influence: runs must be a whole number from 1 to 1,000,000, got '1.5'."),
         ("influence:damping=-0.1", "influence: damping must be a number above 0 or none, got '-0.1'."),
         ("influence:damping=nan", "got 'nan'"),
         ("influence:damping=1e999", "got '1e999'"),
@@ -227,7 +227,7 @@ def test_two_names_of_one_method_with_one_setting(names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"count": 0}, "Everything: count must be a whole number of at least 1, got 0"),
+        ({"count": 0}, "Everything: count must be a whole number from 1 to 1,000,000, got 0"),
         ({"count": True}, "got True"),
         ({"count": 2.0}, "got 2.0"),
         ({"share": float("nan")}, "share must be a number from 0 to 1, got nan"),
@@ -355,7 +355,11 @@ def test_mistakes_in_a_suite_are_told_before_anything_is_trained(
 def test_mistakes_on_the_command_line_are_told_before_anything_is_trained(command: Command, tmp_path: Path) -> None:
     for typed, told in (
         ("runs=1", "'runs=1' names no method; a knob is written METHOD:knob=value."),
-        ("tracin:runs=0,size", "tracin: runs must be a whole number of at least 1, got '0'."),
+        ("tracin:runs=0,size", "tracin: runs must be a whole number from 1 to 1,000,000, got '0'."),
+        (f"tracin:runs={10**22}", "tracin: runs must be a whole number from 1 to 1,000,000, got '1000000000000"),
+        ("data-banzhaf:retrainings=7", "retrainings must be at least 8, 4 for each of seeds=2, got 7"),
+        ("data-banzhaf:retrainings=1", "retrainings must be a whole number from 4 to 1,000,000 or none, got '1'."),
+        ("proxy:steps:retrainings=7", "retrainings must be a whole number from 8 to 1,000,000 or none, got '7'."),
         ("size,influence:damping=x", "influence: damping must be a number above 0 or none, got 'x'."),
         ("influence,influence:runs=3", "are the same method with the same settings"),
     ):
@@ -368,7 +372,7 @@ def test_mistakes_on_the_command_line_are_told_before_anything_is_trained(comman
 def test_a_method_shows_its_knobs(command: Command) -> None:
     shown = command("show", "everything").out
     for parts in (
-        ("count", "a whole number of at least 1", "3", "how many."),
+        ("count", "a whole number from 1 to 1,000,000", "3", "how many."),
         ("share", "a number from 0 to 1", "0.5", "how much of it."),
         ("how", "fast, slow or 7", "fast", "in which way."),
         ("limit", "none", "none: by rule twice the", "two at once."),

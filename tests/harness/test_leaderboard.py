@@ -130,7 +130,8 @@ def test_scores_are_scipys_mean_over_pools() -> None:
     assert rows["right"].spearman == pytest.approx(1.0)
     assert rows["wrong"].spearman == pytest.approx(-1.0)
     assert rows["partly"].low < expected < rows["partly"].high
-    assert (rows["right"].low, rows["right"].high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert math.isnan(rows["right"].low)  # without any one contributor it would be 1 too, which is no certainty
+    assert not rows["right"].above_zero
 
 
 def test_repeats_are_averaged_before_they_are_ranked() -> None:
@@ -346,6 +347,23 @@ def test_a_truth_of_one_seed_or_of_noise_is_weak_too() -> None:
     assert "reliability -0.10 from 3 seeds" in sentences.reason(rows_of(results_of(reliability=-0.1))[TRUTH])
 
 
+def test_a_pool_without_a_reliability_leaves_the_mean_without_one() -> None:
+    """A mean over the other pools would be told as that of all."""
+    results = results_of()
+    assert rows_of(results)[TRUTH].reliability == pytest.approx(0.9)
+    results.add(replace(results.truths[TASK, 1, QUESTION], reliability=math.nan))
+    assert math.isnan(rows_of(results)[TRUTH].reliability)
+
+
+def test_a_feature_that_does_not_apply_to_some_contributor_explains_nothing_there() -> None:
+    results = results_of()
+    for pool in (0, 1):
+        old = results.pools[TASK, pool]
+        results.add(replace(old, features={**old.features, "part": (None, *old.features["size"][1:])}))
+    (found,) = leaderboard(SUITE, results).discrimination
+    assert set(found.features) == {"size"}
+
+
 # --- ranks --------------------------------------------------------------------------------------------
 
 
@@ -354,15 +372,16 @@ def many(pools: int) -> Results:
     results = Results()
     for pool in range(pools):
         truth = np.random.default_rng((9, pool)).standard_normal(C)
+        almost = noisy(truth, 0.2, 110 + pool)
         results.add(PoolRecord(TASK, pool, "key", tuple(f"c{i}" for i in range(C)), ({},) * C, {}, {}, {}))
         results.add(truth_of(pool, [truth] * 2))
         for name, values in {
-            "right": truth,
-            "right too": 2 * truth + 1,
+            "right": almost,
+            "right too": 2 * almost + 1,
             "partly": noisy(truth, 1.0, 70 + pool),
             "partly too": noisy(truth, 1.0, 90 + pool),
             "random": truth,
-            "wrong": -truth,
+            "wrong": -almost,
         }.items():
             results.add(said(name, pool, values))
     return results
@@ -395,6 +414,16 @@ def test_random_orders_are_compared_at_zero_and_show_their_draw() -> None:
     row = rows_of(many(8))["random"]
     assert row.spearman == pytest.approx(1)
     assert (row.rank_low, row.above_zero) == (5, False)
+
+
+def test_a_verdict_names_those_that_are_compared_with_no_other() -> None:
+    results = many(4)
+    for pool in range(4):
+        truth = np.array(results.truths[TASK, pool, QUESTION].values[0])
+        results.add(said("right", pool, truth))
+    ((_, text),) = sentences.of_tasks(leaderboard(SUITE, results), "standalone")
+    assert text.startswith("of those that have an interval, right too is ahead of every other method. In order of")
+    assert text.endswith(" Without an interval, and compared with no other: right.")
 
 
 def test_two_pools_are_not_ranked() -> None:
@@ -498,8 +527,8 @@ def test_each_question_has_agreement_beside_its_ceiling_and_the_hours() -> None:
     agreement = table_after(standalone, "## Standalone")
     assert agreement["method"] == [TASK]
     assert agreement["partly"] == [f"**{row.spearman:.2f} [{row.low:.2f}, {row.high:.2f}]** ‡"]
-    assert agreement["wrong"] == ["-1.00 [-1.00, -1.00] ‡"]
-    assert agreement["right"] == ["**1.00 [1.00, 1.00]** ‡"]
+    assert agreement["wrong"] == ["-1.00 [–] ‡"]
+    assert agreement["right"] == ["1.00 [–] ‡"]
     assert agreement["constant"] == ["constant"]
     assert agreement[TRUTH] == ["ceiling – ‡"]
     assert agreement["reliability of the truth"] == ["0.90"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import math
 import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +24,8 @@ from harness.errors import UserError
 from harness.records.results import Results, ValuationRecord, load
 from harness.registry import Known, method, methods_named
 from harness.running import own_process
-from harness.running.own_process import HeldMemory, Limits, _started_by
+from harness.running.descendants import descendants
+from harness.running.own_process import HeldMemory, Limits
 from harness.types import QUESTIONS, Additive, Entry, Floats, Method, Problem, Question, Task
 from tests.command import Command
 from tests.harness import misbehaving
@@ -103,9 +109,14 @@ BAD: dict[str, tuple[Method, str]] = {
     "gone": (GONE, "The method gone (tests.no_such_module:Gone) does not load: ModuleNotFoundError"),
     "shape": (Answers(short_by=2), "expected values of shape repeats x 27 examples, got (1, 25)."),
     "nan": (Answers(defined=False), "expected one finite value per contributor"),
+    "none": (Answers(repeats=0), "it gave no repeats; one or more were expected, each a value for everyone."),
+    "stops": (Misbehaving(misbehaving.stops), "KeyboardInterrupt: no message"),
+    "leaves_a_daemon": (Misbehaving(misbehaving.leaves_a_daemon), "its process ended with status 3, without an answer"),
+    "closes_all": (Misbehaving(misbehaving.closes_all), "it closed the pipe by which its process answers; a method"),
+    "closes_output": (Misbehaving(misbehaving.closes_output), "changed the files of standard input, output or error"),
 }
-TIMED = ("sleeps", "ignores_signals")
-HELD = ("hoards", "lets_a_child_hoard")
+TIMED = ("sleeps", "ignores_signals", "sleeps_beside_a_daemon", "stops_its_guard")
+HELD = ("hoards", "lets_a_child_hoard", "lets_a_daemon_hoard")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +143,7 @@ def test_nobody_else_s_answer_and_no_truth_is_touched(troubled: Results, calm: R
     untouched(troubled, calm)
 
 
-HERE_TOO = ("raises", "exits", "patches", "gone", "shape", "nan")
+HERE_TOO = ("raises", "exits", "patches", "gone", "shape", "nan", "none", "stops", "closes_output")
 """What needs no process of its own to be a row."""
 
 
@@ -152,6 +163,38 @@ def untouched(one: Results, calm: Results, victims: Sequence[str] = VICTIMS) -> 
         assert (found.status, found.values) == ("ok", valuations(calm)[name].values)
 
 
+def test_after_a_method_that_leaves_a_thread_others_work_in_processes_of_their_own(
+    tmp_path: Path, calm: Results
+) -> None:
+    """The thread changes what all of this process use, over and over."""
+    done = threading.Event()
+
+    def meddles() -> None:
+        while not done.wait(0.001):
+            os.environ["LATE"] = str(time.monotonic())
+
+    def leaves(problem: Problem) -> None:
+        threading.Thread(target=meddles, name="late").start()
+
+    def leaves_a_raw_one(problem: Problem) -> None:
+        _thread.start_new_thread(done.wait, ())
+
+    def ends_in_time(problem: Problem) -> None:
+        threading.Thread(target=time.sleep, args=(0.2,)).start()
+
+    in_time: dict[str, Method] = {"in time": Misbehaving(ends_in_time)}
+    late: dict[str, Method] = {"raw": Misbehaving(leaves_a_raw_one), "late": Misbehaving(leaves)}
+    try:
+        found = run(tmp_path, {**in_time, **late, **methods_named(VICTIMS)}, None)
+    finally:
+        done.set()
+        os.environ.pop("LATE", None)
+    untouched(found, calm)
+    assert valuations(found)["in time"].status == "ok"
+    assert "the process's threads (one without a name still running); join what you" in valuations(found)["raw"].reason
+    assert "cannot be sent to a process of its own" in valuations(found)["late"].reason  # for the raw one runs on
+
+
 def test_a_method_that_takes_too_long_is_stopped_and_the_run_goes_on(tmp_path: Path, calm: Results) -> None:
     bad: dict[str, Method] = {name: Misbehaving(getattr(misbehaving, name)) for name in TIMED}
     results = run(tmp_path, {**bad, "mmd": method("mmd")}, Limits(seconds=1.0))
@@ -161,6 +204,7 @@ def test_a_method_that_takes_too_long_is_stopped_and_the_run_goes_on(tmp_path: P
         assert (found[name].status, found[name].values) == ("failed", ())
         told = "took longer than the 1 seconds that --method-timeout gives it, and was stopped; give it more, or leave"
         assert told in found[name].reason
+    assert left_behind() == []
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -173,6 +217,7 @@ def test_a_method_that_holds_too_much_is_stopped_with_its_children(tmp_path: Pat
     assert time.monotonic() - started < 60
     assert record[name].status == "failed"
     assert "beyond the 300 MB that --memory allows it, and was stopped; allow it more" in record[name].reason
+    assert left_behind() == []
 
 
 def test_what_a_stopped_method_retrained_is_kept_for_when_it_is_given_longer(tmp_path: Path) -> None:
@@ -187,9 +232,21 @@ def test_what_a_stopped_method_retrained_is_kept_for_when_it_is_given_longer(tmp
 
 
 def test_no_process_is_left(troubled: Results) -> None:
-    """Nor any that a method has started: sessions of this user whose leader is gone."""
-    left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _command(pid).count("time.sleep(600)")]
-    assert left == []
+    """Nor any that a method has started, in whatever session."""
+    assert left_behind() == []
+
+
+def left_behind() -> list[int]:
+    """Processes of these tests, wherever they are; dying ones may take a moment."""
+    end = time.monotonic() + 2
+    while (found := [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if MARK in _command(p)]) and (
+        time.monotonic() < end
+    ):
+        time.sleep(0.05)
+    return found
+
+
+MARK = "time.sleep(600)"
 
 
 def _command(pid: int) -> str:
@@ -272,13 +329,30 @@ def test_another_learner_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_memory_is_what_came_on_top_since_the_start() -> None:
-    before = HeldMemory(os.getpid())
+    nobody = 2**22 + 1
+    before = HeldMemory(os.getpid(), nobody)
     assert abs(before.mb()) < 30
     held = np.ones(10_000_000)
     assert 60 < before.mb() < 140
     assert held[0] == 1
-    assert os.getpid() not in _started_by(os.getpid())
-    assert HeldMemory(2**22 + 1).mb() == 0  # nobody
+    assert os.getpid() not in descendants(os.getpid())
+    assert HeldMemory(nobody, nobody).mb() == 0
+
+
+def test_descendants_are_children_and_theirs_in_any_session() -> None:
+    program = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], "
+    program += "start_new_session=True); print(flush=True); time.sleep(60)"
+    started = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
+    assert started.stdout is not None
+    started.stdout.readline()
+    (inner,) = descendants(started.pid)
+    assert {started.pid, inner} <= set(descendants(os.getpid()))
+    assert os.getsid(inner) == inner
+    os.kill(inner, signal.SIGKILL)
+    started.kill()
+    started.wait()
+    started.stdout.close()
+    assert started.pid not in descendants(os.getpid())  # a zombie is nobody
 
 
 # --- the command line -----------------------------------------------------------------------------------

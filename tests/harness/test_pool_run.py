@@ -105,6 +105,7 @@ def test_truths_of_an_earlier_suite_are_gone_from_results_that_a_new_one_writes(
         ('{"values": [[1.0, 1.0, 1.0, 1.0]]}', "expected values, cost and run"),
         ("[1, 2]", "cannot be read"),
         ("{", "cannot be read"),
+        ("[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path, damage: str, told: str) -> None:

@@ -128,6 +128,27 @@ def test_costs_are_told_in_a_word_and_are_no_difference_of_scores() -> None:
     assert "times the published seconds" in said.out
 
 
+def test_what_was_changed_by_hand_is_told() -> None:
+    assert "Not as the run found it?" not in call("publish", "tiny").out
+    changed(swap_values)
+    said = call("publish", "tiny")
+    assert "Truths that are not the mean of their held-out folds: standalone on tiny, pool 1." in said.out
+    assert "The run's own leaderboard.csv tells otherwise: Largest difference of any score:" in said.out
+
+    def better(results: Results) -> None:
+        for key, found in results.valuations.items():
+            if found.method == "size":
+                results.valuations[key] = replace(found, values=((1.0, 2.0, 3.0, 4.0),))
+
+    changed(better)
+    told = "Other values than the method gave, by runs/tiny/ledger/methods.sqlite: size on tiny, pool 1, standalone."
+    assert told in call("publish", "tiny").out
+    shutil.rmtree(RUN / "ledger")
+    assert (
+        "Not held against what methods answered: runs/tiny/ledger/methods.sqlite is not" in call("publish", "tiny").out
+    )
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 

@@ -92,9 +92,9 @@ def pool(**changes: Any) -> Pool:
     return Pool(**{**parts, **changes})
 
 
-def test_a_pool_needs_two_contributors() -> None:
-    with pytest.raises(UserError, match="tiny, pool 0: a pool needs at least 2 contributors, got 1"):
-        pool(contributors=(Contributor("a", {}),))
+def test_a_pool_of_two_contributors_is_refused_for_want_of_an_order() -> None:
+    with pytest.raises(UserError, match=r"tiny, pool 0: a pool needs at least 3 contributors, got 2: Spea.* deal more"):
+        pool(contributors=(Contributor("a", {}), Contributor("b", {})))
 
 
 def test_contributors_need_distinct_names() -> None:

@@ -37,7 +37,9 @@ def truth(task: str, pool: int, question: str) -> np.ndarray:
 
 
 def answer(method: str, task: str, pool: int, question: str) -> np.ndarray:
-    """``good`` follows the truth with noise, ``part`` too; the others don't."""
+    """``same`` is the truth itself, ``good`` follows it with noise, ``part`` too; the others don't."""
+    if method == "same":
+        return truth(task, pool, question)
     noise = drawn(method, task, pool, question)
     return truth(task, pool, question) + noise if method in ("good", "part") else noise
 
@@ -166,6 +168,29 @@ def test_ranks_over_tasks_and_their_verdicts_stand_for_each_question_and_for_the
     text = page(view)
     assert text.index("**every question and their mean**") < text.index("| method")
     assert "The claim is about these 2 tasks" in text
+
+
+def test_a_score_that_nobody_moves_has_a_dash_for_its_interval_and_stands_in_no_comparison() -> None:
+    view = view_of(("good", "same", "noise"))
+    same, good = line_of(view, "same"), line_of(view, "good")
+    for mean in (same.mean, *same.by_question):
+        assert (mean.spearman, mean.rank_low, mean.above_zero, mean.behind) == (pytest.approx(1), None, False, False)
+        assert math.isnan(mean.low)
+    assert (good.mean.rank_low, good.mean.rank_high, good.mean.behind) == (1, 2, False)  # as good as may be, or second
+    for one in view.verdicts:
+        assert one.ranked == ("good", "noise")
+        assert math.isnan(one.at_most) or math.isfinite(one.at_most)
+    text = page(view)
+    assert "| 1.00 [–] " in text
+    assert "[–]: without any one contributor the score is the same, so nothing tells how sure it is" in text
+    assert "[–]" not in page(view_of(("good", "noise")))
+    row = next(row for row in csv.DictReader(io.StringIO(overall_to_csv(view))) if row["method"] == "same")
+    assert (row["spearman"], row["low"], row["high"], row["rank_low"]) == ("1", "", "", "")
+
+
+def test_where_only_such_scores_are_there_the_verdict_says_that_nothing_is_compared() -> None:
+    view = view_of(("same",))
+    assert sentences.over_tasks(view)[0][1] == "nothing to compare: no method has a score with an interval."
 
 
 def test_the_mean_over_questions_is_as_sure_as_pools_whose_questions_go_together() -> None:

@@ -282,7 +282,7 @@ def _panel(axes: Axes, cell: Cell | None) -> None:
     axes.text(
         0.03,
         0.97,
-        f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.low, cell.high)}",
+        f"{numbers.correlation(cell.spearman)}{numbers.interval(cell.spearman, cell.low, cell.high)}",
         va="top",
         fontsize=6.5,
     )

@@ -89,4 +89,4 @@ def _score(mean: TasksMean, tasks: int) -> str:
     if math.isnan(mean.spearman):
         return sentences.on_tasks(mean, tasks)
     ranks = numbers.ranks(mean.rank_low, mean.rank_high)
-    return f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.low, mean.high)}{ranks}"
+    return f"{numbers.correlation(mean.spearman)}{numbers.interval(mean.spearman, mean.low, mean.high)}{ranks}"

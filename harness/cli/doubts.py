@@ -1,0 +1,100 @@
+"""What in a run's folder speaks against its results being as they were found: its ledger, its table, truths' folds.
+
+Somebody who changes all of these alike is not found out; somebody who changes one of them is told.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from harness.cli.places import Place
+from harness.config import LEDGERS
+from harness.records.results import PoolRecord, Results, TruthRecord
+from harness.report import comparison
+from harness.report.leaderboard_csv import TABLE
+from harness.report.view import View
+from harness.types import FOLDS
+
+NAMED = 3
+"""Rows that a line names; more are counted."""
+
+NEAR = 1e-3
+"""Of the largest value: how near a truth's folds come to it, which are kept in single precision."""
+
+
+def doubts(source: Place, results: Results, view: View) -> list[str]:
+    """A line each; nothing where everything goes together.
+
+    Args:
+        source: the run's folder; results, view: what is to be published of it.
+    """
+    return [
+        *_of_ledger(source.folder / LEDGERS / "methods.sqlite", results),
+        *_of_folds(results),
+        *_of_table(source, view),
+    ]
+
+
+def _of_ledger(ledger: Path, results: Results) -> list[str]:
+    """Values that no method gave, by what the ledger keeps of them."""
+    if not ledger.is_file():
+        return [f"Not held against what methods answered: {ledger} is not there."]
+    try:
+        with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            rows = db.execute("select record from answers").fetchall()
+        kept = {_rows(found["values"]) for (text,) in rows if "values" in (found := json.loads(text))}
+    except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
+        return [f"Not held against what methods answered: {ledger} cannot be read ({error})."]
+    strange = [
+        f"{r.method} on {r.task}, pool {r.pool + 1}, {r.question}"
+        for r in results.valuations.values()
+        if r.status == "ok" and r.values not in kept
+    ]
+    return [f"Other values than the method gave, by {ledger}: {_some(strange)}."] if strange else []
+
+
+def _rows(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in values)
+
+
+def _of_folds(results: Results) -> list[str]:
+    """Truths whose values are not what their held-out folds make together."""
+    apart = [
+        f"{truth.question} on {truth.task}, pool {truth.pool + 1}"
+        for truth in results.truths.values()
+        if (pool := results.pools.get((truth.task, truth.pool))) and not _adds_up(truth, pool)
+    ]
+    return [f"Truths that are not the mean of their held-out folds: {_some(apart)}."] if apart else []
+
+
+def _adds_up(truth: TruthRecord, pool: PoolRecord) -> bool:
+    """Whether the folds' values, weighed by their rows, are its values; true where they were not kept."""
+    rows_F = np.array([len(range(fold, pool.test_rows, FOLDS)) for fold in range(FOLDS)])
+    rows_F = rows_F[rows_F > 0]
+    if not truth.by_fold or len(rows_F) != len(truth.by_fold):
+        return True
+    values_C = np.mean(truth.values, axis=0)
+    off_C = rows_F @ np.array(truth.by_fold) / rows_F.sum() - values_C
+    return bool(np.abs(off_C).max() <= NEAR * np.abs(values_C).max() + 1e-5)
+
+
+def _of_table(source: Place, view: View) -> list[str]:
+    """How the table that the run drew differs from what its results give now."""
+    try:
+        drawn = comparison.entries_of_csv((source.folder / TABLE).read_text(encoding="utf-8"))
+    except (OSError, KeyError, ValueError):
+        return [f"{source.folder / TABLE} is not there, or is no table of ours."]
+    now = comparison.entries(view.cells)
+    found = comparison.compare({key: drawn[key] for key in drawn if key in now}, now, comparison.DIGITS)
+    lines = comparison.sentences(found, old="in its table", new="by its results")
+    return [f"The run's own {TABLE} tells otherwise: {' '.join(lines)}"] if lines else []
+
+
+def _some(names: list[str]) -> str:
+    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")
