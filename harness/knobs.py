@@ -7,6 +7,7 @@ and their values are written in one way, so that a row's name tells what it is a
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +40,8 @@ class Knob:
     @property
     def example(self) -> str:
         """A value that may be typed, other than the default where there is one at hand."""
-        for value in (1, 2, 0.5, *(kind.literal for kind in self.kinds if kind.is_literal), True, False):
+        least = [int(kind.range.low) for kind in self.kinds if math.isfinite(kind.range.low)]
+        for value in (1, 2, 0.5, *least, *(kind.literal for kind in self.kinds if kind.is_literal), True, False):
             if value != self.default and any(kind.fits(value) for kind in self.kinds):
                 return written(value)
         return written(self.default)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Budget, Count, Floats, Method, Problem
+from harness.types import MOST, Bools, Budget, Count, Floats, Method, Problem, between
 
 SCOPE = "coalitions"
 
@@ -51,9 +51,13 @@ class Sampling(Method):
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
-    retrainings: Count | None = None
+    retrainings: Annotated[int, between(LEAST, MOST)] | None = None
     seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
+    design: ClassVar[str] = ""
+    """Of ``DESIGNS``; empty where it draws coalitions that no other method draws."""
+    has_ends: ClassVar[bool] = False
+    """Whether nobody and everyone are two of the coalitions of each repeat."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,13 +72,24 @@ class Sampling(Method):
         return max(LEAST, retrainings_of(self.retrainings, contributors) // self.seeds)
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(retrainings=self.seeds * self.each(contributors))
+        each, shared = self.each(contributors), dict[str, float]()
+        for seed in range(self.seeds):
+            shared |= named(seed, nobody=1, everyone=1) if self.has_ends else {}
+            if self.design:
+                name = self.design if self.design in GROWING else f"{self.design} of {each}"
+                shared |= named(seed, **{name: each - 2 * self.has_ends})
+        return Budget(retrainings=self.seeds * each, shared=shared)
 
-    def drawn(self, problem: Problem, design: str) -> list[Bools]:
+    def drawn(self, problem: Problem) -> list[Bools]:
         """The coalitions of each repeat, K x C, the same for every method of this scope and design."""
         contributors = len(problem.contributors)
-        draw, count = DESIGNS[design], self.each(contributors)
-        return [draw(problem.scope_stream(design, seed), count, contributors) for seed in range(self.seeds)]
+        draw, count = DESIGNS[self.design], self.each(contributors)
+        return [draw(problem.scope_stream(self.design, seed), count, contributors) for seed in range(self.seeds)]
+
+
+def named(seed: int, **counts: float) -> dict[str, float]:
+    """So many coalitions of each kind on a seed, by names that are the same for all methods of this scope."""
+    return {f"{SCOPE}, {kind}, seed {seed}": count for kind, count in counts.items()}
 
 
 def uniform(rng: np.random.Generator, count: int, contributors: int) -> Bools:
@@ -149,3 +164,6 @@ DESIGNS: Mapping[str, Callable[[np.random.Generator, int, int], Bools]] = {
     "halves": halves,
     "paired": paired,
 }
+
+GROWING = ("uniform", "halves")
+"""Designs of which fewer coalitions are the beginning of more."""

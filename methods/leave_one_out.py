@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Budget, Count, Floats, JobSize, Problem, Retraining
-from methods.coalitions import SCOPE, no_whole_seed, whole_seeds
+from methods.coalitions import SCOPE, named, no_whole_seed, whole_seeds
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class LeaveOneOut(Retraining):
         return whole_seeds(self.retrainings, contributors)
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(retrainings=self.seeds(contributors) * (contributors + 1))
+        seeds, shared = self.seeds(contributors), dict[str, float]()
+        for seed in range(seeds):
+            shared |= named(seed, everyone=1, all_but_one=contributors)
+        return Budget(retrainings=seeds * (contributors + 1), shared=shared)
 
     def algebra(self, size: JobSize) -> float:
         return 0.0

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.types import Budget, Count, Floats, JobSize, Problem, Retrain, Retraining, between
-from methods.coalitions import SCOPE, no_whole_seed
+from harness.types import MOST, Budget, Floats, JobSize, Problem, Retrain, Retraining, between
+from methods.coalitions import LEAST, SCOPE, no_whole_seed
 from methods.leave_one_out import LeaveOneOut
 from methods.semivalues.regression_shapley import RegressionShapley
 
@@ -33,7 +33,7 @@ class Proxy(Retraining):
 
     cheaper: Cheaper = "steps"
     share: Annotated[float, between(0, 1)] = 0.25
-    retrainings: Count | None = None
+    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
     source: ClassVar[str] = (
@@ -54,7 +54,6 @@ class Proxy(Retraining):
         super().__post_init__()
         if self.share == 0:
             raise ValueError("A share is above 0, for nothing is left of 0.")
-        RegressionShapley(self.retrainings)  # which refuses too few
 
     @property
     def summary(self) -> str:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 
-from harness.cli.evidence import doubts
+from harness.cli.doubts import doubts
 from harness.cli.places import RUNS, Place
 from harness.cli.refusals import reasons
 from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
-from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
+from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
@@ -20,13 +20,16 @@ from harness.retraining.workspace import PoolReference, Split
 from harness.running import interrupts
 from harness.running.child import Retrained, Rows, Told
 from harness.running.evaluator import Evaluator
+from harness.running.evidence import check_outcomes, keep_digest
 from harness.running.fingerprint import library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
+from harness.running.reference import at_reference
 from harness.running.task_learner import TaskLearner
 from harness.running.threads import still_running
 from harness.seeds import stream
-from harness.truth.truth import Plan, find, plan
+from harness.threads import one_thread
+from harness.truth.truth import Plan, plan, read_off
 from harness.types import (
     Advance,
     Cost,
@@ -39,6 +42,10 @@ from harness.types import (
     Task,
     Valuation,
 )
+
+COUNTED_EVERY = 8
+"""Operations are counted on a task's first pool and on every so many-th after it; times are those of the others, where
+nothing is counted. A method that did less on a counted pool would be scored there like on any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class PoolRun:
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
-        self.key = _hash(task.name, task.version, index, self._truth_engine().context, self._context, suite.seed)
+        self.key = _hash(task.name, task.version, index, self.truth_engine().context, self._context, suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
     def release(self) -> None:
@@ -97,10 +104,11 @@ class PoolRun:
 
     def _drop_evaluator(self) -> None:
         if self._evaluator is not None:
-            self._learner.overhead = self._evaluator.overhead
+            self._learner.overhead = self._evaluator.overhead or self._learner.overhead
         self._evaluator = None
 
-    def _truth_engine(self) -> Engine:
+    def truth_engine(self) -> Engine:
+        """Retrains, and scores on the test split: never for a method."""
         if self._truth is None:
             self._truth = self._engine("test", self._ledgers.truth)
         return self._truth
@@ -136,7 +144,7 @@ class PoolRun:
             pool = self.pool  # which may have been dealt again for the engine
             split, overhead = (pool.train, pool.validation), self._learner.overhead
             narrowed = self._learner.narrowed
-            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, narrowed)
+            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, self._counts, narrowed)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:
@@ -167,17 +175,18 @@ class PoolRun:
 
     def retrainings_missing(self, question: Question) -> int:
         """How many retrainings the truth still takes."""
-        return self._truth_engine().missing(self._plan(question).jobs)
+        return self.truth_engine().missing(self._plan(question).jobs)
 
     def truth(self, question: Question, advance: Advance = lambda done: None) -> TruthRecord:
         """The question's truth; a failed one is a record with its reason."""
         answer, asked = self._no_truth(question), self._plan(question)
         try:
-            self._check_outcomes(question, asked)
-            found = find(asked, self._truth_engine(), stream(self.suite.seed, "reliability"), advance)
-            self._ledgers.methods.keep_answer(
-                f"outcomes/{self.truth_keys[question]}", {"digest": self._digest_of_outcomes(asked)}
-            )
+            key, engine = self.truth_keys[question], self.truth_engine()
+            check_outcomes(self._ledgers.methods, key, engine, asked)
+            outcomes = engine.outcomes(asked.jobs, advance)
+            with one_thread():  # many small solves, which threads that wait for each other make ten times longer
+                found = read_off(asked, outcomes, stream(self.suite.seed, "reliability"))
+            keep_digest(self._ledgers.methods, key, engine, asked)
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -194,28 +203,6 @@ class PoolRun:
             everyone=_rows(found.everyone_SF),
             nobody=_rows(found.nobody_SF),
         )
-
-    def _check_outcomes(self, question: Question, asked: Plan) -> None:
-        """Refuse outcomes that are not those which the truth was found from before; they stand in another file.
-
-        Raises:
-            UserError: they were changed since.
-        """
-        kept = self._ledgers.methods.answer(f"outcomes/{self.truth_keys[question]}")
-        if kept is None or self._truth_engine().missing(asked.jobs):  # some were no numbers, and are trained again
-            return
-        if kept.get("digest") != self._digest_of_outcomes(asked):
-            raise UserError(
-                f"its retrainings in {self._ledgers.truth.path.name} are not those that it was found from before: "
-                "something has changed them since. Start anew with --fresh, and leave out, or run with --isolated, "
-                "what may have done so"
-            )
-
-    def _digest_of_outcomes(self, asked: Plan) -> str:
-        digest = hashlib.sha256()
-        for job, found in zip(asked.jobs, self._truth_engine().outcomes(asked.jobs), strict=True):
-            digest.update(repr((*job, found.utility, found.accuracy, found.folds, found.validation)).encode())
-        return digest.hexdigest()
 
     def valuation(
         self,
@@ -242,8 +229,8 @@ class PoolRun:
             truth_key=self.truth_keys.get(question, ""),
         )
         try:
-            size = self.suite.projection.job(self.task.name).size(question)
-            answer = replace(answer, algebra=float(method.algebra(size)))
+            job, recipe = self.suite.projection.job(self.task.name), self._learner.recipe
+            answer = replace(answer, **at_reference(method, question, job, self.pool, recipe, precedents))
             key = self._answer_key(name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
@@ -259,7 +246,7 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        kept_as = {"values": answer.values, "cost": asdict(found.cost), "run": self.run}
+        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
@@ -311,15 +298,20 @@ class PoolRun:
             method=pickled(method),
             known=self._ledgers.methods.outcomes(self._context),
             overhead=self._learner.overhead,
+            counts=self._counts,
         )
         process = OwnProcess(told, limits, self._keep_retrained)
-        self._learner.overhead, self._process = process.overhead, (name, process)
+        self._learner.overhead, self._process = process.overhead or self._learner.overhead, (name, process)
         return process
 
     def _end_process(self) -> None:
         if self._process is not None:
             self._process[1].close(gently=True)
         self._process = None
+
+    @property
+    def _counts(self) -> bool:
+        return self.index % COUNTED_EVERY == 0
 
     def _keep_retrained(self, found: Retrained) -> None:
         """Write what a method's process has retrained; it is there when the method is asked again."""

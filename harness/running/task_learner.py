@@ -1,4 +1,4 @@
-"""A task's learner: what all pools of a run share, and no method may have changed when the next one is given it."""
+"""A task's learner, made once a run; and anew where a method has changed it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from harness.types import Learner, Task
 
 
 class TaskLearner:
-    """A task's learner, made once a run; and anew where a method has changed it."""
+    """The learner, what is told of it, and what is worked out with it for all pools."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._learner = task, task.learner()
         self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
-        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
+        self.recipe = self._learner.recipe
+        self.described = {**self._learner.identity, **asdict(self.recipe)}
         self.code = type(self._learner).__module__
         """The module of its class."""
         self.libraries = {*self._learner.packages} - {*OURS}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.types import Floats, Ints
+from harness.types import Bools, Floats, Ints
 
 TIED = 1e-9
 """Values closer than this share of the largest are tied: what separates them is rounding, which differs by machine."""
@@ -25,14 +25,19 @@ def levels(values_C: Floats) -> Ints:
     are compared with each other and not rounded to a grid, which would part tied values that lie astride a grid line.
     Of a stack of values, the last axis is C.
     """
+    order, steps_C = _in_order(values_C)
+    found = np.empty(values_C.shape, dtype=np.int64)
+    np.put_along_axis(found, order, np.cumsum(steps_C, axis=-1), axis=-1)
+    return found
+
+
+def _in_order(values_C: Floats) -> tuple[Ints, Bools]:
+    """The order of the values from the lowest up, C, and whether each of them in that order starts a new level."""
     largest = np.abs(values_C).max(axis=-1, initial=0.0, keepdims=True)
     scaled_C = values_C / np.where(largest > 0, largest, 1.0)
     order = np.argsort(scaled_C, axis=-1, kind="stable")
     sorted_C = np.take_along_axis(scaled_C, order, axis=-1)
-    found = np.empty(values_C.shape, dtype=np.int64)
-    steps_C = np.diff(sorted_C, axis=-1, prepend=sorted_C[..., :1]) > TIED
-    np.put_along_axis(found, order, np.cumsum(steps_C, axis=-1), axis=-1)
-    return found
+    return order, np.diff(sorted_C, axis=-1, prepend=sorted_C[..., :1]) > TIED
 
 
 def below(values_C: Floats) -> Floats:
@@ -44,7 +49,14 @@ def below(values_C: Floats) -> Floats:
 
 def ranks(values_C: Floats) -> Floats:
     """Average ranks, from 1/2 up; ties share their mean rank. Of a stack of values, the last axis is C."""
-    return np.asarray(below(values_C).sum(axis=-2))
+    order, steps_C = _in_order(values_C)
+    places_C = np.arange(values_C.shape[-1])
+    first_C = np.maximum.accumulate(np.where(steps_C, places_C, 0), axis=-1)  # of the tied ones each is among
+    ends_C = np.where(np.roll(steps_C, -1, axis=-1) | (places_C == len(places_C) - 1), places_C + 1, len(places_C))
+    next_C = np.minimum.accumulate(ends_C[..., ::-1], axis=-1)[..., ::-1]
+    found = np.empty(values_C.shape)
+    np.put_along_axis(found, order, (first_C + next_C) / 2, axis=-1)
+    return found
 
 
 def correlation(a_C: Floats, b_C: Floats) -> Floats:

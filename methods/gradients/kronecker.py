@@ -291,6 +291,9 @@ def _squares(uses: list[WeightUse], block: MatrixBlock, root_LR: Tensor) -> Tens
     """Sum over examples of squares of the scaled gradient in the block's basis, L x R."""
     if block.left_LL is None and all(use.kind == "rows" for use in uses):
         return _squares_of_rows(uses, block, root_LR)
+    alone = len(uses) == 1 and uses[0].kind == "matrix" and uses[0].signals_NTO.shape[1] == 1
+    if alone and bool((root_LR == root_LR[0, 0]).all()):
+        return _squares_of_one_position(uses[0], block) * root_LR.square()
     total = torch.zeros_like(root_LR)
     rows = max(1, BLOCK_ENTRIES // root_LR.numel())
     for start in range(0, len(uses[0].inputs), rows):
@@ -299,6 +302,12 @@ def _squares(uses: list[WeightUse], block: MatrixBlock, root_LR: Tensor) -> Tens
         gradients_NLR = _gradient_matrices(cut, len(root_LR)) * root_LR
         total += _rotated(gradients_NLR, block.left_LL, block.right_RR).square().sum(0)
     return total
+
+
+def _squares_of_one_position(use: WeightUse, block: MatrixBlock) -> Tensor:
+    """The same of one position in one unit, where a gradient is signal x input: products of both sides' squares."""
+    signals_NL = _rotated(use.signals_NTO[:, 0], None, block.left_LL)
+    return signals_NL.square().T @ _rotated(_with_ones(use.inputs, use.bias)[:, 0], None, block.right_RR).square()
 
 
 def _squares_of_rows(uses: list[WeightUse], block: MatrixBlock, root_LR: Tensor) -> Tensor:

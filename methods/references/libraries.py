@@ -163,18 +163,19 @@ class TrakDattri(Additive):
     def example_values(self, problem: Problem) -> Floats:
         import torch
         from torch.func import functional_call
-        from torch.nn.functional import cross_entropy
 
         learner = problem.learner
         model = learner.module(problem.initial(0))
         states = [learner.module(problem.fit(run).params).state_dict() for run in range(self.runs)]
 
-        def chance(params: dict[str, torch.Tensor], row: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-            return (-cross_entropy(functional_call(model, params, (row[0][None],)), row[1][None])).exp()
-
         def margin(params: dict[str, torch.Tensor], row: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-            p = chance(params, row)
-            return torch.log(p) - torch.log(1 - p)
+            """By the other classes' log-sum-exp, for log(1 - p) of a p near 1 is no number in single precision."""
+            logits, target = functional_call(model, params, (row[0][None],))[0], row[1][None]
+            found: torch.Tensor = logits.gather(0, target)[0] - logits.scatter(0, target, -torch.inf).logsumexp(0)
+            return found
+
+        def chance(params: dict[str, torch.Tensor], row: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+            return torch.sigmoid(margin(params, row))
 
         train, asked = _loaders(problem)
         task = AttributionTask(margin, model, states)

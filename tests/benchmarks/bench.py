@@ -7,6 +7,7 @@ rounds of the ratio within a round, not seconds of different runs.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
 import sys
@@ -59,11 +60,17 @@ def installed(package: str) -> str | None:
         return None
 
 
+OTHERWISE = {"kronfluence": "--no-deps kronfluence einops einconv opt-einsum"}
+"""Packages that are not installed by their name alone: kronfluence asks for torchvision, which it never imports, and
+whose default build does not load beside torch's CPU build, nor lets transformers load."""
+
+
 def missing(*packages: str) -> bool:
     """Whether a rival must be left out; says so where it must."""
     absent = [package for package in packages if not installed(package)]
     if absent:
-        print(f"skipped   the comparison with {absent[0]}: it is not installed; pip install {' '.join(absent)}")
+        wanted = " ".join(OTHERWISE.get(package, package) for package in absent)
+        print(f"skipped   the comparison with {absent[0]}: it is not installed; pip install {wanted}")
     return bool(absent)
 
 
@@ -107,7 +114,13 @@ class Timing:
 
 
 def race(rivals: Mapping[str, Rival], rounds: int) -> dict[str, Timing]:
-    """Time all rivals in turn, ``rounds`` times, after one warm-up each."""
+    """Time all rivals in turn, ``rounds`` times, after one warm-up each.
+
+    What lives already is kept from the garbage collector: a rival that calls it (kronfluence does, ten times a call)
+    would pay for how large this process is.
+    """
+    gc.collect()
+    gc.freeze()
     before = torch.get_num_threads()
     lanes = [(name, threads) for name, rival in rivals.items() for threads in rival.threads if threads <= cores()]
     seconds: dict[tuple[str, int], list[float]] = {lane: [] for lane in lanes}
@@ -119,6 +132,7 @@ def race(rivals: Mapping[str, Rival], rounds: int) -> dict[str, Timing]:
             if turn >= 0:
                 seconds[name, threads].append(time.perf_counter() - begun)
     torch.set_num_threads(before)
+    gc.unfreeze()
     best: dict[str, Timing] = {}
     for (name, threads), found in seconds.items():
         timing = Timing(np.array(found), threads)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from harness.types import HELD_OUT, Examples, Params, Recipe
+from harness.metering.meter import Meter
+from harness.retraining.engine import Engine
+from harness.retraining.ledger import Ledger
+from harness.running.evaluator import Evaluator
+from harness.types import HELD_OUT, Examples, Params, Problem, Recipe
 from tasks.learners.classifier import Classifier, SmallCnn
 from tests.small_mlp import SmallMlp
 
 SIDE, CLASSES = 8, 10
+CONTRIBUTORS = 24
 
 
 def splits(train: int, held_out: int, contributors: int) -> tuple[Examples, Examples]:
@@ -77,3 +85,14 @@ def plain(learner: Classifier, params: Params) -> nn.Module:
 def mean_log_likelihood(module: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> float:
     with torch.no_grad():
         return -float(F.cross_entropy(module(inputs), targets))
+
+
+def problem_of(folder: Path, learner: Classifier, rows: int) -> Problem:
+    """A problem of digits, of ``CONTRIBUTORS``, whose training run is done already, and where nothing else is kept."""
+    train, validation = splits(rows, 360, CONTRIBUTORS)
+    engine = Engine(learner, train, validation, Ledger(folder / "ledger.sqlite"))
+    names = tuple(f"c{i}" for i in range(CONTRIBUTORS))
+    evaluator = Evaluator(0, "digits", 0, names, train, validation, engine)
+    problem = evaluator._problem("benchmark", "leave-one-out", Meter("cpu"), (), lambda done: None)
+    fit = problem.fit(0)
+    return replace(problem, fit=lambda k: fit, shared=lambda key, build: build())

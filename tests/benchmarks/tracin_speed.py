@@ -3,7 +3,8 @@
 Digits, 1,437 training rows and 360 validation rows. Ours is one reverse-mode gradient and one forward-mode pass. Peers
 compute the whole train x validation matrix, which is then averaged, or, where their interface allows it, are handed the
 validation set as one sum: captum's ``aggregate``, and for dattri a test set of one item that holds all rows.
-dattri's default of projecting to 512 dimensions is switched off: it would change the values.
+Kronfluence knows it as influence without curvature (its strategy ``identity``), summed over queries on demand. dattri's
+default of projecting to 512 dimensions is switched off: it would change the values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from harness.types import Params, Recipe
 from methods.gradients.directional import directional_losses, mean_gradient
 from tasks.learners.classifier import Classifier
 from tests.benchmarks.bench import Rival, missing, race, spread, start, table, verdict
-from tests.benchmarks.digits import cnn, mlp, plain, splits
+from tests.benchmarks.digits import CONTRIBUTORS, cnn, mlp, plain, splits
+from tests.benchmarks.peers import Trained, kronfluence
 
 RECIPE = Recipe(steps=60, batch_size=64, rate=0.1)
 Route = Callable[[], torch.Tensor]
@@ -97,12 +99,15 @@ def routes(learner: Classifier, params: Params, train: dict, asked: dict) -> dic
             return lambda: tracin.attribute(*loaders).mean(1)
 
         found |= {"dattri TracIn, matrix": dattri(False), "dattri TracIn, one test item": dattri(True)}
+    if not missing("kronfluence"):
+        identity, rows = kronfluence(Trained(learner, params, train, asked), "identity"), len(train["targets"])
+        found["kronfluence identity, aggregate"] = lambda: torch.from_numpy(identity() * rows)
     return found
 
 
 def main() -> None:
-    options = start(__doc__ or "", ["captum", "dattri"])
-    train, validation = (on_device(part, "cpu") for part in splits(240 if options.quick else 1_437, 360, 24))
+    options = start(__doc__ or "", ["captum", "dattri", "kronfluence"])
+    train, validation = (on_device(part, "cpu") for part in splits(240 if options.quick else 1_437, 360, CONTRIBUTORS))
     for learner, target in ((mlp(RECIPE), 10), (cnn(RECIPE), 4)):
         params = fitted(learner, train["inputs"], train["targets"])
         ways = routes(learner, params, train, validation)
@@ -129,6 +134,9 @@ def main() -> None:
             ],
         )
         worst = max(float((v - reference).abs().max()) / scale for v in values.values())
+        for name, t in found.items():
+            if name.startswith("kronfluence"):
+                verdict(f"{learner.name}, against {name}", t.over(own), 1)
         peers = {name: t.over(own) for name, t in found.items() if name.startswith(("captum", "dattri"))}
         if peers:
             best = min(peers, key=peers.__getitem__)

@@ -102,13 +102,14 @@ SETTINGS = {
 }
 
 
+@pytest.mark.parametrize("alike", [False, True], ids=["each its own damping", "one damping"])
 @pytest.mark.parametrize("case", SETTINGS)
-def test_every_block_has_the_dense_matrix_s_own_diagonal_in_its_basis(case: str) -> None:
-    """In the metric of a damping of each parameter's own: convolutions, embeddings, norms, bare parameters."""
+def test_every_block_has_the_dense_matrix_s_own_diagonal_in_its_basis(case: str, alike: bool) -> None:
+    """In the metric of the damping: convolutions, embeddings, norms, bare parameters."""
     make, rows = SETTINGS[case]
     learner, batch = make(), rows()
     params = randomised(learner)
-    inverse_damping = rates(params)
+    inverse_damping = eye_like(params, 0.7) if alike else rates(params)
     root_P = flat(inverse_damping).double().sqrt()
     dense_PP = root_P[:, None] * dense_gauss_newton(learner, params, batch) * root_P
     found = kronecker(learner, params, batch, inverse_damping, 0, corrected=True)

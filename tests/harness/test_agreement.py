@@ -24,6 +24,7 @@ POOLS = 2
 FEW = (
     Group("gradients", "Of a kind.", "leave-one-out", methods("tracin", "influence", "not-yet"), {"runs": 1}),
     Group("few", "Few of them.", "shapley", methods("mmd", "size"), contributors=3),
+    Group("one", "Alone.", "shapley", methods("size", "not-yet")),
 )
 
 
@@ -65,10 +66,34 @@ def test_a_pair_is_the_spearman_of_both_methods_values(command: Command, suite: 
     assert "tiny, pool 2: gradients" in said.err
 
 
+def test_an_overview_comes_first_and_who_answers_alone_has_no_table(
+    command: Command, suite: Path, tmp_path: Path
+) -> None:
+    command("study", "agreement", "--suite", suite, "--out", "told")
+    page = (tmp_path / "told" / "README.md").read_text(encoding="utf-8")
+    overview, first, *_, last = page.split("\n## ")[1:]
+    rows = {cells[0]: cells[1] for cells in _cells(overview)}
+    found = [float(line["spearman"]) for line in lines_of(tmp_path / "told" / "agreement.csv")]
+    gradients, few = np.mean(found[:POOLS]), np.mean(found[POOLS:])
+    assert rows["gradients"] == f"{gradients:.2f} to {gradients:.2f}"
+    assert rows["few"] == f"{few:.2f} to {few:.2f}"
+    assert rows["one"] == "–"
+    assert first.startswith("tiny: gradients\n")
+    assert last.startswith("tiny: one\n")
+    assert "Only size answers, so there is nothing to compare. Alone." in last
+    assert "|" not in last
+
+
+def _cells(section: str) -> list[list[str]]:
+    """The table's rows."""
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
 def test_a_group_of_few_contributors_is_asked_about_these_alone(command: Command, suite: Path, tmp_path: Path) -> None:
     command("study", "agreement", "--suite", suite, "--pools", 1, "--out", "told")
     lines = lines_of(tmp_path / "told" / "members.csv")
-    (size,) = [line for line in lines if line["member"] == "size"]
+    (size,) = [line for line in lines if (line["group"], line["member"]) == ("few", "size")]
     assert [float(value) for value in size["values"].split()] == [6, 7, 8]
     assert float(size["seconds"]) >= 0
 

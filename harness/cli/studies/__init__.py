@@ -33,6 +33,14 @@ STUDIES: Mapping[str, Entry] = {
         "harness.cli.studies.gaming:study",
         "What a contributor gains by splitting, by copies, by noise, and by looking like validation.",
     ),
+    "lds": Entry(
+        "harness.cli.studies.lds:study",
+        "Linear datamodeling score: how well summed values foretell what random halves of the contributors are worth.",
+    ),
+    "costs": Entry(
+        "harness.cli.studies.costs:study",
+        "What every method costs against the leave-one-out truth that it predicts, by a suite's stored results.",
+    ),
 }
 
 

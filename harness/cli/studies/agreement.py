@@ -61,7 +61,8 @@ def study(request: Request, console: Console) -> int:
         answers = list(_asked(table, groups))
         tasks = list(table.tasks)
     found = _by_place(answers)
-    sections = [_section(task, group, found[task, group.name]) for task in tasks for group in groups]
+    sections = [_overview(tasks, groups, found)]
+    sections += [_section(task, group, found[task, group.name]) for task in tasks for group in groups]
     files = {"agreement.csv": _pairs_csv(found), "members.csv": _members_csv(answers)}
     write_study(request.out, f"Study: {NAME}", _foreword(answers), sections, (), console, files)
     return 0
@@ -177,16 +178,32 @@ def _values(answer: Answer) -> Floats:
     return answer.values_C
 
 
+def _overview(
+    tasks: Sequence[str], groups: Sequence[Group], found: Mapping[tuple[str, str], Sequence[Answer]]
+) -> Section:
+    """How alike the least alike two of every group are, and the most alike."""
+
+    def cell(task: str, group: Group) -> str:
+        known = [value for own in _pairs(found[task, group.name]).values() if math.isfinite(value := finite_mean(own))]
+        return f"{min(known):.2f} to {max(known):.2f}" if known else "–"
+
+    rows = [[group.name, *(cell(task, group) for task in tasks)] for group in groups]
+    return Section("From the least alike two of a name to the most alike", "", Table(["", *tasks], rows))
+
+
 def _section(task: str, group: Group, answers: Sequence[Answer]) -> Section:
     pairs = {pair: finite_mean(found) for pair, found in _pairs(answers).items()}
     there = [m for m in group.members if any(a.member == m and a.values_C is not None for a in answers)]
+    title, caption = f"{task}: {group.name}", " ".join([group.about, *_extremes(pairs), *_absent(answers)])
+    if len(there) < 2:
+        nobody = f"Only {there[0].name} answers, so there is nothing to compare." if there else "Nobody answers."
+        return Section(title, f"{nobody} {caption}", None)
     rows = []
     for number, member in enumerate(there, start=1):
         seconds = np.mean([a.seconds for a in answers if a.member == member and a.values_C is not None])
         cells = [_cell(pairs, member.name, other.name) for other in there]
         rows.append([f"{number} {member.name}", f"{seconds:.1f}", *cells])
-    table = Table(["", "seconds", *(str(k + 1) for k in range(len(there)))], rows)
-    return Section(f"{task}: {group.name}", " ".join([group.about, *_extremes(pairs), *_absent(answers)]), table)
+    return Section(title, caption, Table(["", "seconds", *(str(k + 1) for k in range(len(there)))], rows))
 
 
 def _cell(pairs: Mapping[tuple[str, str], float], a: str, b: str) -> str:

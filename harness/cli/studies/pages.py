@@ -32,9 +32,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A table with its words, or words alone where there is nothing to tabulate."""
+
     title: str
     caption: str
-    table: Table
+    table: Table | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def write_study(
         raise UserError(f"{page} was not drawn by dataworth and would be overwritten; choose another folder by --out.")
     console.print(Text(f"{foreword}\n"))
     for section in sections:
-        console.print(_on_terminal(section))
+        title, table = section.title, section.table
+        console.print(Text(title, style="bold") if table is None else _on_terminal(title, table))
         if section.caption:
             console.print(Text(f"{section.caption}\n", style="dim italic"))
     others = {**({FIGURE: svg(title, figure)} if figure else {}), **(files or {})}
@@ -89,22 +92,20 @@ def write_study(
         write_atomically(folder / name, text)
     parts = [f"{OURS}\n\n# {title}", foreword, f"![Spearman, pool by pool]({FIGURE})" if figure else ""]
     for section in sections:
-        parts += [f"## {section.title}", _in_markdown(section.table), section.caption]
+        parts += [f"## {section.title}", _in_markdown(section.table) if section.table else "", section.caption]
     write_atomically(page, "\n\n".join(part for part in parts if part) + "\n")
     written = ", ".join(str(folder / name) for name in (PAGE, *others))
     console.print(f"Written: {written}", markup=False, soft_wrap=True)
 
 
-def _on_terminal(section: Section) -> RichTable:
-    table = RichTable(
-        title=section.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for place, column in enumerate(section.table.columns):
-        words = any(mark.isalpha() for row in section.table.rows for mark in row[place])
-        table.add_column(Text(column), justify="left" if place == 0 or words else "right")
-    for row in section.table.rows:
-        table.add_row(*map(Text, row))
-    return table
+def _on_terminal(title: str, table: Table) -> RichTable:
+    drawn = RichTable(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, column in enumerate(table.columns):
+        words = any(mark.isalpha() for row in table.rows for mark in row[place])
+        drawn.add_column(Text(column), justify="left" if place == 0 or words else "right")
+    for row in table.rows:
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 def _in_markdown(table: Table) -> str:
