@@ -233,6 +233,21 @@ def test_far_columns_are_told_apart_and_equal_ones_are_not() -> None:
     assert not compared([twice], AS_SAMPLED, np.random.default_rng(0)).apart_MM[0, 1]  # the same column twice
 
 
+def test_a_column_that_is_there_twice_widens_nobody_s_margin() -> None:
+    """The difference of equal columns is rounding: divided by its own size it would be the largest T of all."""
+    rng = np.random.default_rng(12)
+    for _ in range(20):
+        pools = simulated(6, [0.2, 0.4, 0.6], rng)
+        twice = [pool.take([0, 1, 2, 2]) for pool in pools]
+        for pool in twice:
+            pool.deviations_MC[3] += 1e-16 * rng.standard_normal(24)
+        once_MM, twice_MM = (
+            compared([seen], AS_SAMPLED, np.random.default_rng(0), draws=20_000).margin_MM for seen in (pools, twice)
+        )
+        np.testing.assert_allclose(twice_MM[:3, :3], once_MM, rtol=0.03)
+        assert twice_MM[2, 3] == pytest.approx(0, abs=1e-8)
+
+
 def test_the_margin_of_a_single_pair_is_student_s() -> None:
     pools = simulated(8, [0.2, 0.6], np.random.default_rng(11))
     found = estimate([[pool.differences() for pool in pools]], AS_SAMPLED)
