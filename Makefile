@@ -27,10 +27,13 @@ lint: $(READY)
 
 environment: $(READY)
 
+# The last line is for whoever starts Python beside a clone called dataworth: an editable install is looked for after
+# folders, and that one would be taken for the package.
 $(READY): pyproject.toml .ci/constraints.txt
 	@test -n "$(PYTHON)" || { echo "dataworth needs Python 3.11 or 3.12; found neither. Install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[test]'
+	@echo "$(CURDIR)/harness/api" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dataworth.pth"
 	@touch $(READY)
 
 clean:

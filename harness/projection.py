@@ -52,8 +52,8 @@ class ReferenceJob(BaseModel):
     def operations(self, cost: Cost, algebra: float) -> float:
         """Of a valuation that took so many passes and retrainings, and whose own algebra takes ``algebra`` here.
 
-        A pass is one over all training examples; those over validation examples were counted at their share of the
-        training examples of the pool that ran.
+        A pass is one over all training examples; one over fewer, or over validation examples, is their share of them on
+        this job.
         """
         token = self.parameters * self.tokens  # operations of an example, in parameters x tokens
         retraining = DIFFERENTIATED * self.steps * self.batch_size + FORWARD * self.validation

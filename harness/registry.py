@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import ClassVar, cast, get_args
 
 from harness import knobs
+from harness.brought import Brought, Wanted
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
 from harness.errors import UserError, plain, said, unknown
 from harness.types import (
@@ -222,6 +223,15 @@ def task_again(reference: TaskReference) -> Task:
     return task(reference.name, cast(DataKind, reference.data), settings, folder)
 
 
+def bring(wanted: Wanted) -> Brought:
+    """What a person brings to be valued, as examples of a task.
+
+    Raises:
+        UserError: something of it cannot be read, found or valued.
+    """
+    return cast(Brought, _load(import_module("tasks").BROUGHT)(wanted))
+
+
 def _task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None) -> Task:
     known = _lookup("task", TASKS, name)
     if not known.package:
@@ -302,15 +312,20 @@ def _reason(kind: str, name: str, known: Known, error: BaseException) -> str:
 
 
 def _retuned(own: Task, settings: TaskSettings) -> Task:
-    """The task with another recipe, where the settings say one."""
+    """The task with another recipe, where the settings say one.
+
+    Raises:
+        UserError: they do not fit it, where the task tells it before there is a learner.
+    """
     changes = {key: value for key, value in settings.given.items() if key in RECIPE_KEYS}
     if not changes:
         return own
     recipe = f"{own.about.get('recipe', 'its own')}; changed here: {', '.join(f'{k} {v}' for k, v in changes.items())}"
 
     def learner() -> Learner:
-        changed = copy.copy(own.learner())
-        changed.recipe = settings.recipe(changed.recipe)
-        return changed
+        other = copy.copy(own.learner())
+        other.recipe = settings.recipe(other.recipe)
+        return other
 
-    return replace(own, learner=learner, about={**own.about, "recipe": recipe})
+    changed = None if own.recipe is None else settings.recipe(own.recipe)
+    return replace(own, learner=learner, about={**own.about, "recipe": recipe}, recipe=changed)

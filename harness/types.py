@@ -466,7 +466,8 @@ class Cost:
         gradient_passes: examples differentiated, forward or backward mode, over training examples.
         forward_passes: examples that went through the model without being differentiated, over training examples.
         bytes_moved: bytes that torch's operations read and wrote.
-        launches: torch's operations, each of which would be a kernel on a GPU.
+        launches: torch's operations, each of which would be a kernel on a GPU. As flops and bytes_moved, nan where
+            nothing was counted.
         load: most cores that others kept busy meanwhile, as a share of all.
     """
 
@@ -542,6 +543,9 @@ class Budget:
         validation_passes: the same, of every validation example.
         replays: times that it differentiates the examples that a training run draws, steps x batch of them.
         validation_replays: times that it differentiates every validation example at every step of a training run.
+        shared: what of the retrainings methods of its scope may train too, by the name of these coalitions and their
+            seed: of methods that name the same, the most is trained and each is billed its own. What is in no name is
+            nobody else's.
     """
 
     fits: int = 0
@@ -550,6 +554,16 @@ class Budget:
     validation_passes: float = 0.0
     replays: float = 0.0
     validation_replays: float = 0.0
+    shared: Mapping[str, float] = field(default_factory=dict)
+
+    def passes(self, examples: int, validation: int, steps: int, batch_size: int) -> float:
+        """Gradient passes that it comes to where a training takes so many steps of so many examples.
+
+        As they are billed: an example counts as one over the training examples, a validation example too.
+        """
+        drawn = steps * min(examples, batch_size)
+        held_out = validation * (self.validation_passes + steps * self.validation_replays)
+        return self.gradient_passes + (self.replays * drawn + held_out) / examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,6 +728,8 @@ class Method(ABC):
     """What it says of its values; ``dataworth check`` holds it to that."""
     calibrates: bool = False
     """Whether it reads the truths of other tasks; such methods are asked last."""
+    reads_sides: ClassVar[bool] = False
+    """Whether it looks at which examples are real and which are synthetic; where nobody knows, it cannot be asked."""
     by_question: ClassVar[bool] = False
     """Whether it works anew for each question; otherwise what it said to one is kept for all."""
     seed_scope: ClassVar[str] = ""
@@ -836,6 +852,7 @@ class Task:
         learner: made once a run.
         about: what ``dataworth show`` prints, by heading.
         reference: how another process makes it again; None where only this one can.
+        recipe: its learner's, told before there is a learner; None where only that tells.
     """
 
     name: str
@@ -846,6 +863,7 @@ class Task:
     learner: Callable[[], Learner]
     about: Mapping[str, str] = field(default_factory=dict)
     reference: TaskReference | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:

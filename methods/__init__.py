@@ -172,11 +172,11 @@ METHODS: Mapping[str, Entry] = {
     ),
     "metagradient": Entry(
         "methods.metagradient:Metagradient",
-        "Exact derivative of utility in the weight of each example, backward through every step of training.",
+        "Derivative of utility in the weight of each example, backward through every step of training.",
     ),
     "metagradient:swaps": Entry(
         "methods.metagradient:MetagradientSwaps",
-        "Exact derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.",
+        "Derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.",
     ),
     "dvemb": Entry(
         "methods.dvemb:DvEmb",

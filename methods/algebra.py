@@ -22,11 +22,17 @@ EXACT_ENTRIES = 80_000_000
 
 PROJECTED_WIDTH = 512
 
+MATRIX_FREE_PRODUCTS = 200
+"""Products with the NTK after which a solve ends, near or not; each is two passes over a coalition's examples."""
+
 GRAM_ROWS = 256
 """Rows of a kernel that are made at once; what lies right of its diagonal is not."""
 
 LOOKED_AT = 2
 """Training examples on which it is seen whether a layer's signals make up the gradients of its parameters."""
+
+ENUMERATED = 10
+"""Contributors up to which the harness asks a set function for every coalition."""
 
 WALKS = 32
 """Permutations along which the harness asks a set function for its Shapley values (16 antithetic pairs)."""
@@ -41,6 +47,12 @@ def mmd(size: JobSize, examples: float) -> float:
         return median + 2 * rows * size.features * FOURIER_FEATURES + 2 * contributors**2 * FOURIER_FEATURES
     distances = 2 * (examples**2 + examples * validation + validation**2) * size.features
     return median + distances + 2 * examples**2 * contributors + 2 * examples * contributors**2
+
+
+def coalitions(contributors: int) -> int:
+    """At most so many coalitions is a set function asked for, whatever the question."""
+    every = 2**contributors if contributors <= ENUMERATED else 0
+    return max(every, WALKS * contributors + 2)
 
 
 def complexity(size: JobSize) -> float:

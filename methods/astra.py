@@ -34,8 +34,8 @@ class Astra(Additive):
     )
     choices = (
         "the paper's iteration is Neumann's series on batches, preconditioned by EK-FAC; here its steps are those of "
-        "conjugate gradients on all examples, which need no step size and no fewer steps than any series of the same "
-        "products could do with; it ends by influence's rule, so that both give the same up to its tolerance"
+        "conjugate gradients on all examples, which need no step size and no more steps than any series of the same "
+        "products; it ends by influence's rule, so that both give the same up to its tolerance"
     )
     claims = frozenset({"null", "copies", "additive"})
 

@@ -49,6 +49,7 @@ class RealShare(SetFunction):
     source = "baseline"
     passes = "none"
     claims = frozenset({"copies"})
+    reads_sides = True
 
     def algebra(self, size: JobSize) -> float:
         return 0.0
@@ -131,6 +132,7 @@ class Mmd(SetFunction):
     seeds: Count = 3
     source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
     passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
+    choices = "the biased estimate, which falls with a coalition's size too: about as the root of 1 / n near validation"
     claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:

@@ -37,6 +37,8 @@ class CoalitionGp(Sampling, SetFunction):
             found from all of them.
     """
 
+    design: ClassVar[str] = "paired"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = (
         "Rasmussen & Williams (2006), ch. 2 and 5; on utility: Wang, Yang & Jia (2021), arXiv 2107.06336"
     )
@@ -55,7 +57,7 @@ class CoalitionGp(Sampling, SetFunction):
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors)).astype(np.float64)
-        rows = self.drawn(problem, "paired")
+        rows = self.drawn(problem)
         utilities = [problem.retrain(rows_KC, seed) for seed, rows_KC in enumerate(rows)]
         return surrogates(rows, utilities, sizes_C)
 

@@ -41,19 +41,34 @@ class Sampling:
     retrainings: Count | None = None
     seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
+    design: ClassVar[str] = ""
+    """Of ``DESIGNS``; empty where it draws coalitions that no other method draws."""
+    has_ends: ClassVar[bool] = False
+    """Whether nobody and everyone are two of the coalitions of each repeat."""
 
     def each(self, contributors: int) -> int:
         """Coalitions a repeat."""
         return max(LEAST, retrainings_of(self.retrainings, contributors) // self.seeds)
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(retrainings=self.seeds * self.each(contributors))
+        each, shared = self.each(contributors), dict[str, float]()
+        for seed in range(self.seeds):
+            shared |= named(seed, nobody=1, everyone=1) if self.has_ends else {}
+            if self.design:
+                name = self.design if self.design in GROWING else f"{self.design} of {each}"
+                shared |= named(seed, **{name: each - 2 * self.has_ends})
+        return Budget(retrainings=self.seeds * each, shared=shared)
 
-    def drawn(self, problem: Problem, design: str) -> list[Bools]:
+    def drawn(self, problem: Problem) -> list[Bools]:
         """The coalitions of each repeat, K x C, the same for every method of this scope and design."""
         contributors = len(problem.contributors)
-        draw, count = DESIGNS[design], self.each(contributors)
-        return [draw(problem.scope_stream(design, seed), count, contributors) for seed in range(self.seeds)]
+        draw, count = DESIGNS[self.design], self.each(contributors)
+        return [draw(problem.scope_stream(self.design, seed), count, contributors) for seed in range(self.seeds)]
+
+
+def named(seed: int, **counts: float) -> dict[str, float]:
+    """So many coalitions of each kind on a seed, by names that are the same for all methods of this scope."""
+    return {f"{SCOPE}, {kind}, seed {seed}": count for kind, count in counts.items()}
 
 
 def uniform(rng: np.random.Generator, count: int, contributors: int) -> Bools:
@@ -128,3 +143,6 @@ DESIGNS: Mapping[str, Callable[[np.random.Generator, int, int], Bools]] = {
     "halves": halves,
     "paired": paired,
 }
+
+GROWING = ("uniform", "halves")
+"""Designs of which fewer coalitions are the beginning of more."""

@@ -27,7 +27,7 @@ class DataOob(Additive):
     passes = "1 forward pass a seed; bags of decision trees on its features"
     choices = (
         "features: penultimate, at the initialisation; trees: scikit-learn's, unpruned; three bags of 50 in place of "
-        "the paper's one of 1,000: each example is out of about 55 trees, which tells its share to 0.07 at worst; a "
+        "the authors' one of 800: each example is out of about 55 trees, which tells its share to 0.07 at worst; a "
         "contributor's value is the sum over its examples"
     )
     claims = frozenset({"additive"})

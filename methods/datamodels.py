@@ -21,6 +21,7 @@ class Datamodels(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
+    design: ClassVar[str] = "halves"
     source: ClassVar[str] = "Ilyas, Park, Engstrom, Leclerc & Madry (2022), ICML (linear datamodels)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -33,5 +34,5 @@ class Datamodels(Sampling, Retraining):
         return self.seeds * lasso.operations(self.each(size.contributors), size.contributors)
 
     def contributor_values(self, problem: Problem) -> Floats:
-        drawn = enumerate(self.drawn(problem, "halves"))
+        drawn = enumerate(self.drawn(problem))
         return np.array([lasso.coefficients(1.0 * rows, problem.retrain(rows, seed)) for seed, rows in drawn])

@@ -28,8 +28,10 @@ class Davinz(SetFunction):
     )
     choices = (
         "the paper's MMD is of inputs, which for texts means nothing: it is of penultimate features, without targets, "
-        "by NTK-MMD's mixture of kernels; complexity is NTK-MMD's: of the true target's probability, with its ridge; "
-        "kappa makes both terms' means over the contributors alone equal, as the paper does, and is divided out"
+        "by NTK-MMD's mixture of kernels (the authors' code: one, of width 5); complexity is NTK-MMD's, of the true "
+        "target's probability with a ridge of 0.1 of the mean diagonal (their code: of its logit, 1e-4); kappa makes "
+        "both terms' means over the contributors alone equal for every question, and is divided out (their code takes "
+        "the means over the coalitions that are valued, for leave-one-out those that lack one)"
     )
     claims = frozenset({"copies"})
 

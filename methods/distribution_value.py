@@ -29,7 +29,8 @@ class DistributionValue(SetFunction):
     choices = (
         "a vendor's distribution has one value, whatever is asked and whoever else is there, unlike mmd's coalitions; "
         "reference: the validation split, for there is one; the paper's stand-in where there is none, all vendors' "
-        "data together, is :pool; features and kernels are mmd's, joint with the targets"
+        "data together, is :pool; features and kernels are mmd's, joint with the targets; so is the "
+        "estimate, the biased one, which falls with a contributor's size"
     )
     claims = frozenset({"copies"})
 

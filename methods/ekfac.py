@@ -24,7 +24,7 @@ class Ekfac(Additive):
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
         damping: as in ``influence``: None for the rule, or a multiple of the Gauss-Newton matrix's mean eigenvalue (0.1
-            in Grosse et al. 2023, sec. 3.2.1).
+            in Grosse et al. 2023, there of each layer's own).
         corrected: eigenvalues are the second moments of gradients in the factors' basis (EK-FAC), not products of the
             factors' own (K-FAC).
     """
@@ -34,7 +34,7 @@ class Ekfac(Additive):
     corrected: bool = True
     source = (
         "Martens & Grosse (2015), ICML, sec. 3; George et al. (2018), NeurIPS; convolutions: Grosse & Martens "
-        "(2016), ICML; for influence: Grosse et al. (2023), sec. 2.4; damping as in influence"
+        "(2016), ICML; for influence: Grosse et al. (2023), arXiv 2308.03296; damping as in influence"
     )
     passes = (
         "1 retraining a run; 1 pass for K-FAC, 2 for EK-FAC (one back for each class where they are at most 10 of one "

@@ -37,7 +37,7 @@ class Influence(Additive):
         runs: independent training runs averaged over.
         damping: None for the rule: D is one over the learning rate summed over training, for AdamW each parameter's
             own (``gradients/summed_rates.py``). A number: D is that multiple of G's mean eigenvalue, as for models
-            trained until they stand still (0.1 in Grosse et al. 2023, sec. 3.2.1).
+            trained until they stand still (0.1 in Grosse et al. 2023, there of each layer's own).
         tolerance: most error of the solve, relative to it, both measured by D; the residual bounds it.
         iterations: most conjugate-gradient steps.
     """

@@ -114,12 +114,13 @@ class InfluenceEkfac(Additive):
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
-        damping: multiple of the Gauss-Newton matrix's mean eigenvalue (Grosse et al. 2023, sec. 3.2.1).
+        damping: multiple of the Gauss-Newton matrix's mean eigenvalue; Grosse et al. 2023 take each layer's
+            own, and pyDVL one number for all.
     """
 
     runs: Count = 3
     damping: Positive = 0.1
-    source = "George et al. (2018), NeurIPS; Grosse et al. (2023), sec. 2.4; pyDVL 0.10 EkfacInfluence"
+    source = "George et al. (2018), NeurIPS; Grosse et al. (2023), arXiv 2308.03296; pyDVL 0.10 EkfacInfluence"
     passes = "1 retraining a run; 3 passes, and 16 to 24 for the mean eigenvalue"
     claims = frozenset({"null", "copies", "additive"})
 

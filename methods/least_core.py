@@ -23,6 +23,8 @@ class LeastCore(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
+    design: ClassVar[str] = "uniform"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Yan & Procaccia (2021), AAAI, sec. 3 (Monte Carlo least core), as pyDVL has it"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds; a linear program"
     choices: ClassVar[str] = (
@@ -37,7 +39,7 @@ class LeastCore(Sampling, Retraining):
 
     def contributor_values(self, problem: Problem) -> Floats:
         found = []
-        for seed, drawn_KC in enumerate(self.drawn(problem, "uniform")):
+        for seed, drawn_KC in enumerate(self.drawn(problem)):
             rows_KC = with_ends(drawn_KC)
             utilities_K = problem.retrain(rows_KC, seed)
             found.append(

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Budget, Count, Floats, JobSize, Problem, Retraining
-from methods.coalitions import SCOPE, retrainings_of
+from methods.coalitions import SCOPE, named, retrainings_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class LeaveOneOut(Retraining):
         return max(1, retrainings_of(self.retrainings, contributors) // (contributors + 1))
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(retrainings=self.seeds(contributors) * (contributors + 1))
+        seeds, shared = self.seeds(contributors), dict[str, float]()
+        for seed in range(seeds):
+            shared |= named(seed, everyone=1, all_but_one=contributors)
+        return Budget(retrainings=seeds * (contributors + 1), shared=shared)
 
     def algebra(self, size: JobSize) -> float:
         return 0.0

@@ -25,9 +25,10 @@ class Less(Additive):
     choices = (
         "exact, where the paper projects gradients of LoRA weights to store them: only cosines with one direction are "
         "asked for; the update is the one that AdamW, with its moments at the checkpoint, would make on the example "
-        "alone; of a run by SGD, the example's gradient"
+        "alone, most of it the momentum that all examples share, so that a sum of cosines grows with size; of a run by "
+        "SGD, the example's gradient; the validation split is the one subtask"
     )
-    claims = frozenset({"null", "copies", "additive"})
+    claims = frozenset({"copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         looks = self.runs * CHECKPOINTS

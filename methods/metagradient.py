@@ -28,7 +28,7 @@ REPLAYS = 4
 
 @dataclass(frozen=True)
 class Metagradient(Additive):
-    """Exact derivative of utility in the weight of each example, backward through every step of training.
+    """Derivative of utility in the weight of each example, backward through every step of training.
 
     Args:
         runs: independent training runs averaged over.
@@ -44,8 +44,9 @@ class Metagradient(Additive):
     passes = "1 retraining a run; 2 replays of it, one forth and one back, 1 more where not all states can be kept"
     choices = (
         "an example's weight is its share in each drawn batch's mean, which is not divided anew when it leaves; "
-        "AdamW's slope at gradients near 0 is smoothed over what 1 of C contributors moves: variance 2 / C of the "
-        "batch gradient's own, from the halves of the drawn batches; clipping is differentiated through"
+        "after SGD the derivative is exact, AdamW's slope at gradients near 0 is smoothed over what 1 of C "
+        "contributors moves: variance 2 / C of the batch gradient's own, from the halves of the drawn batches; "
+        "clipping is differentiated through"
     )
     claims = frozenset({"null", "additive"})
 
@@ -65,7 +66,7 @@ class Metagradient(Additive):
 
 @dataclass(frozen=True)
 class MetagradientSwaps(Retraining):
-    """Exact derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.
+    """Derivative of utility as a contributor's rows begin to be swapped for those drawn if it left.
 
     Args:
         runs, smoothing: as ``Metagradient`` has them.

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
-from methods.coalitions import SCOPE, retrainings_of
+from methods.coalitions import SCOPE, named, retrainings_of
 
 GAP = 1e-5
 """Mean log-likelihood by which a mixture may stay under the best one."""
@@ -44,7 +44,10 @@ class MixMin(SetFunction):
         return max(1, retrainings_of(self.retrainings, contributors) // (contributors + 1))
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(retrainings=self.seeds(contributors) * (contributors + 1))
+        seeds, shared = self.seeds(contributors), dict[str, float]()
+        for seed in range(seeds):
+            shared |= named(seed, nobody=1, alone=contributors)
+        return Budget(retrainings=seeds * (contributors + 1), shared=shared)
 
     def algebra(self, size: JobSize) -> float:
         asked = {"standalone": 2, "leave-one-out": size.contributors + 2, "shapley": 32 * size.contributors}

@@ -25,6 +25,8 @@ class RegMix(Sampling, SetFunction):
     """
 
     regressor: Literal["linear", "trees"] = "linear"
+    design: ClassVar[str] = "uniform"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Liu et al. (2024), RegMix: Data Mixture as Regression, arXiv 2407.01492"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -44,7 +46,7 @@ class RegMix(Sampling, SetFunction):
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors)).astype(np.float64)
-        drawn = enumerate(with_ends(rows_KC) for rows_KC in self.drawn(problem, "uniform"))
+        drawn = enumerate(with_ends(rows_KC) for rows_KC in self.drawn(problem))
         return [scorer(rows_KC, problem.retrain(rows_KC, seed), sizes_C, self.regressor) for seed, rows_KC in drawn]
 
 

@@ -22,15 +22,16 @@ class TracIn(Additive):
 
     runs: Count = 3
     metric: Literal["plain", "adamw"] = "plain"
-    source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.2 (TracInCP)"
+    source = "Pruthi, Liu, Kale & Sundararajan (2020), NeurIPS, sec. 3.3 (TracInCP)"
     claims = frozenset({"null", "copies", "additive"})
     passes = (
         "1 retraining a run; 1 forward-mode pass + 1 validation gradient a checkpoint; in AdamW's metric 1 replay of "
         "a run by AdamW"
     )
     choices = (
-        "in AdamW's metric its momentum is left out, its second moment is that of the replayed run, and what no drawn "
-        "example had moved by the checkpoint counts for nothing"
+        "checkpoints: as many as the recipe keeps (6, evenly spaced, the last included), each for the rates of the "
+        "steps that led to it; momentum is left out; in AdamW's metric its second moment is that of the replayed run, "
+        "and what no drawn example had moved by the checkpoint counts for nothing"
     )
 
     @property

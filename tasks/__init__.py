@@ -13,6 +13,9 @@ from harness.types import Entry
 EXTERNAL = "tasks.external:task"
 """What makes a task on described sources: ``(name, settings, data, folder) -> Task``."""
 
+BROUGHT = "tasks.brought:bring"
+"""What makes a pool without a truth of what a person brings: ``Wanted -> Brought`` (``harness.brought``)."""
+
 TASKS: Mapping[str, Entry] = {
     "image-classification": Entry(
         "tasks.embedded.image_classification:task",

@@ -13,6 +13,7 @@ from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.retraining.stacking import Stacking
 from harness.running.evaluator import Evaluator
+from harness.truth.truth import Plan, Truth, read_off
 from harness.types import HELD_OUT, Contributor, Examples, Learner, Pool, Problem, Question, Recipe, Task
 from tasks.learners.classifier import Classifier, SmallCnn
 from tests.small_mlp import SmallMlp
@@ -72,6 +73,11 @@ def tiny_task(contributors: int = 4, recipe: Recipe | None = None, name: str = "
         deal=lambda index: tiny_pool(contributors, index, task=name),
         learner=lambda: tiny_mlp(recipe),
     )
+
+
+def truth_by(plan: Plan, engine: Engine, rng: np.random.Generator) -> Truth:
+    """A truth by an engine, which trains what it takes."""
+    return read_off(plan, engine.outcomes(plan.jobs), rng)
 
 
 def engine_of(folder: Path, pool: Pool, learner: Learner | None = None, stacking: Stacking | None = None) -> Engine:

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
+from harness.cli.options import DEVICE, folder, names
+from harness.cli.valuing import value
 from harness.errors import UserError
 
+if TYPE_CHECKING:
+    from harness.report.view import CostName
+
+COSTS: dict[str, CostName] = {"gpu-hours": "reference_gpu_hours", "seconds": "seconds", "retrainings": "retrainings"}
 DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
 
 
@@ -26,35 +33,17 @@ class RunByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-def _names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Names separated by commas."""
-    if value is None:
-        return None
-    found = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not found:
-        raise UserError(f"--{param.name} is empty; give one or more names separated by commas, or leave it out.")
-    return found
-
-
 def _methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
     from harness.knobs import listed  # and with it numpy
 
     found = None if value is None else listed(value)
-    return found if found else _names(_ctx, param, value)
-
-
-def _folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """A folder's path; an empty one would mean the working folder."""
-    if value is not None and not value.strip():
-        raise UserError(f"{param.opts[0]} is empty; name a folder, or leave it out.")
-    return None if value is None else Path(value)
+    return found if found else names(_ctx, param, value)
 
 
 SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
 DATA = click.option("--data", metavar="DIR", help="The folder of your files, for suites that read files.")
-DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
-OUT = click.option("--out", metavar="DIR", callback=_folder, help="The folder of the results.  [default: runs/SUITE]")
+OUT = click.option("--out", metavar="DIR", callback=folder, help="The folder of the results.  [default: runs/SUITE]")
 
 
 @click.group(cls=RunByDefault, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -73,13 +62,13 @@ def dataworth() -> None:
     show_default=f"{DEFAULT_SUITE}; {DEFAULT_ON_FILES} with --data",
 )
 @DATA
-@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
 @click.option(
     "--methods",
     callback=_methods,
     help="Only these methods, as METHOD or METHOD:knob=value,knob=value; others than the suite's may be named too.",
 )
-@click.option("--questions", callback=_names, help="Only these of standalone, leave-one-out, shapley.")
+@click.option("--questions", callback=names, help="Only these of standalone, leave-one-out, shapley.")
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
 @DEVICE
@@ -127,14 +116,13 @@ def run(
 def report(suite: str, out: Path | None) -> None:
     """Print a suite's leaderboard from stored results: of its run, or else those published.
 
-    The tables of a run (README.md, leaderboard.csv and overall.csv in its folder) are drawn again; what is published
-    stays as it is. The exit status is 0, or 2 where there are no such results.
+    What is drawn of a run (README.md, index.html, leaderboard.csv and overall.csv in its folder) is drawn again; what
+    is published stays as it is. The exit status is 0, or 2 where there are no such results.
     """
     from harness.cli.places import Place
     from harness.records.results import load
-    from harness.report.files import PAGE, write_report
+    from harness.report.files import DRAWN, write_report
     from harness.report.leaderboard import leaderboard
-    from harness.report.leaderboard_csv import OVERALL, TABLE
     from harness.report.terminal import make_console, print_leaderboard
 
     place = Place.of_results(suite, out)
@@ -144,15 +132,76 @@ def report(suite: str, out: Path | None) -> None:
         done = f"Published results of {place.folder}; nothing was written."
     else:
         view = write_report(place.folder, place.suite, results)
-        done = f"Written: {place.folder / PAGE}, {place.folder / TABLE}, {place.folder / OVERALL}"
+        done = f"Written: {', '.join(str(place.folder / name) for name in DRAWN)}"
     console = make_console()
     print_leaderboard(console, view)
     console.print(done, markup=False, soft_wrap=True)
 
 
 @dataworth.command()
+@SUITE
+@OUT
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, and all together.")
+@click.option("--cost", type=click.Choice(list(COSTS)), default="gpu-hours", show_default=True, help="What to weigh.")
+def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: str) -> None:
+    """Tell which methods are worth their cost, from stored results: of a run, or else those published.
+
+    For all tasks together and for each: the methods that no other beats in cost and score, how often each is among
+    these when scores are drawn anew from their uncertainty, the cheapest that cannot be told from the best, and what
+    the next step costs. gpu-hours are those at reference scale. The exit status is 0, or 2 where there are no results.
+    """
+    from harness.cli.places import Place
+    from harness.errors import unknown
+    from harness.records.results import load
+    from harness.report.leaderboard import leaderboard
+    from harness.report.terminal import make_console, print_frontier
+
+    place = Place.of_results(suite, out)
+    view = leaderboard(place.suite, load(place.results))
+    for task in tasks or ():
+        if task not in view.tasks:
+            raise unknown(f"task of {place.folder}", task, view.tasks)
+    print_frontier(make_console(), view, COSTS[cost], tasks or view.tasks)
+
+
+@dataworth.command()
+@SUITE
+@OUT
+@click.option("--formats", callback=names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
+@click.option("--methods", callback=_methods, help="Draw a scatter of each of these: truth against values by rank.")
+@click.option("--into", metavar="DIR", callback=folder, help="The folder of the files.  [default: runs/SUITE/figures]")
+def figures(
+    suite: str, out: Path | None, formats: tuple[str, ...], methods: tuple[str, ...] | None, into: Path | None
+) -> None:
+    """Draw figures for papers from stored results: of a run, or else those published.
+
+    Scores with rank ranges, cost against score with its front, the heat map of tasks, curves of methods that were asked
+    with several settings, and the overall table as Markdown and LaTeX (booktabs). The exit status is 0, or 2 where
+    there are no results or something asked is a mistake.
+    """
+    from harness.cli.places import RUNS, Place
+    from harness.errors import unknown
+    from harness.records.results import load
+    from harness.report.figures.files import FORMATS, write_figures
+    from harness.report.leaderboard import leaderboard
+    from harness.report.terminal import make_console
+
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("format of figures", kind, FORMATS)
+    place = Place.of_results(suite, out)
+    view = leaderboard(place.suite, load(place.results))
+    for name in methods or ():
+        if name not in (known := [line.method for line in view.overall]):
+            raise unknown(f"method of {place.folder}", name, known)
+    folder = into or Path(RUNS) / place.suite.name / "figures"
+    written = write_figures(folder, view, formats, methods or ())
+    make_console().print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+
+
+@dataworth.command()
 @click.argument("suite")
-@click.option("--run", "run_folder", metavar="DIR", callback=_folder, help="The run's folder.  [default: runs/SUITE]")
+@click.option("--run", "run_folder", metavar="DIR", callback=folder, help="The run's folder.  [default: runs/SUITE]")
 @click.option("--redraw", is_flag=True, help="Draw the published tables again from the published results instead.")
 @click.option("--yes", is_flag=True, help="Publish without asking, as where there is no terminal to ask on.")
 def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> None:
@@ -251,12 +300,12 @@ def new_method(name: str, package: bool) -> None:
 @click.argument("name")
 @click.option("--suite", help="The suite whose pools it is about.", show_default="embedded")
 @DATA
-@click.option("--tasks", callback=_names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=_names, help="Only these methods; agreement: the groups that they are in.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
+@click.option("--methods", callback=names, help="Only these methods; agreement: the groups that they are in.")
 @click.option("--pools", type=click.IntRange(min=1), help="At most so many a task.", show_default="2; ntk-mmd: 4")
 @click.option("--seeds", type=click.IntRange(min=1), help="gaming, lds: seeds of every truth.", show_default="3")
 @DEVICE
-@click.option("--out", metavar="DIR", callback=_folder, help="The folder of its page.  [default: runs/studies/NAME]")
+@click.option("--out", metavar="DIR", callback=folder, help="The folder of its page.  [default: runs/studies/NAME]")
 def study(
     name: str,
     suite: str | None,
@@ -291,6 +340,9 @@ def study(
     folder = out or Path(RUNS) / "studies" / name
     request = Request(suite, data, tasks, methods, pools, seeds, device, folder)
     sys.exit(asked(request, make_console()))
+
+
+dataworth.add_command(value)
 
 
 def main() -> None:

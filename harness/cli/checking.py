@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib import import_module
 
 from rich import box
 from rich.console import Console
@@ -27,6 +28,7 @@ def check_method(console: Console, name: str) -> int:
         UserError: there is no such method, or it has no such knob.
     """
     if ":" in name and os.getcwd() not in sys.path:  # as ``python -m`` has it; a command has not
+        import_module("dataworth")  # now, for a clone called so would be taken for it once its folder is looked in
         sys.path.insert(0, os.getcwd())
     spelling, method = registry.found(name)
     if isinstance(method, Broken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,13 +199,24 @@ def _with_seeds(suite: Suite, seeds: int) -> Suite:
     return suite.model_copy(update={"seeds": dict.fromkeys(suite.seeds, seeds), "settings": settings})
 
 
-def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[str]:
-    """What would change a truth between two suites, as 'seeds 2 (asked: 3)'."""
+def truth_differences(
+    there: Suite,
+    other: Suite,
+    label: str = "asked",
+    tasks: Collection[str] | None = None,
+    questions: Collection[str] = QUESTIONS,
+) -> list[str]:
+    """What would change a truth between two suites, as 'seeds 2 (asked: 3)'.
+
+    Args:
+        tasks, questions: whose truths are compared; None: all that both have.
+    """
     found: dict[str, tuple[object, object]] = {key: (getattr(there, key), getattr(other, key)) for key in TRUTH_KEYS}
-    found |= _seeds("seeds", there.seeds, other.seeds)
-    for task in sorted(set(there.tasks) & set(other.tasks)):
+    found |= _seeds("seeds", there.seeds, other.seeds, questions)
+    both = set(there.tasks) & set(other.tasks)
+    for task in sorted(both if tasks is None else both & set(tasks)):
         was, now = there.settings_of(task), other.settings_of(task)
-        found |= _seeds(f"{task}.seeds", was.seeds or {}, now.seeds or {})
+        found |= _seeds(f"{task}.seeds", was.seeds or {}, now.seeds or {}, questions)
         keys = [key for key in TaskSettings.model_fields if key != "seeds"]
         found |= {f"{task}.{key}": (getattr(was, key), getattr(now, key)) for key in keys}
     return [
@@ -214,9 +226,10 @@ def truth_differences(there: Suite, other: Suite, label: str = "asked") -> list[
     ]
 
 
-def _seeds(name: str, was: Repeats, now: Repeats) -> dict[str, tuple[object, object]]:
+def _seeds(name: str, was: Repeats, now: Repeats, questions: Collection[str]) -> dict[str, tuple[object, object]]:
     """One number where each side has one for all questions, else the questions' own."""
     sides = [{seeds.get(question) for question in QUESTIONS} for seeds in (was, now)]
-    if all(len(side) == 1 for side in sides):
+    if len(questions) == len(QUESTIONS) and all(len(side) == 1 for side in sides):
         return {name: (sides[0].pop(), sides[1].pop())}
-    return {f"{name} of {question}": (was.get(question), now.get(question)) for question in QUESTIONS}
+    asked = [question for question in QUESTIONS if question in questions]
+    return {f"{name} of {question}": (was.get(question), now.get(question)) for question in asked}

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.chosen import tasks_of, tasks_without_data
 from harness.cli.places import data_folder, read_suite
 from harness.cli.widths import expect, print_expected
 from harness.config import Suite, TaskSettings, find_suite, suite_folders
 from harness.registry import Broken, methods_named
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
-from harness.types import Budget, Method, Retraining
+from harness.types import Budget, Method, Retraining, Task
 
 DATA = {
     "embedded": "embedded: made by the program",
@@ -36,14 +37,15 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
         hours: to be split into pools and seeds; only with timing.
 
     Raises:
-        UserError: there is no such suite, its data are not where they should be, a method in it is unknown, or a task
-            (which is found out where something is timed); or the hours are none that can be split.
+        UserError: whatever a run refuses before it deals a pool: there is no such suite, its data are not where they
+            should be, a method or a task is unknown, a source's description or a setting is unfit. Or the hours are
+            none that can be split.
     """
     suite = read_suite(find_suite(name, suite_folders()), asked=True)
+    given = device is not None or data is not None
+    tasks = tasks_of(suite, data_folder(suite, data)) if given else tasks_without_data(suite)
     methods = methods_named(suite.methods)
-    paces = {} if device is None else _timed(console, suite, data, device)
-    if device is None and data is not None:
-        data_folder(suite, data)
+    paces = {} if device is None else _timed(console, suite, tasks, device)
     sizes = {task: _size(suite, task, paces) for task in suite.tasks}
     budgets = {
         task: {name: _of_suite(one, one.budget(*size), suite) for name, one in methods.items()}
@@ -70,10 +72,9 @@ def _of_suite(method: Method, budget: Budget, suite: Suite) -> Budget:
     return replace(budget, retrainings=budget.retrainings * len(suite.questions))
 
 
-def _timed(console: Console, suite: Suite, data: str | None, device: str) -> dict[str, Pace]:
-    from harness.cli.running import device_of, tasks_of
+def _timed(console: Console, suite: Suite, tasks: Mapping[str, Task], device: str) -> dict[str, Pace]:
+    from harness.cli.running import device_of
 
-    tasks = tasks_of(suite, data_folder(suite, data))
     found = {}
     for name, task in tasks.items():
         with console.status(f"timing retrainings of {name}"):
@@ -138,31 +139,38 @@ def _in_words(settings: TaskSettings, words: Mapping[str, str]) -> str:
 
 
 def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
-    table = _table("retrainings", *suite.questions, "all truths", "methods", "together")
+    table = _table("retrainings", *suite.questions, "all truths", "methods", "together", "billed")
     for task, found in counts.items():
         alone = [numbers.count(found.questions[question]) for question in suite.questions]
         both = found.truth + found.methods
-        table.add_row(Text(task), *alone, *map(numbers.count, (found.truth, found.methods, both)))
-    truth, methods = (sum(side) for side in zip(*((c.truth, c.methods) for c in counts.values()), strict=True))
+        table.add_row(Text(task), *alone, *map(numbers.count, (found.truth, found.methods, both, found.billed)))
+    sides = zip(*((c.truth, c.methods, c.billed) for c in counts.values()), strict=True)
+    truth, methods, billed = map(sum, sides)
     blanks = [""] * len(suite.questions)
-    table.add_row("all", *blanks, *map(numbers.count, (truth, methods, truth + methods)), style="bold")
+    table.add_row("all", *blanks, *map(numbers.count, (truth, methods, truth + methods, billed)), style="bold")
     return table
 
 
 def _caption(
     console: Console, suite: Suite, name: str, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
 ) -> None:
-    retraining = [name for name, budget in budgets.items() if budget.retrainings]
+    retraining = [f"{name} {numbers.count(b.retrainings)}" for name, b in budgets.items() if b.retrainings]
+    billed = ", ".join(retraining)
     fitting = [name for name, budget in budgets.items() if budget.fits]
     broken = [one.reason for one in methods.values() if isinstance(one, Broken)]
     sentences = ["Over all pools; what the ledger keeps is not trained again."]
     sure = "" if timed else f", with {CONTRIBUTORS} contributors a pool where the settings name no other number"
     sentences.append(f"Truths are counted exactly{sure}; together they take fewer than their sum, for they share some.")
     if retraining:
-        sentences.append(f"Methods by their own budgets, at most: on seeds of their own {', '.join(retraining)}.")
+        sentences.append(
+            "Methods by their own budgets, at most. Coalitions that several methods of one scope ask for are trained "
+            f"once and billed to each; of one pool, on seeds of their own: {billed}."
+        )
     if fitting:
         sentences.append(f"Training on the whole pool is shared: {', '.join(fitting)}.")
     if not timed:
+        if suite.data != "embedded":
+            sentences.append("Descriptions and settings are checked; rows are read when the first pool is dealt.")
         sentences.append(
             f"How long it takes: dataworth show {name}{' --data DIR' if suite.data == 'files' else ''} --measure."
         )

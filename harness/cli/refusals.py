@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.cli.chosen import tasks_without_data
 from harness.cli.places import truth_differences
 from harness.config import Suite
 from harness.records.results import PoolRecord, Record, Results, RunRecord, TruthRecord, ValuationRecord
@@ -88,13 +89,16 @@ def _older(suite: Suite, results: Results) -> list[str]:
     dealt = {task: {_version(r) for r in results.pools.values() if r.task == task} for task in suite.tasks}
     if not any(versions - {None} for versions in dealt.values()):
         return []
-    from harness.cli.running import version_of  # brings torch, only where there is something to compare
-
     found = []
     for task, versions in dealt.items():
         if older := sorted(v for v in versions if v is not None and v != version_of(suite, task)):
             found.append(f"the pools of {task} are of version {older[0]}, the task's is {version_of(suite, task)} now")
     return found
+
+
+def version_of(suite: Suite, task: str) -> int:
+    """The present version of one of the suite's tasks; its data are not read."""
+    return tasks_without_data(suite, [task])[task].version
 
 
 def _version(record: PoolRecord) -> int | None:

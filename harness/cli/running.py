@@ -6,7 +6,6 @@ import math
 import shlex
 import signal
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
@@ -14,11 +13,12 @@ from typing import NoReturn, cast
 import torch
 from rich.console import Console
 
+from harness.cli.chosen import tasks_of
 from harness.cli.places import Place, data_folder, truth_differences
 from harness.config import Suite
 from harness.errors import UserError, unknown
 from harness.records.results import load
-from harness.registry import method, methods_named, task
+from harness.registry import method, methods_named
 from harness.report import comparison
 from harness.report.files import write_report
 from harness.report.leaderboard import leaderboard
@@ -27,9 +27,9 @@ from harness.report.view import View
 from harness.running.own_process import Limits
 from harness.running.progress import ProgressDisplay
 from harness.running.runner import Chosen, Runner
-from harness.types import QUESTIONS, SetFunction, Task
+from harness.types import QUESTIONS, SetFunction
 
-FEATURES = ("initial-loss", "mmd")
+FEATURES = ("class-balance", "initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
 
 
@@ -91,7 +91,7 @@ def run_suite(request: Request, console: Console) -> int:
     for line in against_published(place.suite, view):
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"Written to {place.folder}: README.md, leaderboard.csv, overall.csv, results/. Draw them again: "
+        f"Written to {place.folder}: README.md, index.html, leaderboard.csv, overall.csv, results/. Draw them again: "
         f"dataworth report --out {place.folder}",
         markup=False,
         soft_wrap=True,
@@ -108,7 +108,7 @@ def against_published(suite: Suite, view: View) -> list[str]:
         place = Place.published(suite.name)
         if place is None or not place.has_results:
             return []
-        if differs := truth_differences(place.suite, suite, "this run"):
+        if differs := truth_differences(place.suite, suite, "this run", view.tasks, view.questions):
             return [f"Not compared with the published results, which have {', '.join(differs)}."]
         published = leaderboard(place.suite, load(place.results))
     except UserError as error:  # what is published may be damaged; the run is finished all the same
@@ -129,18 +129,6 @@ def _chosen(request: Request, place: Place) -> Chosen:
         raise UserError(f"The suite {suite.name} asks {', '.join(suite.questions)}; none of --questions is among them.")
     features = {name: cast(SetFunction, method(name)) for name in FEATURES}
     return Chosen(tasks, methods, features, questions)
-
-
-def tasks_of(suite: Suite, folder: Path | None, names: Iterable[str] | None = None) -> dict[str, Task]:
-    """The suite's tasks, or the named ones, on the suite's data and with its settings."""
-    chosen = dict.fromkeys(names or suite.tasks)
-    return {name: task(name, suite.data, suite.settings_of(name), folder) for name in chosen}
-
-
-def version_of(suite: Suite, task: str) -> int:
-    """The present version of one of the suite's tasks; its data are not read."""
-    folder = Path() if suite.data == "files" else None
-    return tasks_of(suite, folder, [task])[task].version
 
 
 def device_of(asked: str) -> str:

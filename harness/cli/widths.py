@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.records.results import Results, TruthRecord, ValuationRecord, load
 from harness.registry import method
 from harness.report import numbers
-from harness.running.estimate import CONTRIBUTORS, Pace, of_repeat
+from harness.running.estimate import CONTRIBUTORS, Pace, of_repeat, trained
 from harness.seeds import stream
 from harness.statistics.jackknife import PoolScores, pool_scores
 from harness.statistics.overdispersion import Moderation, moderate
@@ -208,8 +208,7 @@ def _costs(
         own = found.methods.get(task, {}) if task in found.retraining else {}
         fixed += sum(own.values()) * seconds / found.retraining.get(task, seconds)
         unknown = [budget for name, budget in budgets[task].items() if name not in own]
-        fits = max((budget.fits for budget in unknown), default=0)
-        fixed += (fits + sum(budget.retrainings for budget in unknown)) * seconds
+        fixed += trained(unknown) * seconds
     return _Costs(repeats, fixed)
 
 

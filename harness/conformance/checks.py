@@ -235,9 +235,8 @@ def keeps_to_its_budget(subject: Subject, bench: Bench) -> str:
     if cost.retrainings > budget.fits + budget.retrainings + 1e-9:
         trains = f"{budget.fits} fits and {budget.retrainings:g} retrainings"
         raise Breach(f"it trained {cost.retrainings:g} models and budgets {trains}")
-    n, recipe = len(pool.train), bench.recipe(form)
-    passes = budget.gradient_passes + budget.replays * recipe.steps * min(n, recipe.batch_size) / n
-    passes += (budget.validation_passes + budget.validation_replays * recipe.steps) * len(pool.validation) / n
+    recipe = bench.recipe(form)
+    passes = budget.passes(len(pool.train), len(pool.validation), recipe.steps, recipe.batch_size)
     if cost.gradient_passes > passes + 1e-6:
         raise Breach(f"it took {cost.gradient_passes:g} gradient passes over the examples and budgets {passes:g}")
     return ""

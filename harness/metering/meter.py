@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -64,9 +66,14 @@ class Meter:
 
     Work inside ``measuring`` is counted, except for stretches inside ``paused``. ``separately`` puts a part of
     it on an account of its own, to be charged to whoever uses its result.
+
+    Args:
+        device: torch device.
+        overhead: what counting adds to a call, which is taken off the times again; None not to count: operations,
+            bytes and launches are then undefined, and the times those of the work alone.
     """
 
-    def __init__(self, device: str, overhead: ProfilingOverhead = NO_OVERHEAD) -> None:
+    def __init__(self, device: str, overhead: ProfilingOverhead | None = NO_OVERHEAD) -> None:
         self.device = device
         self._overhead = overhead
         self._costs = [Cost()]
@@ -93,7 +100,7 @@ class Meter:
     def measuring(self) -> Iterator[None]:
         """Bills what runs inside; the load is that of all of it, pauses included."""
         beginning = HERE.start()
-        with self._flops.counting():
+        with nullcontext() if self._overhead is None else self._flops.counting():
             self._start()
             try:
                 yield
@@ -134,19 +141,29 @@ class Meter:
         clock, memory = self._stretch
         clock.stop()
         self._stretch = None
-        added = self._flops.calls * self._overhead.seconds, self._flops.calls * self._overhead.core_seconds
-        self.charge(
-            Cost(
-                seconds=_less(clock.seconds, added[0]),
-                core_seconds=_less(clock.core_seconds, added[1]),
-                gpu_seconds=clock.gpu_seconds,
-                flops=self._flops.flops,
-                peak_memory_mb=memory.so_far_mb(),
-                gradient_passes=self._passes,
-                forward_passes=self._forward_passes,
-                bytes_moved=self._flops.bytes_moved,
-                launches=self._flops.launches,
-            )
+        cost = Cost(
+            seconds=clock.seconds,
+            core_seconds=clock.core_seconds,
+            gpu_seconds=clock.gpu_seconds,
+            flops=math.nan,
+            peak_memory_mb=memory.so_far_mb(),
+            gradient_passes=self._passes,
+            forward_passes=self._forward_passes,
+            bytes_moved=math.nan,
+            launches=math.nan,
+        )
+        self.charge(cost if self._overhead is None else self._counted(cost, self._overhead))
+
+    def _counted(self, cost: Cost, overhead: ProfilingOverhead) -> Cost:
+        """A stretch's cost with what was counted in it, and without the time that counting took."""
+        calls, found = self._flops.calls, self._flops
+        return replace(
+            cost,
+            seconds=_less(cost.seconds, calls * overhead.seconds),
+            core_seconds=_less(cost.core_seconds, calls * overhead.core_seconds),
+            flops=found.flops,
+            bytes_moved=found.bytes_moved,
+            launches=found.launches,
         )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,10 +18,11 @@ from harness.files import write_atomically
 from harness.records import validation
 from harness.types import Cost, Family, Plain
 
-FORMAT = 3
-READ = (1, 2, 3)
+FORMAT = 4
+READ = (1, 2, 3, 4)
 """Formats that are read. Format 1 had no truth keys and no version of the task; until 2 a truth's reliability was its
-"ceiling", and neither its residuals nor its values on the validation split were kept."""
+"ceiling", and neither its residuals nor its values on the validation split were kept. Until 3 a
+valuation told neither how its gradient passes grow nor which retrainings were of other tasks' truths."""
 
 Status = Literal["ok", "failed", "unsuitable"]
 
@@ -105,6 +106,9 @@ class ValuationRecord:
         truth_key: of the truth that it was evaluated beside, and is scored against.
         algebra: operations that the method says its own algebra takes on the suite's reference job, beside passes and
             retrainings; nan where it was not recorded.
+        pass_scale: gradient passes that its budget comes to on that job, over those that it comes to here: a pass over
+            validation examples, or over what a training run draws, is another share of the training examples there.
+        borrowed: retrainings in its cost that are of other tasks' truths, by task.
     """
 
     task: str
@@ -121,6 +125,8 @@ class ValuationRecord:
     run: str
     truth_key: str = ""
     algebra: float = math.nan
+    pass_scale: float = 1.0
+    borrowed: Mapping[str, float] = field(default_factory=dict)
 
 
 Record = RunRecord | PoolRecord | TruthRecord | ValuationRecord
@@ -152,6 +158,13 @@ class Results:
                 self.truths[record.task, record.pool, record.question] = record
             case ValuationRecord():
                 self.valuations[record.task, record.pool, record.question, record.method] = record
+
+    def held(self, answer: Answer) -> Answer | None:
+        """What is held at an answer's place."""
+        place = answer.task, answer.pool, answer.question
+        if isinstance(answer, TruthRecord):
+            return self.truths.get(place)
+        return self.valuations.get((*place, answer.method))
 
     def of_task(self, task: str) -> list[Record]:
         """The task's records and the runs that they name, in a fixed order.
@@ -216,24 +229,33 @@ def _unreadable(file: Path, number: int, error: Exception) -> UserError:
     )
 
 
-def save(folder: Path, results: Results) -> None:
-    """Write one file a task, each replaced whole; a killed run leaves the old or the new one, never half."""
-    for task in results.tasks():
+def save(folder: Path, results: Results, tasks: Iterable[str] | None = None) -> None:
+    """Write one file a task, of all or of the named ones, each replaced whole; a killed run leaves the old or the new
+    one, never half.
+    """
+    for task in results.tasks() if tasks is None else tasks:
         lines = [_to_json(record) for record in results.of_task(task)]
         write_atomically(folder / f"{task}.jsonl", "".join(line + "\n" for line in lines))
 
 
 def _to_json(record: Record) -> str:
     kind = next(name for name, cls in KINDS.items() if isinstance(record, cls))
-    return json.dumps(_without_nan({"format": FORMAT, "kind": kind, **asdict(record)}), sort_keys=True)
+    return json.dumps(without_nan({"format": FORMAT, "kind": kind, **_fields(record)}), sort_keys=True)
 
 
-def _without_nan(value: Any) -> Any:
+def _fields(record: Record | Cost) -> dict[str, Any]:
+    """Its fields as they are: to copy all the numbers in them would take longer than to write them."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def without_nan(value: Any) -> Any:
     """JSON knows no nan: undefined is null."""
+    if isinstance(value, Cost):
+        value = _fields(value)
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -254,15 +276,20 @@ def _from_json(line: object) -> Record:
     if written < 3 and kind is TruthRecord and "ceiling" in content:
         content["reliability"] = content.pop("ceiling")
     names = {field.name for field in fields(kind)}
-    missing = names - set(content) - (_SINCE_2 if written == 1 else set()) - (_SINCE_3 if written < 3 else set())
+    later = frozenset[str]().union(*(new for since, new in SINCE.items() if since > written))
+    missing = names - set(content) - later
     if missing or set(content) - names:
         raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(set(content) - names)}")
     read = {RunRecord: _run, PoolRecord: _pool}.get(kind, _answer)
     return kind(**{**content, **read(content)})
 
 
-_SINCE_2 = {"truth_key", "truth_keys", "task_version", "test_rows", "by_fold"}
-_SINCE_3 = {"residual", "validation", "everyone", "nobody", "algebra"}
+SINCE: Mapping[int, frozenset[str]] = {
+    2: frozenset({"truth_key", "truth_keys", "task_version", "test_rows", "by_fold"}),
+    3: frozenset({"residual", "validation", "everyone", "nobody", "algebra"}),
+    4: frozenset({"pass_scale", "borrowed"}),
+}
+"""Fields that a format has and those before had not."""
 
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,7 +318,7 @@ def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
-    numbers = {"reliability", "accuracy", "algebra"} & set(content)
+    numbers = {"reliability", "accuracy", "algebra", "pass_scale"} & set(content)
     status, values = content["status"], validation.values_of(content["values"])
     validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
     is_truth = "reliability" in content
@@ -305,7 +332,11 @@ def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
         "values": values,
         "cost": validation.cost_of(content["cost"]),
         "truth_key": validation.text_of(content.get("truth_key", ""), "truth_key"),
-        **(_of_truth(content) if is_truth else {}),
+        **(
+            _of_truth(content)
+            if is_truth
+            else {"borrowed": validation.counts_of(content.get("borrowed", {}), "borrowed")}
+        ),
     }
 
 

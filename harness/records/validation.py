@@ -12,6 +12,9 @@ from harness.types import LARGEST_VALUE, QUESTIONS, Cost
 SINCE_FORMAT_3 = {"forward_passes", "bytes_moved", "launches", "load"}
 """What costs did not say before."""
 
+COUNTED = ("flops", "bytes_moved", "launches")
+"""What of a cost is undefined where nothing was counted."""
+
 Values = tuple[tuple[float, ...], ...]
 
 
@@ -78,8 +81,13 @@ def cost_of(content: object) -> Cost:
     names = {field.name for field in fields(Cost)}
     if not names - SINCE_FORMAT_3 <= set(given) <= names:
         raise ValueError(f"cost: expected {', '.join(sorted(names))}, got {', '.join(sorted(given)) or 'nothing'}")
+    for name in COUNTED:
+        if name in given:
+            given[name] = undefined_or_number(given[name], f"cost, {name}")
     for name, value in given.items():
-        if _number(value, f"cost, {name}") < 0:
+        if name not in COUNTED:
+            _number(value, f"cost, {name}")
+        if value < 0:
             raise ValueError(f"cost, {name}: expected no less than 0, got {value}")
     return Cost(**given)
 
@@ -139,6 +147,14 @@ def question_of(content: object) -> str:
 
 def texts_of(content: object, name: str) -> dict[str, str]:
     return {key: text_of(item, name) for key, item in mapping_of(content, name).items()}
+
+
+def counts_of(content: object, name: str) -> dict[str, float]:
+    """Names with numbers of 0 or more."""
+    found = {key: _number(value, name) for key, value in mapping_of(content, name).items()}
+    if any(value < 0 for value in found.values()):
+        raise ValueError(f"{name}: expected counts of 0 or more, got {found}")
+    return found
 
 
 def mapping_of(content: object, name: str) -> dict[str, Any]:

@@ -28,12 +28,15 @@ class Entry:
 
     Args:
         score: the method's Spearman, of the truth its reliability; nan where there is none.
+        low, high: the 95 % interval of a method's score; nan where there is none.
         state: ``ok``, ``failed``, ``unsuitable``, or ``undefined`` where it was answered and has no score.
     """
 
     score: float
     state: str
     seconds: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 Entries = Mapping[Key, Entry]
@@ -43,7 +46,7 @@ def entries(cells: Iterable[Cell]) -> dict[Key, Entry]:
     """The cells of a view, to be compared."""
     return {
         (cell.task, cell.question, cell.method): _entry(
-            cell.status, cell.reliability if cell.is_truth else cell.spearman, cell.cost.seconds
+            cell.status, cell.reliability if cell.is_truth else cell.spearman, cell.cost.seconds, cell.low, cell.high
         )
         for cell in cells
     }
@@ -62,12 +65,13 @@ def entries_of_csv(text: str) -> dict[Key, Entry]:
     for row in rows:
         score = row[reliability] if row["method"] == TRUTH else row["spearman"]
         key = row["task"], row["question"], row["method"]
-        found[key] = _entry(row["status"], float(score or "nan"), float(row["seconds"] or "nan"))
+        numbers = (float(text or "nan") for text in (score, row["seconds"], row["low"], row["high"]))
+        found[key] = _entry(row["status"], *numbers)
     return found
 
 
-def _entry(status: str, score: float, seconds: float) -> Entry:
-    return Entry(score, status if status != "ok" or math.isfinite(score) else "undefined", seconds)
+def _entry(status: str, score: float, seconds: float, low: float, high: float) -> Entry:
+    return Entry(score, status if status != "ok" or math.isfinite(score) else "undefined", seconds, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Comparison:
         gone, added: rows that only the old or only the new one has.
         states: rows whose state changed, with both.
         changed: rows whose score differs, with both, the largest difference first.
+        judged, outside: of these how many had an interval before, and which lie outside of it now.
         slower: seconds of all common rows together, new over old; nan where they took none.
     """
 
@@ -87,6 +92,8 @@ class Comparison:
     added: tuple[Key, ...]
     states: tuple[tuple[Key, str, str], ...]
     changed: tuple[tuple[Key, float, float], ...]
+    judged: int
+    outside: tuple[Key, ...]
     slower: float
 
     @property
@@ -100,6 +107,8 @@ def compare(old: Entries, new: Entries, tolerance: float = SAME) -> Comparison:
     common = [key for key in old if key in new]
     both = {key: (old[key].score, new[key].score) for key in common if old[key].state == new[key].state == "ok"}
     changed = [(key, was, now) for key, (was, now) in both.items() if abs(now - was) > tolerance]
+    changed.sort(key=lambda one: -abs(one[2] - one[1]))
+    judged = [(key, now) for key, _, now in changed if math.isfinite(old[key].low)]
     timed = [key for key in common if math.isfinite(old[key].seconds + new[key].seconds)]
     before = sum(old[key].seconds for key in timed)
     return Comparison(
@@ -107,7 +116,9 @@ def compare(old: Entries, new: Entries, tolerance: float = SAME) -> Comparison:
         gone=tuple(key for key in old if key not in new),
         added=tuple(key for key in new if key not in old),
         states=tuple((k, old[k].state, new[k].state) for k in common if old[k].state != new[k].state),
-        changed=tuple(sorted(changed, key=lambda one: -abs(one[2] - one[1]))),
+        changed=tuple(changed),
+        judged=len(judged),
+        outside=tuple(key for key, now in judged if not old[key].low <= now <= old[key].high),
         slower=sum(new[key].seconds for key in timed) / before if before > 0 else math.nan,
     )
 
@@ -123,6 +134,7 @@ def sentences(found: Comparison, old: str = "published", new: str = "here") -> l
             f"Largest difference of any score: {abs(now - was):.2g}, {what} on {key[0]}, {key[1]} "
             f"({was:.3f} {old}, {now:.3f} {new}){others}."
         )
+        lines.append(_judgement(found, old))
     for key, before, after in found.states[:NAMED]:
         lines.append(f"{_row(key)}: {before} {old}, {after} {new}.")
     if len(found.states) > NAMED:
@@ -131,6 +143,19 @@ def sentences(found: Comparison, old: str = "published", new: str = "here") -> l
         if keys:
             lines.append(f"Only {where}: {_rows(keys)}.")
     return lines
+
+
+def _judgement(found: Comparison, old: str) -> str:
+    """Whether a difference is one to look into."""
+    why = (
+        "The same pools and seeds give the same scores with the same packages on the same kind of processor; elsewhere "
+        "training carries rounding on."
+    )
+    if found.outside:
+        return f"Look into it: outside of the {old} 95 % interval lie {_rows(found.outside)}. {why}"
+    if not found.judged:
+        return f"No {old} interval tells how much that is. {why}"
+    return f"That is little: every method's score that differs lies within its {old} 95 % interval. {why}"
 
 
 def summary(found: Comparison, new: str) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.config import Suite
 from harness.records.results import TruthRecord, ValuationRecord
 from harness.report.view import MeanCost
+from harness.statistics.means import finite_mean
 from harness.types import Cost
 
 UNKNOWN_PRECISION = "bf16"
@@ -24,31 +26,36 @@ def mean_cost(
 ) -> MeanCost:
     """Mean cost of the records of one method, or of the truth, in the leaderboard's units; nan where there is none.
 
+    Operations, bytes and launches are those of the pools where they were counted, times those of the others, which
+    nothing slowed, where there are others.
+
     Args:
         precision: that the run computed in.
     """
     if not records:
         return MeanCost()
     costs = [record.cost for record in records]
+    counted = [cost for cost in costs if not math.isnan(cost.flops)]
+    timed = [cost for cost in costs if math.isnan(cost.flops)] or costs
 
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(cost, name) for cost in costs]))
+    def mean(name: str, among: Sequence[Cost] = costs) -> float:
+        return float(np.mean([getattr(cost, name) for cost in among])) if among else math.nan
 
     on_gpu = all(record.device.startswith("cuda") for record in records)
     return MeanCost(
-        seconds=mean("seconds"),
-        core_hours=mean("core_seconds") / 3600,
-        gpu_hours=mean("gpu_seconds") / 3600 if on_gpu else math.nan,
-        projected_gpu_hours=float(np.mean([_projected(suite, cost, precision) for cost in costs])),
+        seconds=mean("seconds", timed),
+        core_hours=mean("core_seconds", timed) / 3600,
+        gpu_hours=mean("gpu_seconds", timed) / 3600 if on_gpu else math.nan,
+        projected_gpu_hours=finite_mean(_projected(suite, cost, precision) for cost in counted),
         reference_gpu_hours=float(np.mean([_at_reference(suite, task, record) for record in records])),
-        flops=mean("flops"),
-        bytes_moved=mean("bytes_moved"),
-        launches=mean("launches"),
+        flops=mean("flops", counted),
+        bytes_moved=mean("bytes_moved", counted),
+        launches=mean("launches", counted),
         peak_memory_mb=mean("peak_memory_mb"),
         retrainings=mean("retrainings"),
         gradient_passes=mean("gradient_passes"),
         forward_passes=mean("forward_passes"),
-        load=mean("load"),
+        load=mean("load", timed),
     )
 
 
@@ -57,6 +64,16 @@ def _projected(suite: Suite, cost: Cost, precision: str) -> float:
 
 
 def _at_reference(suite: Suite, task: str, record: TruthRecord | ValuationRecord) -> float:
-    """nan where it was not recorded what the method's own algebra takes."""
-    own_algebra = record.algebra if isinstance(record, ValuationRecord) else 0.0
-    return suite.projection.reference_hours(task, record.cost, own_algebra)
+    """On the job of the task, and what is of other tasks' truths on theirs; nan where it was not recorded what the
+    method's own algebra takes.
+    """
+    hours = suite.projection.reference_hours
+    if isinstance(record, TruthRecord):
+        return hours(task, record.cost, 0.0)
+    cost = replace(
+        record.cost,
+        gradient_passes=record.cost.gradient_passes * record.pass_scale,
+        retrainings=max(0.0, record.cost.retrainings - sum(record.borrowed.values())),
+    )
+    others = sum(hours(other, Cost(retrainings=count), 0.0) for other, count in record.borrowed.items())
+    return hours(task, cost, record.algebra) + others

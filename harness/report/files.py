@@ -1,4 +1,4 @@
-"""A report as files: README.md, leaderboard.csv and overall.csv beside the results that they are drawn from."""
+"""A report as files: README.md, index.html and two tables as CSV beside the results that they are drawn from."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from harness.records.results import Results
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import HEADER, OVERALL, OVERALL_HEADER, TABLE, overall_to_csv, to_csv
 from harness.report.markdown import OURS, page
+from harness.report.page.document import BEGINNING, html
 from harness.report.view import View
 
-PAGE = "README.md"
+PAGE, INDEX = "README.md", "index.html"
 DRAWN: Mapping[str, str] = {
     TABLE: HEADER.split(",spearman,")[0],
     OVERALL: OVERALL_HEADER.split(",spearman,")[0],
     PAGE: OURS,
+    INDEX: BEGINNING,
 }
 """Every file that is drawn, and how one of ours begins."""
 
 
 def drawn(view: View) -> dict[str, str]:
     """The files of a report, by name."""
-    return {TABLE: to_csv(view.cells), OVERALL: overall_to_csv(view), PAGE: page(view)}
+    return {TABLE: to_csv(view.cells), OVERALL: overall_to_csv(view), PAGE: page(view), INDEX: html(view)}
 
 
 def write_report(folder: Path, suite: Suite, results: Results) -> View:

@@ -14,7 +14,7 @@ from harness.report.matters import Matter, matters, mean_values
 from harness.report.overall import overall
 from harness.report.standings import NOWHERE, Priors, Standing, compare, scored, verdict
 from harness.report.truths import Truth, truths
-from harness.report.view import TRUTH, Cell, MeanCost, Origin, PoolPoints, Secondary, View
+from harness.report.view import TRUTH, Cell, Dealt, MeanCost, Origin, PoolPoints, Secondary, View
 from harness.seeds import stream
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import between_repeats, kendalls, top_recalls
@@ -43,8 +43,15 @@ def leaderboard(suite: Suite, results: Results) -> View:
         overall=lines,
         verdicts=(*over_tasks, *verdicts),
         discrimination=tuple(truth.discrimination for truth in told if truth.discrimination is not None),
+        dealt=_dealt(found),
         origins=_origins(results),
     )
+
+
+def _dealt(found: Sequence[Matter]) -> tuple[Dealt, ...]:
+    """Every pool once, by task and number."""
+    records = {(matter.task, pool): record for matter in found for pool, record in sorted(matter.dealt.items())}
+    return tuple(Dealt(r.task, r.pool, r.contributors, r.planted, r.facts) for r in records.values())
 
 
 def _cells(

@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.report import numbers, sentences
+from harness.report import frontier, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
 
@@ -28,6 +28,7 @@ def page(view: View) -> str:
         ),
         "## All tasks together",
         overall(view),
+        *_frontier(view),
     ]
     for question in view.questions:
         parts += _question(view, question, [cell for cell in view.cells if cell.question == question])
@@ -47,7 +48,8 @@ def overall_short(view: View) -> str:
     """The truth and the best methods over all tasks, and who was left out: for a page that has no room."""
     lines, left_out = sentences.short(view.overall, len(view.tasks))
     caption = f"{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
-    return f"{_told(sentences.over_tasks(view))}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
+    told = f"{_told(sentences.over_tasks(view))}\n\n{sentences.compared(view, lines)}"
+    return f"{told}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
 
 
 def _told(lines: Sequence[tuple[str, str]]) -> str:
@@ -86,6 +88,23 @@ def _overall_caption(view: View) -> str:
         f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
         f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
     )
+
+
+def _frontier(view: View) -> list[str]:
+    """What is worth its cost over all tasks."""
+    cost = frontier.cost_of(view)
+    if cost is None:
+        return []
+    headers, rows = frontier.matrix(view, cost)
+    return [
+        f"## Cost against accuracy\n\n{_told(frontier.steps(view, cost))}",
+        (
+            "In how many draws of the scores, from their joint uncertainty, a method is on the Pareto front: no other "
+            f"costs less and scores more. Bold: on the front of the scores above; {numbers.NONE}: in under "
+            f"{frontier.SELDOM:.0%}."
+        ),
+        _table(rows, headers),
+    ]
 
 
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
@@ -147,7 +166,7 @@ def _discrimination(view: View) -> list[str]:
             found.question,
             numbers.correlation(found.reliability),
             numbers.correlation(found.ceiling),
-            found.feature,
+            sentences.feature(found),
             numbers.correlation(found.spearman),
             "yes" if found.discriminates else "no",
             sentences.gain(found),
@@ -159,12 +178,11 @@ def _discrimination(view: View) -> list[str]:
     return [
         "## Do the pools discriminate?",
         (
-            "Absolute mean Spearman of single features with the truth: what was planted, the initial loss, and the "
-            f"MMD to the validation split. From {RULE} on one feature would explain the truth, and agreement would "
-            "mean little. What there was to learn, U(everyone) - U(nobody), with the standard error that seeds and the "
-            "held-out sample give it; and in how many pools it is not above twice that."
+            f"Absolute mean Spearman of single features with the truth. {sentences.FEATURES} From {RULE} on one "
+            "feature would explain the truth, and agreement would mean little. What there was to learn: "
+            f"U(everyone) - U(nobody), {sentences.NATS}; and in how many pools it is not above twice that."
         ),
-        _table(lines, [*headers, "to learn", "pools where nothing is learned"]),
+        _table(lines, [*headers, "to learn (nats)", "pools where nothing is learned"]),
     ]
 
 

@@ -12,8 +12,10 @@ from harness.report.view import (
     TRUTH,
     WEAK,
     Cell,
+    CostName,
     Discrimination,
     Doubt,
+    Front,
     MeanCost,
     Overall,
     TasksMean,
@@ -33,7 +35,18 @@ MARKS = (
     "Bold: better than random orders (one-sided, 5 %). #: rank range, all pairs compared at once. †: told apart from "
     "the best of its column, and worse. ‡: agreement tells little here; the notes on rows say why."
 )
-BEHIND, DOUBTED, LOADED_MARK = " †", " ‡", " §"
+BEHIND, DOUBTED, LOADED_MARK, PLANTED = " †", " ‡", " §", "*"
+FEATURES = (
+    "Features are numbers that a contributor has by itself, whatever is asked: what was planted when the pool was "
+    f"dealt (marked {PLANTED}, such as its label noise, which no method sees), and class balance, initial loss and MMD "
+    "to validation of its own data alone. The methods of these names answer each question by what coalitions score, "
+    "and so have other scores in the tables above."
+)
+"""What a best single feature is a feature of: else a method that scores more than it reads as a mistake."""
+NATS = (
+    "in nats, the mean log-likelihood of a held-out example (of a response: of its tokens), with the standard error "
+    "that seeds and the held-out sample give it"
+)
 PRACTICAL = "retraining (validation)"
 """The row that says what retraining itself scores from the validation split."""
 NAMED = 6
@@ -169,7 +182,7 @@ def _names(names: Sequence[str]) -> str:
     """All of them, or the first and how many more."""
     if len(names) > NAMED:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return _every(names)
 
 
 def over_tasks(view: View) -> list[tuple[str, str]]:
@@ -200,6 +213,11 @@ def claim(view: View) -> str:
         f"The claim is about these {tasks(len(view.tasks))}: from one to another a method's score varies by "
         f"{spread:.2f} (standard deviation of method x task) beyond its own mean and the task's."
     )
+
+
+def feature(found: Discrimination) -> str:
+    """The best single feature, marked where it was planted."""
+    return found.feature + (PLANTED if found.planted else "")
 
 
 def gain(found: Discrimination) -> str:
@@ -264,6 +282,22 @@ def on_tasks(mean: TasksMean, count: int) -> str:
     return f"{mean.tasks} of {tasks(count)}" if mean.tasks else numbers.NONE
 
 
+def compared(view: View, shown: Sequence[Overall]) -> str:
+    """How many methods the verdicts above a short table are about, and how many of them it shows."""
+    ranked = next((one.ranked for one in reversed(view.verdicts) if one.task is None), ())
+    hidden = [name for name in ranked if name not in {line.method for line in shown}]
+    if not hidden:
+        return f"These compare the {len(ranked)} methods of the table."
+    return (
+        f"These compare all {len(ranked)} methods with a score on every task; the table shows "
+        f"{len(ranked) - len(hidden)} of them, and not {_every(hidden)}, which stand in the suite's own table."
+    )
+
+
+def _every(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
 def short(lines: Sequence[Overall], count: int) -> tuple[list[Overall], str]:
     """The truth and the best methods that suit every task, with a sentence about those left out."""
     kept: list[Overall] = []
@@ -290,3 +324,28 @@ def by_score(cells: Sequence[Cell]) -> list[str]:
         return method != TRUTH, -round(sum(scores) / len(scores), DECIMALS) if scores else math.inf
 
     return sorted(dict.fromkeys(cell.method for cell in cells), key=key)
+
+
+UNITS: Mapping[CostName, str] = {
+    "reference_gpu_hours": "reference GPU-hours",
+    "seconds": "seconds",
+    "retrainings": "retrainings",
+}
+
+
+def amount(cost: CostName, value: float) -> str:
+    """A cost in its own digits, without its unit."""
+    return numbers.count(value) if cost == "retrainings" else numbers.hours(value)
+
+
+def steps(front: Front) -> str:
+    """What each step up the front costs and brings."""
+    parts = []
+    for step, below in zip(front.steps, (None, *front.steps), strict=False):
+        told = f"{step.method} scores {numbers.correlation(step.score)} for {amount(front.cost, step.cost)}"
+        if below is None:
+            parts.append(f"{told} {UNITS[front.cost]}")
+        else:
+            gain = "" if step.apart else ", not told apart from the step before"
+            parts.append(f"{told} (+{numbers.correlation(step.score - below.score)}{gain})")
+    return f"From the cheapest up, {'; '.join(parts)}." if parts else ""

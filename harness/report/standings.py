@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.report.matters import Matter, mean_values
-from harness.report.view import FEWEST_POOLS, RANDOM, MeanCost, PoolPoints, Verdict
+from harness.report.view import COST_NAMES, FEWEST_POOLS, RANDOM, CostName, Front, MeanCost, PoolPoints, Step, Verdict
+from harness.statistics.fronts import on_front, score_draws
 from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, pool_scores
 from harness.statistics.overdispersion import Moderation, moderate
@@ -100,7 +101,7 @@ class Table:
     Args:
         methods: M, in the suite's order; standings: of each.
         pools: of the task with the fewest; below ``FEWEST_POOLS`` nothing is told apart.
-        mean_M: the scores that were compared; pairs: how.
+        mean_M: the scores that were compared; pairs: how; draws_DM: these scores as they might have come out.
     """
 
     methods: tuple[str, ...]
@@ -108,6 +109,7 @@ class Table:
     pools: int
     mean_M: Floats
     pairs: Comparison
+    draws_DM: Floats
 
     @property
     def is_ranked(self) -> bool:
@@ -125,7 +127,7 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     square = (len(methods), len(methods))
     found = Comparison(np.zeros(square, dtype=np.bool_), np.full(square, math.nan))
     if not methods:
-        return Table((), {}, pools, np.empty(0), found)
+        return Table((), {}, pools, np.empty(0), found, np.empty((0, 0)))
     shown = estimate([task.seen for task in tasks], priors.scores)
     columns = [task.compared for task in tasks]
     fair = estimate(columns, priors.scores)
@@ -146,7 +148,7 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             above_zero=fair.above_zero(m) < 1 - LEVEL,
             behind=bool(found.apart_MM[m, best]),
         )
-    return Table(methods, standings, pools, fair.mean_M, found)
+    return Table(methods, standings, pools, fair.mean_M, found, score_draws(columns, priors.scores, rng))
 
 
 def verdict(
@@ -176,7 +178,32 @@ def verdict(
         adjacent=(round(adjacent * neighbours) if neighbours else 0, neighbours),
         pairs=pairs if ranked else math.nan,
         spread=spread,
+        fronts=_fronts(table, costs),
     )
+
+
+def _fronts(table: Table, costs: Mapping[str, MeanCost]) -> tuple[Front, ...]:
+    """For each cost that some method has."""
+    return tuple(front for cost in COST_NAMES if (front := _front(table, cost, costs)) is not None)
+
+
+def _front(table: Table, cost: CostName, costs: Mapping[str, MeanCost]) -> Front | None:
+    """Of the methods with that cost, None where none has it; scores that only rounding separates are the same."""
+    cost_M = np.array([getattr(costs[name], cost) for name in table.methods], dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(cost_M))
+    if not known.size:
+        return None
+    cost_M, mean_M = cost_M[known], np.round(table.mean_M[known], DECIMALS)
+    is_on_M = on_front(cost_M, mean_M[None])[0]
+    shares_M = on_front(cost_M, table.draws_DM[:, known]).mean(axis=0)
+    steps, below = [], table.methods.index(RANDOM) if RANDOM in table.methods else None
+    for m in np.lexsort((known, mean_M, cost_M)):
+        if is_on_M[m]:
+            column = int(known[m])
+            apart = below is not None and bool(table.pairs.apart_MM[column, below])
+            steps.append(Step(table.methods[column], float(cost_M[m]), float(mean_M[m]), apart))
+            below = column
+    return Front(cost, tuple(steps), {table.methods[k]: float(share) for k, share in zip(known, shares_M, strict=True)})
 
 
 def _at_most(table: Table, best: str, cheapest: str) -> float:

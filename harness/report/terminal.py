@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import numbers, sentences
-from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
+from harness.report import frontier, numbers, sentences
+from harness.report.view import RULE, TRUTH, Cell, CostName, Overall, TasksMean, Verdict, View
 from harness.statistics.means import finite_mean
 from harness.types import Question
 
@@ -28,6 +28,7 @@ def make_console() -> Console:
 def print_leaderboard(console: Console, view: View) -> None:
     """All tasks together, agreement for each question, the bill, whether the pools discriminate, and notes."""
     _show(console, *_overall(console, view))
+    _show(console, *_steps(view))
     for question in view.questions:
         _show(console, *_agreement(console, view, question))
     _show(console, *_costs(console, view))
@@ -35,6 +36,13 @@ def print_leaderboard(console: Console, view: View) -> None:
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
+
+
+def print_frontier(console: Console, view: View, cost: CostName, tasks: Sequence[str]) -> None:
+    """The Pareto front over all tasks and of each of these, with the cheapest method that the best is not told from."""
+    for verdict in view.verdicts:
+        if verdict.task is None or verdict.task in tasks:
+            _show(console, *_front(view, verdict, cost))
 
 
 Shown = tuple[str, Sequence[tuple[str, str]], list[Table], str]
@@ -48,6 +56,24 @@ def _show(console: Console, title: str, told: Sequence[tuple[str, str]], tables:
     for table in tables:
         console.print(table)
     console.print(Text(f"{caption}\n", style="dim italic"))
+
+
+def _steps(view: View) -> Shown:
+    cost = frontier.cost_of(view)
+    told = frontier.steps(view, cost) if cost is not None else []
+    return "Worth its cost: methods that no other beats in cost and score", told, [], "dataworth frontier tells more."
+
+
+def _front(view: View, verdict: Verdict, cost: CostName) -> Shown:
+    front, place = frontier.front_of(verdict, cost), f"{verdict.task or 'all tasks'}, {frontier.question(verdict)}"
+    if front is None:
+        return place, [("cost", f"no method has {sentences.UNITS[cost]}")], [], ""
+    table = _table("method", sentences.UNITS[cost], "Spearman", "on the front in", "")
+    for line in frontier.lines(view, verdict, cost):
+        amount, share = sentences.amount(cost, line.cost), f"{line.share:.0%} of draws"
+        table.add_row(line.method, amount, _marked(line.found), share, "on it" if line.is_on else "")
+    told = [("the best", sentences.verdict(verdict)), ("the steps", sentences.steps(front))]
+    return place, told, [table], ""
 
 
 def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:
@@ -140,15 +166,18 @@ def _costs(console: Console, view: View) -> Shown:
 
 
 def _discrimination(view: View) -> Shown:
-    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn", "unlearned")
+    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn (nats)", "unlearned")
     for found in view.discrimination:
         verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
-        figures = numbers.correlation(found.ceiling), f"{found.feature} {numbers.correlation(found.spearman)}".lstrip()
+        figures = (
+            numbers.correlation(found.ceiling),
+            f"{sentences.feature(found)} {numbers.correlation(found.spearman)}".lstrip(),
+        )
         table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
     caption = (
         "Best feature: the single one whose mean Spearman with the truth is the largest, sign left out; pools "
-        f"discriminate where it stays under {RULE}. To learn: "
-        "U(everyone) - U(nobody) ± its standard error; unlearned: pools where it is not above twice that."
+        f"discriminate where it stays under {RULE}. {sentences.FEATURES} To learn: U(everyone) - U(nobody), "
+        f"{sentences.NATS}; unlearned: pools where it is not above twice that."
     )
     return "Do the pools discriminate?", (), [table], caption
 

@@ -112,6 +112,7 @@ def _discrimination(
     if not (features or learned):
         return None
     best = max(features, key=lambda name: features[name], default="")
+    planted = {name for pool in matter.pools for found in matter.dealt[pool].planted for name in found}
     return Discrimination(
         task=matter.task,
         question=matter.question,
@@ -120,6 +121,7 @@ def _discrimination(
         features=features,
         feature=best,
         spearman=features.get(best, math.nan),
+        planted=best in planted,
         discriminates=features.get(best, 0.0) < RULE,
         gain=finite_mean(value for value, _ in learned.values()),
         gain_error=math.sqrt(sum(error**2 for _, error in learned.values())) / len(learned) if learned else math.nan,

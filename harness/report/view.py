@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.config import Suite
 from harness.records.results import Status
-from harness.types import LOADED, Question
+from harness.types import LOADED, Plain, Question
 
 TRUTH = "retraining (truth)"
 RANDOM = "random"
@@ -24,6 +24,10 @@ WEAK = 0.8
 """A truth whose ceiling is lower is weak."""
 RULE = 0.7
 """A pool discriminates where every one-feature baseline stays under this mean Spearman."""
+
+CostName = Literal["reference_gpu_hours", "seconds", "retrainings"]
+"""What a method is weighed against: hours at reference scale, what this machine took, and how often it retrains."""
+COST_NAMES: tuple[CostName, ...] = get_args(CostName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,34 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A method on a front.
+
+    Args:
+        apart: told apart from the step below; of the lowest, from random orders, and False without these.
+    """
+
+    method: str
+    cost: float
+    score: float
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The methods that are worth their cost: each that is cheaper scores less, and each that scores more costs more.
+
+    Args:
+        cost: which of a method's costs; steps: from the cheapest up.
+        shares: of draws of the scores in which each method with that cost is on the front.
+    """
+
+    cost: CostName
+    steps: tuple[Step, ...]
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a table says.
 
@@ -235,6 +267,7 @@ class Verdict:
         adjacent: how many neighbours in order of score are told apart, and of how many.
         pairs: the share of all pairs that is told apart.
         spread: standard deviation of method x task, nan where that is not asked or not known.
+        fronts: of scores and each cost that a method of the table has.
     """
 
     task: str | None
@@ -249,6 +282,7 @@ class Verdict:
     adjacent: tuple[int, int]
     pairs: float
     spread: float
+    fronts: tuple[Front, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +292,7 @@ class Discrimination:
     Args:
         features: absolute mean Spearman of every single feature with the truth, where it is defined.
         feature, spearman: the best of them; empty and nan where none is defined.
+        planted: that one was planted when the pools were dealt, and no method sees it.
         discriminates: it stays under ``RULE``.
         gain, gain_error: mean over pools of U(everyone) - U(nobody), and its standard error; nan where not recorded.
         unlearned: pools where the gain is not above twice its error.
@@ -271,6 +306,7 @@ class Discrimination:
     features: Mapping[str, float]
     feature: str
     spearman: float
+    planted: bool
     discriminates: bool
     gain: float
     gain_error: float
@@ -284,6 +320,21 @@ class Discrimination:
             return None
         feature, spearman = ("", math.nan) if self.discriminates else (self.feature, self.spearman)
         return Doubt(feature, spearman, self.unlearned, self.pools)
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """A pool as it was dealt.
+
+    Args:
+        planted: what was drawn for each contributor; facts: what was measured of the pool.
+    """
+
+    task: str
+    pool: int
+    contributors: tuple[str, ...]
+    planted: tuple[Mapping[str, Plain], ...]
+    facts: Mapping[str, Plain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +354,7 @@ class View:
         cells: for each task and question the truth's, then the methods' in the suite's order.
         overall: the truth, then methods from the best mean down; those that lack a score somewhere come last.
         verdicts: of each question over all tasks, of the mean over questions, then of each task and question.
+        dealt: the pools of these tasks.
     """
 
     suite: Suite
@@ -312,4 +364,5 @@ class View:
     overall: tuple[Overall, ...]
     verdicts: tuple[Verdict, ...]
     discrimination: tuple[Discrimination, ...]
+    dealt: tuple[Dealt, ...]
     origins: tuple[Origin, ...]

@@ -50,7 +50,7 @@ class Engine:
         self.workspace = Workspace(learner, train, held_out, device, validation)
         self.context, self.contributors = self.workspace.context, self.workspace.contributors
         self.stacking = stacking or stacking_for(learner, train, device)
-        self._executor, self._pool = executor, pool
+        self._executor, self._pool, self._held_out = executor, pool, held_out
         ledger.describe(self.context, self.workspace.identity)
         self._known = cast(dict[Job, Outcome], ledger.outcomes(self.context))  # a Job equals its plain tuple
 
@@ -61,7 +61,7 @@ class Engine:
             model: the learner, or its narrower self, by the whole recipe.
             train, held_out: this engine's.
         """
-        return Engine(
+        return type(self)(
             cut.learner(model),
             cut.data(train),
             held_out,

@@ -68,6 +68,7 @@ class Told:
         name, method: the row's name, and the method pickled: its code is imported when the clock runs.
         known: what has been retrained already, at its first price.
         overhead: what counting costs, where it has been measured.
+        counts: whether operations are counted.
     """
 
     root: int
@@ -83,6 +84,7 @@ class Told:
     method: bytes
     known: Known
     overhead: ProfilingOverhead | None
+    counts: bool
 
 
 # --- what is said ---------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ class Told:
 class Ready:
     """It can be asked; what follows is the method's own time."""
 
-    overhead: ProfilingOverhead
+    overhead: ProfilingOverhead | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,8 @@ def _evaluator(told: Told, pipe: Connection) -> Evaluator:
             f"expected {told.context}. Run without --isolated, or let the task make the same learner every time."
         )
     training.warm_up(learner, train, told.device)
-    return Evaluator(told.root, told.task, told.pool, told.contributors, train, validation, engine, told.overhead)
+    place = told.root, told.task, told.pool
+    return Evaluator(*place, told.contributors, train, validation, engine, told.overhead, told.counts)
 
 
 def _answer(evaluator: Evaluator, name: str, method: Method, asked: Asked, pipe: Connection) -> Said:

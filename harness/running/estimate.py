@@ -31,13 +31,15 @@ class Counts:
     Args:
         questions: what each question's truth would take alone.
         truth: what they take together, for they share some; exact.
-        methods: what methods train, proxies at their share; at most: two walks may meet in a coalition, and methods of
-            one scope train the same once.
+        methods: what methods train, proxies at their share and what several of one scope train once; at most: two walks
+            may meet in a coalition.
+        billed: the same with each method charged for all that it asks for.
     """
 
     questions: Mapping[Question, int]
     truth: int
     methods: float
+    billed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,19 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
         for question, jobs in found.items():
             alone[question] += len(jobs)
         together += len({job for jobs in found.values() for job in jobs})
-    each_pool: float = max((budget.fits for budget in budgets), default=0)
-    each_pool += sum(budget.retrainings for budget in budgets)
-    return Counts(alone, together, suite.pools * each_pool)
+    billed = sum(budget.fits + budget.retrainings for budget in budgets)
+    return Counts(alone, together, suite.pools * trained(budgets), suite.pools * billed)
+
+
+def trained(budgets: Iterable[Budget]) -> float:
+    """Retrainings of one pool that methods of these budgets take together, at most."""
+    fits, alone, shared = 0, 0.0, dict[str, float]()
+    for budget in budgets:
+        fits = max(fits, budget.fits)
+        alone += max(0.0, budget.retrainings - sum(budget.shared.values()))
+        for name, count in budget.shared.items():
+            shared[name] = max(shared.get(name, 0.0), count)
+    return fits + alone + sum(shared.values())
 
 
 def of_repeat(question: Question, contributors: int) -> int:

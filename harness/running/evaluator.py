@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,16 +18,16 @@ from harness.metering.meter import (
     SharedWork,
     profiling_overhead,
 )
-from harness.metering.threads import one_thread
 from harness.retraining.engine import Engine
 from harness.retraining.training import on_device
 from harness.running.contents import Contents, contents, difference
 from harness.running.isolation import Given, GivenShared, Isolation
+from harness.running.reference import prices_of
 from harness.running.retraining import Account, MeteredRetrain, Narrowed, Proxies, ProxyDoor
 from harness.seeds import seed_of, stream
+from harness.threads import one_thread
 from harness.truth import questions
 from harness.types import (
-    MAXIMA,
     Additive,
     Advance,
     Bools,
@@ -61,6 +61,7 @@ class Evaluator:
         train, validation: the pool's examples.
         engine: retrains and scores on the validation split.
         overhead: what counting costs here; measured when first needed.
+        counts: whether operations are counted, which takes methods of many small calls up to twice their time.
         narrowed: the learner's narrower selves, where they have been made before.
     """
 
@@ -72,6 +73,7 @@ class Evaluator:
     validation: Examples
     engine: Engine
     overhead: ProfilingOverhead | None = None
+    counts: bool = True
     narrowed: Narrowed = field(default_factory=Narrowed)
     shared: SharedWork = field(default_factory=SharedWork)
     _fits: SharedWork = field(init=False, default_factory=SharedWork)
@@ -113,7 +115,7 @@ class Evaluator:
             with meter.measuring():
                 values_SC = self._values(method, problem)
         if method.calibrates:
-            meter.charge(_price_of(precedents))
+            meter.charge(sum(prices_of(precedents).values(), Cost()))
         where = f"{name} on {self.task}, pool {self.pool}"
         if values_SC.ndim != 2 or values_SC.shape[1] != len(self.contributors):
             raise UserError(
@@ -122,8 +124,23 @@ class Evaluator:
             )
         return Valuation(name, self.task, self.pool, question, values_SC, meter.cost)
 
-    def measured_overhead(self) -> ProfilingOverhead:
-        """Measured once, when first needed."""
+    def on(self, validation: Examples, engine: Engine) -> Evaluator:
+        """The same pool judged by other held-out rows: training runs, which see none, are this one's too.
+
+        Operations are not counted again.
+
+        Args:
+            engine: scores on these rows.
+        """
+        place = (self.root, self.task, self.pool, self.contributors, self.train)
+        other = Evaluator(*place, validation, engine, counts=False, narrowed=self.narrowed)
+        other._fits, other._fitted = self._fits, self._fitted
+        return other
+
+    def measured_overhead(self) -> ProfilingOverhead | None:
+        """Measured once, when first needed; None where nothing is counted."""
+        if not self.counts:
+            return None
         if self.overhead is None:
             learner, device = self.engine.learner, self.engine.device
             rows = on_device(self.train.take(np.arange(min(8, len(self.train)))), device)
@@ -237,22 +254,6 @@ class Evaluator:
             device=self.engine.device,
             precedents=tuple(precedents),
         )
-
-
-def _price_of(precedents: Sequence[Precedent]) -> Cost:
-    """What reading truths of other tasks takes: one pool's truth of each, for how many pools a suite has is not the
-    method's doing.
-    """
-    by_task: dict[str, list[Cost]] = {}
-    for precedent in precedents:
-        by_task.setdefault(precedent.task, []).append(precedent.cost)
-    return sum((_mean_cost(costs) for costs in by_task.values()), Cost())
-
-
-def _mean_cost(costs: Sequence[Cost]) -> Cost:
-    total = sum(costs, Cost())
-    shares = {f.name: getattr(total, f.name) / len(costs) for f in fields(Cost) if f.name not in MAXIMA}
-    return replace(total, **shares | {"retrainings": round(total.retrainings / len(costs))})
 
 
 def _numbers(values: object) -> Floats:

@@ -31,6 +31,7 @@ class Code(NamedTuple):
     imports: tuple[str, ...]
 
 
+@cache
 def source_digest(*modules: str) -> str:
     """Hash of the modules' code, of all project code that they import, directly or not, and of the libraries."""
     reached, libraries = _reached(modules)

@@ -12,26 +12,25 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
-from harness.metering.meter import ProfilingOverhead
-from harness.records.results import PoolRecord, TruthRecord, ValuationRecord
+from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
 from harness.running.child import Retrained, Rows, Told
-from harness.running.contents import behaviour_of, contents_of_learner, difference
 from harness.running.evaluator import Evaluator
-from harness.running.fingerprint import OURS, library_versions, source_digest
+from harness.running.fingerprint import library_versions, source_digest
 from harness.running.isolation import Interference
 from harness.running.own_process import Limits, OwnProcess, pickled
-from harness.running.retraining import Narrowed
+from harness.running.reference import at_reference
+from harness.running.task_learner import TaskLearner
 from harness.seeds import stream
-from harness.truth.truth import Plan, find, plan
+from harness.threads import one_thread
+from harness.truth.truth import Plan, plan, read_off
 from harness.types import (
     Advance,
     Cost,
     Floats,
-    Learner,
     Method,
     Pool,
     Precedent,
@@ -41,6 +40,10 @@ from harness.types import (
     Valuation,
 )
 
+COUNTED_EVERY = 8
+"""Operations are counted on a task's first pool and on every so many-th after it; times are those of the others, where
+nothing is counted. A method that did less on a counted pool would be scored there like on any other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
@@ -48,40 +51,6 @@ class Ledgers:
 
     truth: Ledger
     methods: Ledger
-
-
-class TaskLearner:
-    """A task's learner, made once a run; and anew where a method has changed it."""
-
-    def __init__(self, task: Task) -> None:
-        self._task, self._learner = task, task.learner()
-        self._behaviour, self._contents = behaviour_of(self._learner), contents_of_learner(self._learner)
-        self.described = {**self._learner.identity, **asdict(self._learner.recipe)}
-        self.code = type(self._learner).__module__
-        """The module of its class."""
-        self.libraries = {*self._learner.packages} - {*OURS}
-        """Packages whose layers its model is made of."""
-        self.overhead: ProfilingOverhead | None = None
-        """What counting operations costs with it, once that has been measured."""
-        self.narrowed = Narrowed()
-
-    def get(self) -> Learner:
-        """The learner as the task made it.
-
-        Raises:
-            UserError: a method changed it, and what the task makes anew is changed too.
-        """
-        if difference(self._contents, contents_of_learner(self._learner)) is None:
-            return self._learner
-        learner = self._task.learner()
-        if learner is self._learner or (path := difference(self._behaviour, behaviour_of(learner))) is not None:
-            differs = "is the same object" if learner is self._learner else f"differs at {path}"
-            raise UserError(
-                f"the learner of {self._task.name} was changed by a method, and the one made anew {differs}. Let the "
-                "task make each learner from parts of its own."
-            )
-        self._learner, self._contents, self.narrowed = learner, contents_of_learner(learner), Narrowed()
-        return learner
 
 
 class PoolRun:
@@ -130,7 +99,7 @@ class PoolRun:
 
     def _drop_evaluator(self) -> None:
         if self._evaluator is not None:
-            self._learner.overhead = self._evaluator.overhead
+            self._learner.overhead = self._evaluator.overhead or self._learner.overhead
         self._evaluator = None
 
     def truth_engine(self) -> Engine:
@@ -170,7 +139,7 @@ class PoolRun:
             pool = self.pool  # which may have been dealt again for the engine
             split, overhead = (pool.train, pool.validation), self._learner.overhead
             narrowed = self._learner.narrowed
-            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, narrowed)
+            self._evaluator = Evaluator(root, *place, pool.names, *split, engine, overhead, self._counts, narrowed)
         return self._evaluator
 
     def pool_record(self, features: Sequence[tuple[str, SetFunction]] = ()) -> PoolRecord:
@@ -207,7 +176,10 @@ class PoolRun:
         """The question's truth; a failed one is a record with its reason."""
         answer = self._no_truth(question)
         try:
-            found = find(self._plan(question), self.truth_engine(), stream(self.suite.seed, "reliability"), advance)
+            asked = self._plan(question)
+            outcomes = self.truth_engine().outcomes(asked.jobs, advance)
+            with one_thread():  # many small solves, which threads that wait for each other make ten times longer
+                found = read_off(asked, outcomes, stream(self.suite.seed, "reliability"))
         except LedgerError:
             raise
         except Exception as error:  # one truth that fails is a row, not the end of the run
@@ -250,8 +222,8 @@ class PoolRun:
             truth_key=self.truth_keys.get(question, ""),
         )
         try:
-            size = self.suite.projection.job(self.task.name).size(question)
-            answer = replace(answer, algebra=float(method.algebra(size)))
+            job, recipe = self.suite.projection.job(self.task.name), self._learner.recipe
+            answer = replace(answer, **at_reference(method, question, job, self.pool, recipe, precedents))
             key = self._answer_key(name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
@@ -265,7 +237,7 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        kept_as = {"values": answer.values, "cost": asdict(found.cost), "run": self.run}
+        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
@@ -310,15 +282,20 @@ class PoolRun:
             method=pickled(method),
             known=self._ledgers.methods.outcomes(self._context),
             overhead=self._learner.overhead,
+            counts=self._counts,
         )
         process = OwnProcess(told, limits, self._keep_retrained)
-        self._learner.overhead, self._process = process.overhead, (name, process)
+        self._learner.overhead, self._process = process.overhead or self._learner.overhead, (name, process)
         return process
 
     def _end_process(self) -> None:
         if self._process is not None:
             self._process[1].close(gently=True)
         self._process = None
+
+    @property
+    def _counts(self) -> bool:
+        return self.index % COUNTED_EVERY == 0
 
     def _keep_retrained(self, found: Retrained) -> None:
         """Write what a method's process has retrained; it is there when the method is asked again."""

@@ -18,8 +18,9 @@ from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, TaskLearner, mean, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
 from harness.running.progress import ProgressDisplay
+from harness.running.task_learner import TaskLearner
 from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
 
 
@@ -63,6 +64,9 @@ class Runner:
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
     _pools: dict[tuple[str, int], PoolRun] = field(default_factory=dict)
     _learners: dict[str, TaskLearner] = field(default_factory=dict)
+    _unsaved: set[str] = field(default_factory=set)
+    _kept: int = 0
+    _found: int = 0
 
     def run(self) -> Results:
         """Find every answer that is not kept yet. Each is kept at once; results are written pool by pool."""
@@ -77,13 +81,15 @@ class Runner:
             calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
             pools = len(self.chosen.tasks) * self.suite.pools
             answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
-            with self.progress.run(escape(f"{self.suite.name} on {self.device}"), answers) as answered:
+            title = escape(f"{self.suite.name} on {self.device}")
+            with self.progress.run(title, answers, self._stored()) as answered:
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
                 if self.limits is not None:
                     import_first(self.chosen.methods.values())
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
                 if calibrating:  # these read what the others said about the other tasks
                     self._each_pool(ledgers, lambda pool: self._evaluate(pool, calibrating, answered))
+            self._say(f"{self._kept} answers were kept, {self._found} found.")
         finally:
             if self.results.pools:
                 save(self.out / RESULTS, self.results)
@@ -127,6 +133,18 @@ class Runner:
         if self.results.pools:
             save(self.out / RESULTS, self.results)
 
+    def _stored(self) -> int:
+        """Of what is asked now, what the results hold; whether that is still the answer is seen pool by pool."""
+        asked, methods = set(self.chosen.questions), set(self.chosen.methods)
+        answers = [r for task in self.chosen.tasks for r in self.results.of_task(task) if isinstance(r, Answer)]
+        return sum(
+            r.status == "ok"
+            and r.pool < self.suite.pools
+            and r.question in asked
+            and (isinstance(r, TruthRecord) or r.method in methods)
+            for r in answers
+        )
+
     def _each_pool(self, ledgers: Ledgers, work: Callable[[PoolRun], None]) -> None:
         for task in self.chosen.tasks.values():
             for index in range(self.suite.pools):
@@ -135,7 +153,8 @@ class Runner:
                     work(pool)
                 finally:
                     pool.release()
-                save(self.out / RESULTS, self.results)
+                save(self.out / RESULTS, self.results, self._unsaved)
+                self._unsaved.clear()
 
     def _dealt(self, task: Task, index: int, ledgers: Ledgers) -> PoolRun:
         with self.progress.stage(f"{task.name}, pool {index + 1}/{self.suite.pools}: dealing"):
@@ -158,8 +177,7 @@ class Runner:
             missing = pool.retrainings_missing(question)
             with self.progress.stage(f"{self._place(pool)}: truth of {question}", missing) as advance:
                 truth = pool.truth(question, advance)
-            self._note_failure(f"{self._place(pool)}, truth of {question}", truth.status, truth.reason)
-            self.results.add(truth)
+            self._add(truth, f"{self._place(pool)}, truth of {question}")
             answered()
 
     def _evaluate(
@@ -176,8 +194,7 @@ class Runner:
                 for question in self.chosen.questions:
                     precedents = self._precedents(pool.task.name, question) if method.calibrates else ()
                     valuation = pool.valuation(name, method, question, precedents, advance)
-                    self._note_failure(f"{self._place(pool)}, {name}, {question}", valuation.status, valuation.reason)
-                    self.results.add(valuation)
+                    self._add(valuation, f"{self._place(pool)}, {name}, {question}")
                     answered()
 
     def _place(self, pool: PoolRun) -> str:
@@ -187,10 +204,20 @@ class Runner:
         """A line for people; it may hold a path, whose brackets are no markup."""
         self.progress.note(escape(text))
 
-    def _note_failure(self, where: str, status: str, reason: str) -> None:
-        if status == "failed":
-            self.failures.append(f"{where}: {reason}")
-            self.progress.note(f"[red]failed[/red] {escape(f'{where}: {reason}')}")
+    def _add(self, answer: Answer, where: str) -> None:
+        """Take an answer into the results. One that they hold already, to the letter, stays that of the run that found
+        it, and its task need not be written again.
+        """
+        before = self.results.held(answer)
+        is_held = before is not None and repr(replace(answer, run=before.run)) == repr(before)  # nan as nan
+        if not is_held:
+            self.results.add(answer)
+            self._unsaved.add(answer.task)
+        is_kept = is_held and answer.status == "ok"
+        self._kept, self._found = self._kept + is_kept, self._found + (not is_kept)
+        if answer.status == "failed":
+            self.failures.append(f"{where}: {answer.reason}")
+            self.progress.note(f"[red]failed[/red] {escape(f'{where}: {answer.reason}')}")
 
     def _precedents(self, task: str, question: Question) -> list[Precedent]:
         """Every other task's pools of this run, with truth and finished values for this question.

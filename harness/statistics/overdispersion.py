@@ -57,12 +57,20 @@ def moderate(groups: Iterable[Sequence[PoolScores]]) -> Moderation:
     for pools in groups:
         found_M = dispersion(pools)
         found_M = found_M[np.isfinite(found_M) & (found_M > 0)]
-        ratios.append(np.log(found_M))
-        freedom.append(np.full(len(found_M), (len(pools) - 1) / 2))
-    log_M, half_M = (np.concatenate(side) if side else np.empty(0) for side in (ratios, freedom))
-    if len(log_M) < 2:
-        return AS_SAMPLED
-    centred_M = log_M - digamma(half_M) + np.log(half_M)
+        ratios.append(found_M)
+        freedom.append(np.full(len(found_M), len(pools) - 1.0))
+    found, own = (np.concatenate(side) if side else np.empty(0) for side in (ratios, freedom))
+    return prior(found, own) if len(found) >= 2 else AS_SAMPLED
+
+
+def prior(variances_M: Floats, df_M: Floats) -> Moderation:
+    """What variances have in common: the scaled chi-squared prior whose moments their logarithms have (Smyth 2004).
+
+    Args:
+        variances_M: two or more, all positive, with these degrees of freedom each.
+    """
+    half_M = df_M / 2
+    centred_M = np.log(variances_M) - digamma(half_M) + np.log(half_M)
     middle = float(centred_M.mean())
     excess = float(centred_M.var(ddof=1) - polygamma(1, half_M).mean())
     half = _inverse_trigamma(excess) if excess > 0 else MANY / 2

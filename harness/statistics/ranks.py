@@ -59,16 +59,14 @@ def compared(
     """
     first, second = pairs(columns := len(tasks[0][0].scores_M))
     found = estimate([[pool.differences() for pool in pools] for pools in tasks], prior)
-    covariance_MM = np.sum([_mean_covariance(pools) for pools in tasks], axis=0)
+    covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)
     variance_M = np.diag(covariance_MM)
     sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))
     unsure_K = sampled_K > 1e-9 * sampled_K.max(initial=0.0)
     margin_K = np.full(len(first), TIED)
     if unsure_K.any():
         unsure = np.flatnonzero(unsure_K)
-        bound = _largest_t(
-            covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws
-        )
+        bound = largest_t(covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws)
         margin_K[unsure] = np.quantile(bound, level) * found.error_M[unsure]
     margin_MM, apart_MM = np.zeros((columns, columns)), np.zeros((columns, columns), dtype=np.bool_)
     margin_MM[first, second] = margin_MM[second, first] = margin_K
@@ -76,16 +74,16 @@ def compared(
     return Comparison(apart_MM, margin_MM)
 
 
-def _mean_covariance(pools: Sequence[PoolScores]) -> Floats:
+def mean_covariance(pools: Sequence[PoolScores]) -> Floats:
     """Sampling covariance of the mean over pools, M x M."""
     return np.asarray(np.mean([pool.covariance_MM for pool in pools], axis=0) / len(pools))
 
 
-def _largest_t(
+def largest_t(
     covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
 ) -> Floats:
     """Draws of the largest |T| over pairs of equal columns, D."""
-    drawn_DM = rng.standard_normal((draws, len(covariance_MM))) @ _root(covariance_MM)
+    drawn_DM = rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)
     largest_D = np.empty(draws)
     for start in range(0, draws, BLOCK):
         block_DM = drawn_DM[start : start + BLOCK]
@@ -94,7 +92,7 @@ def _largest_t(
     return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
 
 
-def _root(covariance_MM: Floats) -> Floats:
+def root(covariance_MM: Floats) -> Floats:
     """The symmetric square root: unlike other factors it is unique, so that all machines draw the same."""
     roots_R, axes_MR = np.linalg.eigh(covariance_MM)
     return np.asarray((axes_MR * np.sqrt(np.maximum(roots_R, 0.0))) @ axes_MR.T)

@@ -14,11 +14,10 @@ from harness.errors import UserError
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import residual_squares, split_half_reliability
 from harness.truth import questions, shapley
-from harness.types import Advance, Bools, Cost, Floats, Outcome, Question
+from harness.types import Bools, Cost, Floats, Outcome, Question
 
 if TYPE_CHECKING:  # it brings torch, and a plan is counted without
     from harness.retraining.chunks import Job
-    from harness.retraining.engine import Engine
 
 
 def _no_rows() -> Floats:
@@ -116,10 +115,9 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
     return Plan(question, [rows_KC] * repeats, seeds, lambda _: partial(_read_seeds, value, repeats))
 
 
-def find(plan: Plan, engine: Engine, rng: np.random.Generator, advance: Advance = lambda done: None) -> Truth:
-    """Retrain what the ledger does not know and read the truth off the outcomes."""
+def read_off(plan: Plan, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Truth:
+    """The truth that the outcomes of a plan's jobs give."""
     jobs = plan.jobs
-    outcomes = engine.outcomes(jobs, advance)
     utilities_J = np.array([outcome.utility for outcome in outcomes])
     read = plan.reader(utilities_J)
     values_SC = read(utilities_J)

@@ -27,6 +27,8 @@ class NtkMmd(SetFunction):
         bandwidth: s, as a multiple of the median distance within the validation split; None for an equal mixture of
             1/4, 1/2, 1, 2 and 4.
         unbiased: leave an example's kernel with itself out of the discrepancy.
+        solve: the NTK whole up to 4,000 examples and from projected gradients beyond (auto), or never made: conjugate
+            gradients on products with it (matrix-free), exact at any size, 2 passes a product.
     """
 
     scheme: weights.Scheme = "scale"
@@ -37,7 +39,9 @@ class NtkMmd(SetFunction):
     kernel: Literal["gaussian", "laplacian"] = "gaussian"
     bandwidth: Positive | None = None
     unbiased: bool = False
+    solve: Literal["auto", "matrix-free"] = "auto"
     seed_scope = "ntk-mmd"
+    reads_sides = True
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
     claims = frozenset({"copies"})
@@ -60,6 +64,9 @@ class NtkMmd(SetFunction):
     def budget(self, contributors: int, examples: int) -> Budget:
         """A model that may be made of linear layers alone is looked at on a few rows first."""
         each = 1 + 2 * algebra.LOOKED_AT / examples if "ntk" in self._asked else 0.0
+        if each and self.solve == "matrix-free":
+            solves = algebra.coalitions(contributors) + contributors  # and each alone, which sets the weights
+            each = 1 + 2 * algebra.MATRIX_FREE_PRODUCTS * solves
         return Budget(gradient_passes=self.seeds * each)
 
     def algebra(self, size: JobSize) -> float:
@@ -67,7 +74,7 @@ class NtkMmd(SetFunction):
         found = 0.0
         if "discrepancy" in self._asked:
             found += 2 * algebra.mmd(size, size.examples / 2)
-        if "ntk" in self._asked:
+        if "ntk" in self._asked and self.solve == "auto":
             found += algebra.complexity(size)
         return self.seeds * found
 
@@ -94,7 +101,7 @@ class NtkMmd(SetFunction):
             return problem.shared(f"ntk-mmd/{seed}/{key}", build)
 
         kernel = Kernel(self.kernel, BANDWIDTHS if self.bandwidth is None else (self.bandwidth,))
-        reading = Reading(self.ridge, self.output, self.features, kernel, self.unbiased)
+        reading = Reading(self.ridge, self.output, self.features, kernel, self.unbiased, self.solve)
         terms = Terms(problem, seed, share, reading)
         alone = terms.of(np.eye(len(problem.contributors), dtype=np.bool_), self._asked)
         weight = self._weights(alone, problem)

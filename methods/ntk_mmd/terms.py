@@ -18,6 +18,7 @@ from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import output_gradients
 from methods.kernels import MIXED, CoalitionMmd, Kernel, features_alone, joint_features
 from methods.ntk_mmd.kernel import gram, of_linear_layers
+from methods.ntk_mmd.matrix_free import MatrixFreeComplexity
 from methods.ntk_mmd.weights import TERMS
 
 
@@ -30,6 +31,7 @@ class Reading:
     features: Literal["joint", "initial"] = "joint"
     kernel: Kernel = MIXED
     unbiased: bool = False
+    solve: Literal["auto", "matrix-free"] = "auto"
 
 
 DEFAULT = Reading()
@@ -78,7 +80,7 @@ class Terms:
 
     def _read(self, term: str) -> str:
         """What a shared key must name beside the term: what was chosen otherwise than by default."""
-        of = {"discrepancy": ("features", "kernel", "unbiased"), "ntk": ("ridge", "output")}.get(term, ())
+        of = {"discrepancy": ("features", "kernel", "unbiased"), "ntk": ("ridge", "output", "solve")}.get(term, ())
         chosen = [(name, getattr(self._reading, name)) for name in of]
         return "".join(f"{name}={value}/" for name, value in chosen if value != getattr(DEFAULT, name))
 
@@ -144,18 +146,20 @@ def _losses(problem: Problem, params: Params) -> Floats:
 
 def _complexity(
     problem: Problem, params: Params, losses_N: Floats, seed: int, reading: Reading
-) -> KernelComplexity | ProjectedComplexity:
+) -> KernelComplexity | ProjectedComplexity | MatrixFreeComplexity:
     """Each seed has a projection of its own, the same for every weight scheme."""
     train, learner, examples = tensors(problem.train, problem.device), problem.learner, len(problem.train)
     losses, owners_N = torch.from_numpy(losses_N).to(problem.device), problem.train.owners_N
     of_losses = reading.output == "log-probability"  # a sign changes no kernel
     residual, slope = (losses, torch.ones_like(losses)) if of_losses else (1 - (-losses).exp(), (-losses).exp())
+    output = learner.losses if of_losses else learner.outputs
+    if reading.solve == "matrix-free":
+        return MatrixFreeComplexity(learner, params, train, residual, owners_N, output, reading.ridge)
     exact = examples <= EXACT_UP_TO
     if exact and (kernel := of_linear_layers(learner, params, train)) is not None:
         return KernelComplexity(kernel * slope * slope[:, None], residual, owners_N, reading.ridge)
     width = EXACT_ENTRIES // examples if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.scope_stream("projection", seed).integers(2**62)))
-    output = learner.losses if of_losses else learner.outputs
     gradients = output_gradients(learner, params, train, width, generator, output)
     if exact:
         return KernelComplexity(gram(gradients), residual, owners_N, reading.ridge)

@@ -62,7 +62,7 @@ class BanzhafPydvl(Sampling, Retraining):
     def contributor_values(self, problem: Problem) -> Floats:
         from methods.references.pydvl_games import banzhaf_values  # pyDVL takes seconds to import
 
-        drawn = enumerate(self.drawn(problem, "uniform"))
+        drawn = enumerate(self.drawn(problem))
         return np.array([banzhaf_values(rows_KC, problem.retrain(rows_KC, seed)) for seed, rows_KC in drawn])
 
 

@@ -25,6 +25,7 @@ class BetaShapley(Sampling, Retraining):
 
     alpha: Positive = 16.0
     beta: Positive = 1.0
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Kwon & Zou (2022), AISTATS, eq. 5; Witter, Liu & Musco (2025) for the estimator"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (

@@ -22,6 +22,8 @@ class ClassWiseShapley(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions; one alone has no surrogate.
     """
 
+    design: ClassVar[str] = "paired"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Schoch, Xu & Ji (2022), NeurIPS (CS-Shapley)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -41,7 +43,7 @@ class ClassWiseShapley(Sampling, Retraining):
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors, labels_N = len(problem.contributors), problem.validation.targets
-        rows = self.drawn(problem, "paired")
+        rows = self.drawn(problem)
         chances = [np.exp(problem.retrain.by_example(rows_KC, seed)) for seed, rows_KC in enumerate(rows)]
         joins_S = probabilistic.shapley_chances(contributors)
         expected_S = paired_sizes(self.each(contributors), contributors)

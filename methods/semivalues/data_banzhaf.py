@@ -20,6 +20,7 @@ class DataBanzhaf(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
+    design: ClassVar[str] = "uniform"
     source: ClassVar[str] = "Wang & Jia (2023), AISTATS (maximum sample reuse)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -31,7 +32,7 @@ class DataBanzhaf(Sampling, Retraining):
         return 2.0 * self.seeds * self.each(size.contributors) * size.contributors
 
     def contributor_values(self, problem: Problem) -> Floats:
-        drawn = enumerate(self.drawn(problem, "uniform"))
+        drawn = enumerate(self.drawn(problem))
         return np.array([reused(rows_KC, problem.retrain(rows_KC, seed)) for seed, rows_KC in drawn])
 
 

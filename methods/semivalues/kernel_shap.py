@@ -20,6 +20,8 @@ class KernelShap(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions.
     """
 
+    design: ClassVar[str] = "paired"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Covert & Lee (2021), AISTATS (unbiased KernelSHAP, paired sampling); Lundberg & Lee (2017)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -32,7 +34,7 @@ class KernelShap(Sampling, Retraining):
         return 2.0 * self.seeds * (self.each(size.contributors) + size.contributors) * size.contributors
 
     def contributor_values(self, problem: Problem) -> Floats:
-        drawn = enumerate(self.drawn(problem, "paired"))
+        drawn = enumerate(self.drawn(problem))
         return np.array([least_squares(rows_KC, problem.retrain(rows_KC, seed)) for seed, rows_KC in drawn])
 
 

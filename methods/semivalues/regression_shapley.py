@@ -20,6 +20,8 @@ class RegressionShapley(Sampling, Retraining):
         seeds: independent repeats, each with its own initialisation and its own coalitions; one alone has no surrogate.
     """
 
+    design: ClassVar[str] = "paired"
+    has_ends: ClassVar[bool] = True
     source: ClassVar[str] = "Witter, Liu & Musco (2025), arXiv 2506.11849 (Linear MSR)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
@@ -34,7 +36,7 @@ class RegressionShapley(Sampling, Retraining):
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors = len(problem.contributors)
-        rows = self.drawn(problem, "paired")
+        rows = self.drawn(problem)
         utilities = [problem.retrain(rows_KC, seed) for seed, rows_KC in enumerate(rows)]
         joins_S = probabilistic.shapley_chances(contributors)
         return probabilistic.adjusted(rows, utilities, joins_S, paired_sizes(self.each(contributors), contributors))

@@ -32,6 +32,7 @@ def task() -> Task:
         deal=deal_pool,
         learner=small_cnn,
         about=ABOUT,
+        recipe=RECIPE,
     )
 
 

@@ -128,6 +128,7 @@ def task() -> Task:
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
+        recipe=RECIPE,
     )
 
 

@@ -137,6 +137,7 @@ def task() -> Task:
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
+        recipe=RECIPE,
     )
 
 

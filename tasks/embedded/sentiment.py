@@ -187,6 +187,7 @@ def task() -> Task:
         deal=deal_pool,
         learner=learner,
         about=ABOUT,
+        recipe=RECIPE,
     )
 
 

@@ -63,11 +63,12 @@ class TextGenerator:
 
         A text that has not ended at its greatest length is given as far as it got.
         """
-        from tasks.learners import base, sampling
+        from harness.threads import one_thread
+        from tasks.learners import sampling
 
         start = self.tokenizer.encode(self.start, add_special_tokens=False)
         end = self.tokenizer.eos_token_id
-        with base.one_thread():
+        with one_thread():
             ids = sampling.sample(self.model, start, count, self.length, top_p, temperature, end, seed)
         made: list[str] = self.tokenizer.batch_decode(ids[:, len(start) :], skip_special_tokens=True)
         return made

@@ -39,6 +39,7 @@ class ImageTask:
             deal=self.deal,
             learner=self.learner,
             about=about_images(self.definition),
+            recipe=self.definition.recipe,
         )
 
     @cached_property
@@ -63,19 +64,9 @@ class ImageTask:
         return small_cnn(side, classes, self.definition.recipe, channels=channels, settings=settings)
 
     def _fine_tuned(self, model: Model) -> Learner:
-        from tasks.learners.classifier import Classifier
-        from tasks.learners.pixels import Prepared
+        from tasks.learners.tuned import image_classifier
 
-        classes, form = self.prepared.classes, model.image_form()
-        inner = model.build("image classifier", classes)
-
-        def build() -> Prepared:
-            return Prepared(inner(), form)
-
-        settings = {**model.identity(), "form": str(form)}
-        learner = Classifier("pretrained-image-classifier", build, classes, self.definition.recipe, settings)
-        learner.stacks = False
-        return learner
+        return image_classifier(model, self.prepared.classes, self.definition.recipe)
 
 
 def prepare_images(definition: TaskDefinition) -> PreparedImages:

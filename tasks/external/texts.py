@@ -41,6 +41,7 @@ class TextTask:
             deal=self.deal,
             learner=self.learner,
             about=about_texts(definition, self.size, self._answer),
+            recipe=definition.recipe,
         )
 
     # --- data -----------------------------------------------------------------------------------------
@@ -151,17 +152,9 @@ class TextTask:
         )
 
     def _fine_tuned(self, model: Model) -> Learner:
-        from tasks.learners.classifier import Classifier
-        from tasks.learners.language_model import LanguageModel
+        from tasks.learners.tuned import language_model, text_classifier
 
-        recipe = self.definition.recipe
-        settings: dict[str, Plain] = {**model.identity(), "length": self.definition.length}
+        recipe, length = self.definition.recipe, self.definition.length
         if self.labels:
-            labels = len(self.labels)
-            build = model.build("text classifier", labels)
-            learner = Classifier("pretrained-classifier", build, labels, recipe, settings=settings)
-            learner.stacks = False
-            return learner
-        vocabulary = int(model.config().vocab_size)
-        build = model.build("language model")
-        return LanguageModel("pretrained-language-model", build, vocabulary, recipe, settings=settings, stacks=False)
+            return text_classifier(model, len(self.labels), recipe, length)
+        return language_model(model, recipe, length)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from harness.files import CACHE, bases_folder, write_atomically
+from harness.threads import one_thread
 from harness.types import Ints, Params
 from tasks.learners import transformer
 from tasks.learners.encoding import IGNORED
@@ -79,17 +79,6 @@ def digest(params: Params) -> str:
     for name in sorted(params):
         content.update(name.encode() + params[name].numpy().tobytes())
     return content.hexdigest()[:16]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small models run best, and give the same numbers wherever they run, in one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from harness.errors import UserError
-from harness.types import HELD_OUT, Array, Bools, Contributor, Examples, Floats, Ints, Plain, Pool
+from harness.types import HELD_OUT, Array, Bools, Contributor, Examples, Ints, Plain, Pool
 
 Rows = dict[str, Array]
 """Raw rows: column -> array, before a task encodes them for its learner."""
@@ -128,7 +128,7 @@ Columns = Mapping[str, Array]
 def pool_of(
     task: str, index: int, dealt: Dealt, train: Columns, validation: Columns, test: Columns, facts: Mapping[str, Plain]
 ) -> Pool:
-    """The pool that was dealt; where examples have labels, each contributor's class balance is noted as planted.
+    """The pool that was dealt.
 
     Args:
         train: what was dealt, as the learner takes it; ``validation`` and ``test`` likewise.
@@ -139,35 +139,15 @@ def pool_of(
         count = len(columns["targets"])
         return Examples(columns, np.full(count, HELD_OUT), np.ones(count, dtype=np.bool_))
 
-    contributors = dealt.contributors
-    if np.ndim(train["targets"]) == 1:
-        shares = class_balance(train["targets"], dealt.owners_N, validation["targets"])
-        contributors = tuple(
-            Contributor(one.name, {**one.planted, "class_balance": float(share)})
-            for one, share in zip(contributors, shares, strict=True)
-        )
     return Pool(
         task=task,
         index=index,
-        contributors=contributors,
+        contributors=dealt.contributors,
         train=Examples(train, dealt.owners_N, dealt.real_N),
         validation=held_out(validation),
         test=held_out(test),
         facts=facts,
     )
-
-
-def class_balance(labels_N: Ints, owners_N: Ints, validation_M: Ints) -> Floats:
-    """How much of each owner's label distribution it shares with the validation split's, C.
-
-    One minus their total variation distance: 1 where they are alike, 0 where they have no label in common. It is
-    taken from the labels as they were dealt, wrong ones included.
-    """
-    labels = int(max(labels_N.max(), validation_M.max())) + 1
-    target_K = np.bincount(validation_M, minlength=labels) / len(validation_M)
-    counts_CK = np.zeros((int(owners_N.max()) + 1, labels))
-    np.add.at(counts_CK, (owners_N, labels_N), 1)
-    return np.asarray(np.minimum(counts_CK / counts_CK.sum(axis=1, keepdims=True), target_K).sum(axis=1))
 
 
 def _draw(materials: Materials, axes: Axes, rng: np.random.Generator) -> tuple[dict[str, Plain], Rows, Bools]:

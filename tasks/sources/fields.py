@@ -90,6 +90,16 @@ def _named(value: Any, feature: Any) -> str:
     return "" if value is None or not 0 <= value < feature.num_classes else str(feature.int2str(value))
 
 
+def distinct(rows: Any, name: str) -> list[str]:
+    """The different values of a column as text, sorted; classes by their names, nothing for what is empty.
+
+    Args:
+        rows: a ``datasets.Dataset``.
+    """
+    feature = rows.features[name]
+    return sorted({_named(value, feature).strip() for value in rows.unique(name)} - {""})
+
+
 # --- texts --------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@
 2. Leave-one-out of 24 contributors, n = 690: one inverse and a block of it for each, against a Cholesky
    factorisation of each.
 3. n = 100,000 examples of a small MLP by projected gradients: seconds and resident memory of a process of its own.
+4. n = 20,000, everyone's NTK term alone, exactly: products with a kernel that is never made (it would take 3.2 GB).
 """
 
 from __future__ import annotations
@@ -108,8 +109,10 @@ def leaving_each_out(n: int, rounds: int) -> None:
     verdict("speed of one inverse", found["a factorisation each"].over(found["one inverse"]), 3)
 
 
-def large(n: int) -> None:
-    """In this process: prints seconds and resident memory of all terms of a pool of that size."""
+def large(n: int, solve: str) -> None:
+    """In this process: prints seconds and resident memory of all terms of a pool of that size, or of everyone's NTK
+    term alone if that is matrix-free.
+    """
     from harness.types import Examples
 
     learner, contributors = mlp(RECIPE, width=32), 24
@@ -138,29 +141,33 @@ def large(n: int) -> None:
         scope_stream=lambda *path: np.random.default_rng(0),
     )
     rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
-    found = terms.Terms(problem, 0).of(rows)
+    if solve == "matrix-free":
+        found = terms.Terms(problem, 0, reading=terms.Reading(solve="matrix-free")).of(rows[:1], ["ntk"])[:, 2]
+    else:
+        found = terms.Terms(problem, 0).of(rows)
     assert (found > 0).all()
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     parameters = sum(p.numel() for p in problem.initial(0).values())
     print(parameters, time.perf_counter() - begun, memory_mb)
 
 
-def at_scale(n: int) -> None:
-    command = [sys.executable, "-m", "tests.benchmarks.ntk_speed", "--large", str(n)]
+def at_scale(n: int, solve: str, what: str) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.ntk_speed", "--large", solve, str(n)]
     parameters, seconds, memory_mb = map(float, subprocess.check_output(command, text=True).split()[-3:])
-    print(f"\nAll terms of {n:,} examples, {parameters:,.0f} parameters, 25 coalitions: {figure(seconds)} s")
+    print(f"\n{what} of {n:,} examples, {parameters:,.0f} parameters: {figure(seconds)} s")
     verdict("resident memory, torch itself included,", memory_mb, MEMORY_MB, " MB", at_least=False)
 
 
 def main() -> None:
     if "--large" in sys.argv:
-        large(int(sys.argv[-1]))
+        large(int(sys.argv[-1]), sys.argv[-2])
         return
     options = start(__doc__ or "")
     quick = options.quick
     against_davinz(100 if quick else 1_000, 1 if quick else 5)
     leaving_each_out(120 if quick else 690, 1 if quick else 9)
-    at_scale(6_000 if quick else 100_000)
+    at_scale(6_000 if quick else 100_000, "auto", "All terms of 25 coalitions")
+    at_scale(1_000 if quick else 20_000, "matrix-free", "Everyone's NTK term, matrix-free,")
 
 
 if __name__ == "__main__":

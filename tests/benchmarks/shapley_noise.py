@@ -7,43 +7,23 @@ knows of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from harness.statistics.scores import spearman
 from harness.truth import shapley
-from harness.types import Bools, Floats
+from harness.types import Floats
 from tests.benchmarks.bench import figure, start, table
+from tests.benchmarks.mixture_game import MixtureGame
 
 CONTRIBUTORS = 24
 TRUTHS = 4
 """Whole truths of each game."""
 
-Game = Callable[[Bools, np.random.Generator], Floats]
 
-
-def game(rng: np.random.Generator, of_seed: float, of_retraining: float) -> Game:
-    """Size, a mean over members, and a quadratic of the mixture's six features; the last two vary by seed."""
-    linear_C = rng.standard_normal(CONTRIBUTORS)
-    features_CF, wanted_F = rng.standard_normal((CONTRIBUTORS, 6)), 0.3 * rng.standard_normal(6)
-
-    def worth(rows_KC: Bools, noise: np.random.Generator) -> Floats:
-        own_C = linear_C + of_seed * noise.standard_normal(CONTRIBUTORS)
-        own_CF = features_CF + of_seed * noise.standard_normal(features_CF.shape)
-        sizes_K = rows_KC.sum(axis=1)
-        shares_KC = rows_KC / np.maximum(sizes_K, 1)[:, None]
-        fit_K = np.log(np.maximum(sizes_K, 0.5)) + shares_KC @ own_C
-        fit_K = fit_K - ((shares_KC @ own_CF - wanted_F) ** 2).sum(axis=1) - (sizes_K == 0)
-        return np.asarray(fit_K + of_retraining * noise.standard_normal(len(rows_KC)))
-
-    return worth
-
-
-def truth(worth: Game, repeats: int, rng: np.random.Generator) -> Floats:
+def truth(game: MixtureGame, repeats: int, rng: np.random.Generator) -> Floats:
     """One sampled truth, repeats x C, around the mean over contributors."""
     rows_RKC = np.array([shapley.repeat_coalitions(CONTRIBUTORS, rng) for _ in range(repeats)])
-    scores_RK = np.array([worth(rows_KC, rng) for rows_KC in rows_RKC])
+    scores_RK = np.array([game.worth(rows_KC, rng) for rows_KC in rows_RKC])
     values_RC = shapley.estimator(rows_RKC, scores_RK)(scores_RK)
     return np.asarray(values_RC - values_RC.mean(axis=1, keepdims=True))
 
@@ -52,8 +32,8 @@ def compare(repeats: int, of_seed: float, of_retraining: float, games: int) -> t
     """Noise told by repeats over the real one; how whole truths agree; the ceiling as told over the real one."""
     rng, told, real, agreed, ceilings = np.random.default_rng(repeats), [], [], [], []
     for _ in range(games):
-        worth = game(rng, of_seed, of_retraining)
-        values_TRC = np.array([truth(worth, repeats, rng) for _ in range(TRUTHS)])
+        game = MixtureGame.drawn(CONTRIBUTORS, rng, of_seed, of_retraining)
+        values_TRC = np.array([truth(game, repeats, rng) for _ in range(TRUTHS)])
         means_TC = values_TRC.mean(axis=1)
         told.append(values_TRC.var(axis=1, ddof=1).mean() / repeats)
         real.append(means_TC.var(axis=0, ddof=1).mean())

@@ -1,8 +1,12 @@
 """Precision and bias of Shapley estimators at equal retrainings, on closed games and on pools of two tasks.
 
 On a game whose values are known, or enumerated from all coalitions of a pool's first twelve contributors, the error
-itself is measured; with all contributors, each estimator is held to a long run of the *other* design on other seeds,
-so that a bias which an estimator shares with itself cannot hide: agreement with its own repeats stands beside it.
+itself is measured. With all contributors, an estimator is held to a long run of the truth's own, which is unbiased
+whatever its surrogate, on seeds that no estimator has; the reference's own noise is taken off the squared error, and
+the longest run of antithetic permutations, which no surrogate touches, is held to it too.
+
+Errors are squared, over the variance of the values, and as multiples of the truth's own with a standard error over
+draws (jackknife). Estimators of the library shapiq join in where it is installed; the project does not depend on it.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import tempfile
-from collections.abc import Callable
-from itertools import combinations
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,135 +27,204 @@ from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
 from harness.truth import shapley
-from harness.truth import walks as antithetic
-from harness.types import Bools, Floats, Ints
-from tests.benchmarks.bench import start, table
-from tests.games import Game, airport, glove
+from harness.types import Bools, Floats
+from tests.benchmarks import shapiq_estimators
+from tests.benchmarks.bench import figure, missing, start, table
+from tests.benchmarks.mixture_game import MixtureGame
+from tests.benchmarks.shapley_estimators import ESTIMATORS, OURS, Drawn, even_pairs
+from tests.games import Game, airport, glove, weighted_voting
 
 TWELVE = 12
-PLAYERS = 12
+PLAYERS = 24
 SEEDS = 4
 REPEATS = (4, 8, 16)
+"""Of 2C scores each: 192, 384 and 768 with 24 contributors."""
+
+VOTES = [1 + k % 7 for k in range(PLAYERS)]
+GAMES: Mapping[str, Callable[[], Game]] = {
+    "glove": lambda: glove(10, PLAYERS - 10),
+    "airport": lambda: airport([float(k) ** 1.5 for k in range(1, PLAYERS + 1)]),
+    "voting": lambda: weighted_voting(VOTES, sum(VOTES) * 3 // 5),
+}
+"""Without noise, and the mixture's beside them."""
 
 RepeatScorer = Callable[[int, Bools], Floats]
 """A repeat's number and coalitions K x C -> scores K, on a seed of the repeat's own."""
 
-
-def pairs_and_values(score: RepeatScorer, repeats: list[int], contributors: int, rng: np.random.Generator) -> Floats:
-    """The truth's estimate of each repeat, R x C."""
-    rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in repeats])
-    scores_RK = np.array([score(k, rows_KC) for k, rows_KC in zip(repeats, rows_RKC, strict=True)])
-    return shapley.estimator(rows_RKC, scores_RK)(scores_RK)
+Sampler = Callable[[RepeatScorer, int, int, np.random.Generator], Floats]
+"""Scorer, repeats, contributors and a generator -> the estimate, C."""
 
 
-def walked(score: RepeatScorer, repeats: list[int], contributors: int, rng: np.random.Generator) -> antithetic.Walks:
-    orders_RC = np.array([rng.permutation(contributors) for _ in repeats])
-    pairs = zip(repeats, orders_RC, strict=True)
-    return antithetic.Walks(orders_RC, np.array([score(k, antithetic.pair_coalitions(order)) for k, order in pairs]))
+def drawing(name: str) -> Sampler:
+    """The estimator as one that asks for scores itself."""
+
+    def estimate(score: RepeatScorer, repeats: int, contributors: int, rng: np.random.Generator) -> Floats:
+        drawn = ESTIMATORS[name].design(repeats, contributors, rng)
+        return ESTIMATORS[name].values(drawn, scored(score, drawn))
+
+    return estimate
 
 
-def part_of(walks: antithetic.Walks, rows: Ints) -> antithetic.Walks:
-    return antithetic.Walks(walks.orders_RC[rows], walks.scores_RK[rows])
+def scored(score: RepeatScorer, drawn: Drawn) -> Floats:
+    return np.array([score(k, rows_KC) for k, rows_KC in enumerate(drawn.rows_RKC)])
 
 
-def errors(score: RepeatScorer, known_C: Floats, repeats: int, draws: int) -> list[list[object]]:
-    """Squared error over the values' variance, agreement, and the largest standardised bias of any contributor."""
-    rng, numbers = np.random.default_rng(1), list(range(repeats))
-    found: dict[str, list[Floats]] = {}
-    for _ in range(draws):
-        walks = walked(score, numbers, len(known_C), rng)
-        sampled_RC = pairs_and_values(score, numbers, len(known_C), rng)
-        for name, rows_RC in (
-            ("antithetic pairs", antithetic.plain(walks)),
-            ("antithetic pairs, linear surrogate", antithetic.adjusted(walks)),
-            ("complement pairs, Gaussian process", sampled_RC),
-        ):
-            found.setdefault(name, []).append(rows_RC.mean(axis=0))
-    rows: list[list[object]] = []
-    for name, means in found.items():
-        off_DC = np.array(means) - known_C
-        z_C = off_DC.mean(axis=0) / (off_DC.std(axis=0, ddof=1) / np.sqrt(draws))
-        error = (off_DC**2).mean() / known_C.var() if known_C.std() > 0 else np.nan
-        agree = np.mean([spearman(mean_C, known_C) for mean_C in means])
-        rows.append([2 * len(known_C) * repeats, name, f"{error:.3f}", f"{agree:.3f}", f"{np.abs(z_C).max():.1f}"])
-    return rows
+def samplers() -> dict[str, Sampler]:
+    """Every estimator, the library's among them where it is installed."""
+    found = {name: drawing(name) for name in ESTIMATORS}
+    return found if missing("shapiq") else {**found, **shapiq_estimators.samplers()}
 
 
-def closed(game: Game, draws: int) -> None:
-    rows = [
-        row
-        for repeats in REPEATS[:2]
-        for row in errors(lambda _, rows_KC: game.score(rows_KC), game.shapley_C, repeats, draws)
-    ]
-    table(f"{game.name}, {game.players} players, {draws} draws", HEADERS, rows)
+@dataclass(slots=True)
+class Found:
+    """Estimates by estimator, and repeats."""
+
+    of: dict[str, dict[int, list[Floats]]] = field(default_factory=dict)
+
+    def add(self, name: str, repeats: int, estimate_C: Floats) -> None:
+        self.of.setdefault(name, {}).setdefault(repeats, []).append(estimate_C)
+
+    def show(self, title: str, known_C: Floats, noise: float = 0.0) -> None:
+        """Print the table, best first at the most scores; ``noise`` is the known values' own, squared."""
+        lines = {
+            name: [self._line(name, repeats, known_C, noise) for repeats in by_repeats]
+            for name, by_repeats in self.of.items()
+        }
+        budgets = [2 * len(known_C) * repeats for repeats in self.of[OURS]]
+        rows = [
+            [name, *(f"{figure(e, 2)} ({figure(r, 2)}× ± {figure(s, 1)})" for e, r, s, *_ in line), *_last(line)]
+            for name, line in sorted(lines.items(), key=lambda item: item[1][-1][0])
+        ]
+        headers = [
+            "estimator",
+            *(f"error at {scores}" for scores in budgets),
+            "Spearman",
+            f"bias at {budgets[0]}: z, rms and largest",
+        ]
+        table(title, headers, rows)
+
+    def _line(
+        self, name: str, repeats: int, known_C: Floats, noise: float
+    ) -> tuple[float, float, float, float, float, float]:
+        """Error over the values' variance, over the truth's own with a standard error, Spearman; bias in z."""
+        off_DC = np.array(self.of[name][repeats]) - known_C
+        error_D = (off_DC**2).mean(axis=1) - noise
+        ours_D = ((np.array(self.of[OURS][repeats]) - known_C) ** 2).mean(axis=1) - noise
+        over, deviation = ratio(error_D, ours_D)
+        z_C = off_DC.mean(axis=0) / np.sqrt(off_DC.var(axis=0, ddof=1) / len(off_DC) + noise)
+        agree = float(np.mean([spearman(estimate_C, known_C) for estimate_C in self.of[name][repeats]]))
+        spread = float(known_C.var())
+        rms, most = float(np.sqrt((z_C**2).mean())), float(np.abs(z_C).max())
+        return float(error_D.mean()) / spread, over, deviation, agree, rms, most
 
 
-HEADERS = ["scores", "estimator", "squared error / variance", "Spearman", "largest |z| of the bias"]
+def _last(line: Sequence[tuple[float, ...]]) -> list[str]:
+    agrees = " / ".join(f"{agree:.2f}" for *_, agree, _, _ in line)
+    return [agrees, f"{line[0][-2]:.1f}, {line[0][-1]:.1f}"]
+
+
+def ratio(error_D: Floats, ours_D: Floats) -> tuple[float, float]:
+    """One mean over the other, and its standard error: jackknife over draws, which need not be paired."""
+    draws = len(error_D)
+    left_D = (error_D.sum() - error_D) / (ours_D.sum() - ours_D) if draws > 1 else np.full(draws, np.nan)
+    return float(error_D.sum() / ours_D.sum()), float(np.sqrt((draws - 1) * left_D.var()))
+
+
+def errors(title: str, score: RepeatScorer, known_C: Floats, asked: Mapping[str, Sampler], draws: int) -> None:
+    """Draws of every estimator on a game that costs nothing to score."""
+    found = Found()
+    for draw in range(draws):
+
+        def of_draw(k: int, rows_KC: Bools, first: int = draw * REPEATS[-1]) -> Floats:
+            return score(first + k, rows_KC)
+
+        for name, estimate in asked.items():
+            for repeats in REPEATS:
+                rng = np.random.default_rng((draw, repeats))
+                found.add(name, repeats, estimate(of_draw, repeats, len(known_C), rng))
+    found.show(f"{title}, {len(known_C)} players, {draws} draws", known_C)
+
+
+def of_game(name: str, asked: Mapping[str, Sampler], draws: int) -> None:
+    """A game whose values are known."""
+    if name == "mixture":
+        mixture = MixtureGame.drawn(PLAYERS, np.random.default_rng(3), of_seed=0.3, of_retraining=0.02)
+        errors("mixture with noise of seeds", partial(_on_seed, mixture), mixture.values(), asked, draws)
+        return
+    game = GAMES[name]()
+    errors(game.name, lambda _, rows_KC: game.score(rows_KC), game.shapley_C, asked, draws)
+
+
+def _on_seed(mixture: MixtureGame, seed: int, rows_KC: Bools) -> Floats:
+    return mixture.worth(rows_KC, np.random.default_rng((seed, 17)))
 
 
 def utilities(engine: Engine, rows_KC: Bools, seed: int) -> Floats:
     return np.array([outcome.utility for outcome in engine.outcomes([Job(to_text(row), seed) for row in rows_KC])])
 
 
-def first_twelve(engine: Engine, title: str, seeds: int, draws: int) -> None:
-    """All coalitions of twelve contributors retrained: the values are exact, and draws cost nothing more."""
+def first_twelve(engine: Engine, title: str, asked: Mapping[str, Sampler], seeds: int, draws: int) -> None:
+    """All coalitions of twelve contributors retrained: the mean over seeds is exact, and draws cost nothing more.
+
+    Every repeat scores on one of the seeds in turn, so that with a multiple of them no noise of seeds is left.
+    """
     rows = np.zeros((2**TWELVE, engine.contributors), dtype=np.bool_)
     rows[:, :TWELVE] = powerset(TWELVE)
     known_SK = np.array([utilities(engine, rows, 1000 + seed) for seed in range(seeds)])
     place = 1 << np.arange(TWELVE)
-    exact_SC = np.array([shapley.exact(lambda asked, k=known_K: k[asked @ place], TWELVE) for known_K in known_SK])  # type: ignore[misc]
-    lines: list[list[object]] = []
-    for repeats in REPEATS[:2]:
-        known_C = exact_SC[np.arange(repeats) % seeds].mean(axis=0)
-        lines += errors(lambda k, asked: known_SK[k % seeds][asked @ place], known_C, repeats, draws)
-    table(f"{title}, twelve contributors enumerated, {seeds} seeds, {draws} draws", HEADERS, lines)
+    known_C = shapley.exact(lambda rows_KC: known_SK.mean(axis=0)[rows_KC @ place], TWELVE)
+    errors(
+        f"{title}, all coalitions of {seeds} seeds",
+        lambda k, rows_KC: known_SK[k % seeds][rows_KC @ place],
+        known_C,
+        asked,
+        draws,
+    )
 
 
 def all_contributors(engine: Engine, title: str, blocks: int) -> None:
-    """Blocks of repeats by either design, each against the mean of the other design's."""
-    rng, contributors = np.random.default_rng(5), engine.contributors
-    walks = walked(
-        lambda k, rows: utilities(engine, rows, 7000 + k), list(range(blocks * REPEATS[-1])), contributors, rng
-    )
-    rows_RKC = np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(len(walks))])
-    scores_RK = np.array([utilities(engine, rows_KC, 5000 + k) for k, rows_KC in enumerate(rows_RKC)])
-    lines: list[list[object]] = []
-    for repeats in REPEATS:
-        parts = np.arange(len(walks)).reshape(-1, repeats)
-        found = {
-            "antithetic pairs": [antithetic.plain(part_of(walks, part)).mean(axis=0) for part in parts],
-            "antithetic pairs, linear surrogate": [
-                antithetic.adjusted(part_of(walks, part)).mean(axis=0) for part in parts
-            ],
-            "complement pairs, Gaussian process": [
-                shapley.estimator(rows_RKC[part], scores_RK[part])(scores_RK[part]).mean(axis=0) for part in parts
-            ],
-        }
-        long = {name: np.mean(means, axis=0) for name, means in found.items()}
-        *_, linear, process = long
-        spread = long[process].var()
-        for name, means in found.items():
-            reference_C = long[linear] if name == process else long[process]
-            with_other = np.mean([spearman(mean_C, reference_C) for mean_C in means])
-            again = np.mean([spearman(a, b) for a, b in combinations(means, 2)])
-            variance = np.var(means, axis=0, ddof=1).mean() / spread
-            lines.append([2 * contributors * repeats, name, f"{variance:.3f}", f"{with_other:.3f}", f"{again:.3f}"])
-    headers = ["retrainings", "estimator", "variance / of values", "Spearman with the other design", "with its own"]
-    table(f"{title}, {contributors} contributors, reference of {len(walks)} repeats", headers, lines)
+    """Blocks of the most repeats by each design, and parts of them, against a long run on other seeds."""
+    contributors, each = engine.contributors, REPEATS[-1]
+    count = blocks * each
+
+    def on(first_seed: int, drawn: Drawn) -> Floats:
+        return np.array([utilities(engine, rows_KC, first_seed + k) for k, rows_KC in enumerate(drawn.rows_RKC)])
+
+    reference = even_pairs(count, contributors, np.random.default_rng(5))
+    scores_RK = on(9000, reference)
+    reference_RC = shapley.estimator(reference.rows_RKC, scores_RK)(scores_RK)
+    known_C = reference_RC.mean(axis=0)
+    noise = float(reference_RC.var(axis=0, ddof=1).mean()) / count
+    drawn = {
+        design: Drawn.joined([design(each, contributors, np.random.default_rng((6, block))) for block in range(blocks)])
+        for design in dict.fromkeys(estimator.design for estimator in ESTIMATORS.values())
+    }
+    told = {design: on(5000, one) for design, one in drawn.items()}
+    found = Found()
+    for name, estimator in ESTIMATORS.items():
+        for repeats in REPEATS:
+            for part in np.arange(count).reshape(-1, repeats):
+                estimate_C = estimator.values(drawn[estimator.design].part(part), told[estimator.design][part])
+                found.add(name, repeats, estimate_C)
+    found.show(f"{title}, {contributors} contributors, reference of {2 * contributors * count} others", known_C, noise)
 
 
 def main() -> None:
+    names = [*GAMES, "mixture"]
+
     def more(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--blocks", type=int, default=4, help="of 16 repeats, each by two designs")
+        parser.add_argument("--blocks", type=int, default=4, help="of 16 repeats, each by four designs")
+        parser.add_argument("--draws", type=int, default=20, help="of each estimator on known games")
         parser.add_argument("--pool", type=int, default=101)
         parser.add_argument("--tasks", nargs="*", default=["image_classification", "sentiment"])
         parser.add_argument("--twelve", nargs="*", default=["image_classification"], help="tasks to enumerate")
+        parser.add_argument("--games", nargs="*", choices=names, default=names, help="whose values are known")
         parser.add_argument("--ledger", type=Path, help="a folder that keeps the retrainings")
 
-    options = start(__doc__ or "", more=more)
-    draws = 5 if options.quick else 80
-    for game in (glove(5, 7), airport([float(k) ** 1.5 for k in range(1, PLAYERS + 1)])):
-        closed(game, draws)
+    options = start(__doc__ or "", ["scikit-learn", "shapiq"], more)
+    draws, asked = 2 if options.quick else options.draws, samplers()
+    for name in options.games:
+        of_game(name, asked, draws)
     with tempfile.TemporaryDirectory() as scratch:
         for name in dict.fromkeys([*options.twelve, *options.tasks]):
             task = importlib.import_module(f"tasks.embedded.{name}").task()
@@ -158,9 +232,9 @@ def main() -> None:
             ledger = Ledger((options.ledger or Path(scratch)) / f"{name}-{options.pool}.sqlite")
             engine = Engine(task.learner(), pool.train, pool.test, ledger)
             if name in options.twelve:
-                first_twelve(engine, f"{name} {options.pool}", 1 if options.quick else SEEDS, draws)
+                first_twelve(engine, f"{name} {options.pool}", asked, 1 if options.quick else SEEDS, draws)
             if name in options.tasks:
-                all_contributors(engine, f"{name} {options.pool}", 2 if options.quick else options.blocks)
+                all_contributors(engine, f"{name} {options.pool}", 1 if options.quick else options.blocks)
             ledger.close()
 
 

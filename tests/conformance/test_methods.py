@@ -14,8 +14,9 @@ from rich.console import Console
 
 import methods
 from harness import registry
-from harness.config import Suite
-from harness.conformance.bench import Bench, Subject
+from harness.config import Suite, TaskSettings
+from harness.conformance.asking import EXACT
+from harness.conformance.bench import NULL, Bench, Subject
 from harness.conformance.checks import CHECKS, found
 from harness.conformance.references import holds, reachable
 from harness.conformance.sources import offences_in
@@ -35,6 +36,7 @@ from harness.types import (
     Method,
     Pool,
     Problem,
+    Recipe,
     Retraining,
     SetFunction,
     Task,
@@ -92,6 +94,36 @@ def test_a_convolutional_learner_gets_an_answer_or_a_reason(name: str, convoluti
 @pytest.fixture(scope="module")
 def convolutional(tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
     return evaluator_of(tmp_path_factory.mktemp("cnn"), tiny_pool(CONTRIBUTORS), tiny_cnn())
+
+
+NOTHING_FOR_NOTHING = [
+    name
+    for name in METHODS
+    if "null" in registry.method(name).claims and not isinstance(registry.method(name), Retraining)
+]
+
+
+@pytest.mark.parametrize("name", NOTHING_FOR_NOTHING)
+def test_who_adds_nothing_is_worth_nothing_after_adamw_too(name: str, blank_by_adamw: Evaluator) -> None:
+    """The checks train by SGD; AdamW moves on by its momentum where an example has no gradient at all."""
+    answer = blank_by_adamw.evaluate(name, subject(name).method, "shapley")
+    assert isinstance(answer, Valuation), answer
+    assert abs(answer.values_C[NULL]) <= EXACT * np.abs(answer.values_C).max()
+
+
+def test_less_takes_adamw_s_momentum_for_a_blank_example_s_update(blank_by_adamw: Evaluator) -> None:
+    """Which its paper's update has: so it makes no such claim."""
+    answer = blank_by_adamw.evaluate("less", subject("less").method, "shapley")
+    assert isinstance(answer, Valuation)
+    assert abs(answer.values_C[NULL]) > 0.1 * np.abs(answer.values_C).max()
+
+
+@pytest.fixture(scope="module")
+def blank_by_adamw(tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    task = registry.task("tiny-blank", "embedded", TaskSettings(), None)
+    learner = task.learner()
+    learner.recipe = Recipe(steps=6, batch_size=8, rate=0.02, optimiser="adamw", checkpoints=3)
+    return evaluator_of(tmp_path_factory.mktemp("blank"), task.deal(0), learner)
 
 
 # --- what the harness makes of an answer ---------------------------------------------------------------

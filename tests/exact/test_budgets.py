@@ -203,4 +203,5 @@ def test_budgets_follow_the_settings_and_the_pool() -> None:
 
 
 def test_what_is_not_said_is_nothing() -> None:
-    assert [getattr(Method.budget(Size(), 24, 600), field.name) for field in fields(Budget)] == [0] * 6
+    found = Method.budget(Size(), 24, 600)
+    assert [getattr(found, field.name) or 0 for field in fields(Budget)] == [0] * 7

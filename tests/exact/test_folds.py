@@ -11,9 +11,9 @@ import pytest
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.seeds import stream
-from harness.truth.truth import find, plan
+from harness.truth.truth import plan
 from harness.types import FOLDS, QUESTIONS, Question
-from tests.tiny import engine_of, held_out, tiny_mlp, tiny_pool
+from tests.tiny import engine_of, held_out, tiny_mlp, tiny_pool, truth_by
 
 
 @pytest.mark.parametrize("contributors", [4, 12], ids=["exact", "sampled"])
@@ -21,7 +21,7 @@ from tests.tiny import engine_of, held_out, tiny_mlp, tiny_pool
 def test_folds_add_up_to_the_truth(tmp_path: Path, question: Question, contributors: int) -> None:
     pool = tiny_pool(contributors, each=3)  # 30 validation rows: 14 folds of two and 2 of one
     engine = engine_of(tmp_path, pool)
-    truth = find(plan(question, contributors, 0, ("tiny", 0), 2), engine, stream(0, "test"))
+    truth = truth_by(plan(question, contributors, 0, ("tiny", 0), 2), engine, stream(0, "test"))
     assert truth.by_fold_FC.shape == (FOLDS, contributors)
     shares_F = np.bincount(np.arange(30) % FOLDS) / 30
     np.testing.assert_allclose(shares_F @ truth.by_fold_FC, truth.values_C, atol=1e-6)
@@ -30,16 +30,16 @@ def test_folds_add_up_to_the_truth(tmp_path: Path, question: Question, contribut
 
 def test_folds_without_rows_are_left_out(tmp_path: Path) -> None:
     pool = replace(tiny_pool(), validation=held_out(5, 3))
-    truth = find(plan("standalone", 4, 0, ("tiny", 0), 2), engine_of(tmp_path, pool), stream(0, "test"))
+    truth = truth_by(plan("standalone", 4, 0, ("tiny", 0), 2), engine_of(tmp_path, pool), stream(0, "test"))
     assert truth.by_fold_FC.shape == (5, 4)
     np.testing.assert_allclose(truth.by_fold_FC.mean(axis=0), truth.values_C, atol=1e-6)
 
 
 def test_a_truth_with_outcomes_of_an_older_ledger_has_no_folds(tmp_path: Path) -> None:
     asked, engine = plan("standalone", 4, 0, ("tiny", 0), 2), engine_of(tmp_path, tiny_pool())
-    found = find(asked, engine, stream(0, "test"))
+    found = truth_by(asked, engine, stream(0, "test"))
     engine._known[asked.jobs[0]] = replace(engine._known[asked.jobs[0]], folds=b"")
-    older = find(asked, engine, stream(0, "test"))
+    older = truth_by(asked, engine, stream(0, "test"))
     assert older.by_fold_FC.size == older.residual_C.size == older.everyone_SF.size == 0
     np.testing.assert_array_equal(older.values_C, found.values_C)
 
@@ -53,17 +53,17 @@ def test_a_truth_on_the_validation_split_is_the_one_that_is_found_there_alone(
     ledgers = [Ledger(tmp_path / f"{name}.sqlite") for name in ("both", "alone")]
     both = Engine(tiny_mlp(), pool.train, pool.test, ledgers[0], validation=pool.validation)
     alone = Engine(tiny_mlp(), pool.train, pool.validation, ledgers[1])
-    found, expected = (find(asked, engine, stream(0, "test")) for engine in (both, alone))
+    found, expected = (truth_by(asked, engine, stream(0, "test")) for engine in (both, alone))
     np.testing.assert_array_equal(found.validation_SC, expected.values_SC)
     assert (found.values_SC != expected.values_SC).any()
     assert expected.validation_SC.size == 0
     again = Engine(tiny_mlp(), pool.train, pool.test, ledgers[0], validation=pool.validation)
-    np.testing.assert_array_equal(find(asked, again, stream(0, "test")).validation_SC, found.validation_SC)
+    np.testing.assert_array_equal(truth_by(asked, again, stream(0, "test")).validation_SC, found.validation_SC)
 
 
 def test_everyone_and_nobody_are_told_by_seed_and_fold(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, tiny_pool())
-    truths = {q: find(plan(q, 4, 0, ("tiny", 0), 3), engine, stream(0, "test")) for q in QUESTIONS}
+    truths = {q: truth_by(plan(q, 4, 0, ("tiny", 0), 3), engine, stream(0, "test")) for q in QUESTIONS}
     shares_F = np.bincount(np.arange(len(engine.workspace.held_out["targets"])) % FOLDS, minlength=FOLDS)
     shares_F = shares_F[shares_F > 0] / shares_F.sum()
     for question, sides in (("standalone", (0, 3)), ("leave-one-out", (3, 0)), ("shapley", (3, 3))):
@@ -76,7 +76,7 @@ def test_everyone_and_nobody_are_told_by_seed_and_fold(tmp_path: Path) -> None:
 def test_the_residuals_are_what_a_two_way_table_leaves(tmp_path: Path) -> None:
     """Against the values of each seed and fold, recomputed from the ledger's outcomes."""
     engine, asked = engine_of(tmp_path, tiny_pool()), plan("leave-one-out", 4, 0, ("tiny", 0), 3)
-    truth = find(asked, engine, stream(0, "test"))
+    truth = truth_by(asked, engine, stream(0, "test"))
     folds_JF = np.array([outcome.by_fold[0] for outcome in engine.outcomes(asked.jobs)], dtype=np.float64)  # type: ignore[index]
     folds_SKF = folds_JF[:, np.isfinite(folds_JF).all(axis=0)].reshape(3, 5, -1)
     values_SCF = folds_SKF[:, :1] - folds_SKF[:, 1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -278,6 +279,17 @@ def test_what_counting_adds_is_taken_off_but_never_more_than_half() -> None:
     assert relieved.cost.seconds < 0.1 <= plain.cost.seconds
     assert 0.05 <= exaggerated.cost.seconds < 0.1
     assert plain.cost.flops == relieved.cost.flops
+
+
+def test_what_is_not_counted_is_undefined_and_its_passes_and_time_are_known() -> None:
+    meter, a = Meter("cpu", None), torch.ones(8, 8)
+    with meter.measuring():
+        time.sleep(0.05)
+        a @ a
+        meter.count_pass(0.5)
+    assert meter.cost.seconds >= 0.05
+    assert meter.cost.gradient_passes == 0.5
+    assert all(math.isnan(n) for n in (meter.cost.flops, meter.cost.bytes_moved, meter.cost.launches))
 
 
 def test_the_price_of_watching_is_measured_and_small() -> None:

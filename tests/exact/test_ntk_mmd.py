@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from scipy.optimize import lsq_linear
 from torch.nn import functional as F
 
 from harness.coalitions import prefixes
-from harness.types import Bools, Examples, Floats, Learner, Precedent, Problem
+from harness.types import Bools, Examples, Floats, Learner, Precedent, Problem, Valuation
 from methods import kernels
 from methods.kernels import CoalitionMmd, Form, Kernel, joint_features, median_distance
 from methods.ntk_mmd import NtkMmd, kernel, terms, weights
 from methods.ntk_mmd.terms import KernelComplexity, ProjectedComplexity, Reading, Terms, growing
 from methods.ntk_mmd.weights import TERMS
 from tasks.learners.classifier import Classifier
-from tests.tiny import CLASSES, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+from tests.tiny import CLASSES, evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own jvp
 LEARNERS = pytest.mark.parametrize("make", [tiny_mlp, tiny_cnn])
@@ -229,6 +230,24 @@ def test_other_models_have_their_kernel_from_gradients(tmp_path: Path) -> None:
         assert kernel.of_linear_layers(problem.learner, problem.initial(0), rows) is None
         found = Terms(problem, 0).of(COALITIONS)
         np.testing.assert_allclose(found, [plain_terms(problem, row) for row in COALITIONS], rtol=1e-4, atol=1e-6)
+
+
+@LEARNERS
+@pytest.mark.parametrize("output", ["probability", "log-probability"])
+def test_products_with_the_kernel_alone_solve_it_as_the_whole_one_does(
+    make: Callable[..., Learner], output: Literal["probability", "log-probability"], tmp_path: Path
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), make(tiny_recipe(batch_size=1)))  # 16 rows a block
+    whole = Terms(problem, 0, reading=Reading(ridge=1e-2, output=output)).of(COALITIONS, ["ntk"])
+    found = Terms(problem, 0, reading=Reading(ridge=1e-2, output=output, solve="matrix-free")).of(COALITIONS, ["ntk"])
+    np.testing.assert_allclose(found, whole, rtol=2e-5)
+
+
+def test_a_solve_by_products_keeps_to_its_budget(tmp_path: Path) -> None:
+    method, pool = NtkMmd(scheme="single:ntk", seeds=1, solve="matrix-free"), tiny_pool(4)
+    found = evaluator_of(tmp_path, pool).evaluate("ntk-mmd:single:ntk", method, "leave-one-out")
+    assert isinstance(found, Valuation)
+    assert 10 < found.cost.gradient_passes <= method.budget(4, len(pool.train)).gradient_passes
 
 
 def test_a_permutation_is_one_chain() -> None:

@@ -13,14 +13,18 @@ from harness.config import checked
 from harness.errors import UserError
 from harness.metering.flops import FlopCounter
 from harness.projection import IMAGES, TEXT, Projection, ReferenceJob
+from harness.records.results import ValuationRecord
 from harness.registry import method
+from harness.report.costs import mean_cost
 from harness.running.evaluator import PAIRS
-from harness.types import Cost, Examples, JobSize, Pool, Question
+from harness.running.reference import at_reference
+from harness.types import Budget, Cost, Examples, JobSize, Pool, Question
 from methods import algebra
 from methods.gradients.projected import LossGradients, loss_gradients
 from methods.ntk_mmd import terms
 from methods.trackstar import TrackStar
 from methods.trak import Trak
+from tests.harness.small_runs import tiny_suite
 from tests.tiny import CLASSES, evaluator_of, held_out, images, problem_of, tiny_mlp, tiny_pool
 
 GPU = Projection(
@@ -79,6 +83,49 @@ def test_a_valuation_at_reference_scale_by_hand(cost: Cost, algebra: float, oper
     assert SMALL.operations(cost, algebra) == pytest.approx(operations)
     hours = replaced(GPU, "anything", SMALL).reference_hours("anything", cost, algebra)
     assert hours == pytest.approx(operations / 50e12 / 3600)
+
+
+def test_passes_over_other_rows_than_the_training_examples_are_their_share_of_them_by_hand() -> None:
+    budget = Budget(gradient_passes=2, validation_passes=3, replays=1, validation_replays=0.5)
+    assert budget.passes(examples=100, validation=50, steps=20, batch_size=5) == 2 + 3 * 0.5 + 1 + 0.5 * 20 * 0.5
+    assert budget.passes(examples=4, validation=1, steps=2, batch_size=5) == 2 + 3 / 4 + 2 + 0.5 * 2 / 4  # batches of 4
+
+
+@pytest.mark.parametrize("name", ["tracin", "metagradient", "in-run-shapley", "gradient-cosine", "gradient-norm"])
+def test_passes_grow_from_one_pool_to_another_as_is_told(name: str, tmp_path: Path) -> None:
+    """The one stands for the suite's pool and the other for the reference job: other shares of validation examples."""
+    small, large, recipe = pool_of(3, 40), pool_of(8, 30), tiny_mlp().recipe
+    job = ReferenceJob(
+        contributors=12, examples_each=8, validation=30, steps=recipe.steps, batch_size=recipe.batch_size
+    )
+    one = method(name)
+    told = at_reference(one, "shapley", job, small, recipe, [])["pass_scale"]
+    asked = [evaluator_of(tmp_path, pool).evaluate(name, one, "shapley").cost for pool in (small, large)]  # type: ignore[union-attr]
+    assert asked[1].gradient_passes / asked[0].gradient_passes == pytest.approx(
+        told, rel=0.04
+    )  # budgets are what it takes at most
+    assert name == "gradient-norm" or told < 0.95  # which sees the training examples alone
+
+
+def test_a_price_at_reference_scale_is_of_its_own_job_and_of_those_whose_truths_it_read_by_hand() -> None:
+    """10 retrainings, 4 of them of each of two other tasks; 6 gradient passes that are 3 there."""
+    cost = Cost(retrainings=10, gradient_passes=6)
+    record = ValuationRecord(
+        *("one", 0, "key", "shapley", "m", "set function", "ok", "", ((0.1, 0.2),)),
+        *(cost, "cpu", "run"),
+        algebra=1e6,
+        pass_scale=0.5,
+        borrowed={"two": 4, "three": 4},
+    )
+    twice = SMALL.model_copy(update={"parameters": 2_000})
+    suite = tiny_suite(("one", "two", "three")).model_copy(
+        update={"projection": GPU.model_copy(update={"reference": {"one": SMALL, "two": twice, "three": SMALL}})}
+    )
+    operations = 2 * RETRAINING + 3 * 100 * 6e4 + 1e6 + 4 * 2 * RETRAINING + 4 * RETRAINING
+    assert mean_cost(suite, "one", [record]).reference_gpu_hours == pytest.approx(operations / 50e12 / 3600)
+    older = replace(record, pass_scale=1.0, borrowed={})
+    operations = 10 * RETRAINING + 6 * 100 * 6e4 + 1e6
+    assert mean_cost(suite, "one", [older]).reference_gpu_hours == pytest.approx(operations / 50e12 / 3600)
 
 
 def replaced(projection: Projection, task: str, job: ReferenceJob) -> Projection:

@@ -17,10 +17,10 @@ from harness.errors import UserError
 from harness.retraining.chunks import Job
 from harness.truth import questions, shapley, surrogate
 from harness.truth import walks as antithetic
-from harness.truth.truth import Truth, find, plan
+from harness.truth.truth import Truth, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
 from tests.games import GAMES, Game, additive, glove, sampled
-from tests.tiny import engine_of, tiny_pool
+from tests.tiny import engine_of, tiny_pool, truth_by
 
 ALL_GAMES = pytest.mark.parametrize("game", [make() for make in GAMES.values()], ids=list(GAMES))
 RNG = np.random.default_rng
@@ -456,7 +456,7 @@ class GameEngine:
 
 def truth_of(question: str, engine: object, players: int, seeds: int = 3) -> Truth:
     found = plan(question, players, 0, ("games", 0), seeds)
-    return find(found, engine, RNG(0))
+    return truth_by(found, engine, RNG(0))
 
 
 @pytest.mark.parametrize("question", ["standalone", "leave-one-out"])

@@ -84,7 +84,7 @@ def test_tasks_know_the_nouns_and_each_other_only() -> None:
 WORDS = (
     *("harness.types", "harness.errors", "harness.config", "harness.coalitions", "harness.seeds"),
     *("harness.validation", "harness.files", "harness.registry", "harness.projection"),
-    *("harness.settings", "harness.knobs"),
+    *("harness.settings", "harness.knobs", "harness.threads", "harness.brought"),
 )
 """What every room may speak in."""
 
@@ -97,12 +97,17 @@ ROOMS = {
     "harness.running": ("harness.metering", "harness.records", "harness.retraining", "harness.truth"),
     "harness.conformance": ("harness.metering", "harness.retraining", "harness.running"),
     "harness.report": ("harness.records", "harness.statistics"),
+    "harness.valuing": (
+        *("harness.metering", "harness.records", "harness.retraining", "harness.running"),
+        *("harness.statistics", "harness.report"),
+    ),
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),
     "tasks.learners": (),
     "tasks.tiny": ("tasks.learners",),
     "tasks.embedded": ("tasks.pools", "tasks.learners"),
     "tasks.external": ("tasks.pools", "tasks.learners", "tasks.sources"),
+    "tasks.brought": ("tasks.pools", "tasks.learners", "tasks.sources", "tasks.external"),
 }
 """Each room, and the rooms below it: no arrow runs upward."""
 
@@ -146,6 +151,7 @@ LIGHT = (
     "harness.cli.places",
     "harness.cli.planning",
     "harness.cli.showing",
+    "harness.cli.valuing",
     "harness.config",
     "harness.registry",
     "harness.api.dataworth",
@@ -155,10 +161,11 @@ LIGHT = (
     "harness.statistics.intervals",
     "harness.report.leaderboard",
 )
+DRAWN_OR_TOLD = ("harness.report", "tasks.embedded", "tasks.external", "tasks.brought")
 LIGHT += (
     "harness.records.results",
     "harness.statistics.scores",
-    *sorted(name for name in MODULES if belongs(name, ("harness.report", "tasks.embedded", "tasks.external"))),
+    *sorted(name for name in MODULES if belongs(name, DRAWN_OR_TOLD)),
 )
 
 

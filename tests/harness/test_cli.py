@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-import harness.cli.running as running
 from harness import registry
 from harness.cli.places import Place, known_suites
 from harness.cli.widths import _default
@@ -316,7 +315,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TaskSettings, 
         asked.append((name, data, settings, folder))
         return tiny_task(name=name)
 
-    monkeypatch.setattr(running, "task", make)
+    monkeypatch.setattr("harness.cli.chosen.task", make)
     return asked
 
 
@@ -439,20 +438,58 @@ def test_show_tells_what_a_suite_would_run(command: Command, name: str) -> None:
 
 def test_show_tells_a_suites_settings(command: Command, tmp_path: Path) -> None:
     own = {
-        "real": ["mine", "ours"],
-        "synthetic": ["theirs"],
+        "real": [described("mine"), "sst2"],
+        "synthetic": ["supergen-sst2"],
         "model": "some/model",
         "lora": 4,
         "rate": 1e-3,
         "steps": 9,
+        "contributors": 6,
     }
-    suite = tiny_suite(data="files", questions=("standalone",), settings={"tiny": {**own, "contributors": 6}})
+    suite = tiny_suite(["sentiment"], data="files", questions=("standalone",), settings={"sentiment": own})
     said = command("show", suite_file(tmp_path, suite))
     assert said.status == 0
     shown = " ".join(said.out.split())
-    assert "tiny files mine, ours theirs some/model, LoRA of rank 4 9 steps, rate 0.001" in shown
-    assert "retrainings standalone all truths methods together" in shown
-    assert "tiny 14 14 0 14" in shown  # 7 coalitions, 2 seeds
+    row = "sentiment files mine.toml, sst2 supergen-sst2 some/model, LoRA of rank 4 9 steps, rate 0.001"
+    assert row in shown
+    assert "retrainings standalone all truths methods together billed" in shown
+    assert "sentiment 14 14 0 14 0" in shown  # 7 coalitions, 2 seeds
+
+
+def described(name: str, labels: str = 'labels = {0 = "negative", 1 = "positive"}\n') -> str:
+    """A description of texts with labels in the working folder, by its path."""
+    file = Path(f"{name}.toml")
+    columns = '[columns]\nprompt = "{text}"\nanswer = "{label}"\n'
+    file.write_text(f'task = "sentiment"\nside = "real"\npath = "{name}.jsonl"\n{labels}{columns}', encoding="utf-8")
+    return str(file)
+
+
+def test_show_refuses_what_a_run_would_refuse(command: Command, tmp_path: Path) -> None:
+    """With the same words, with a folder of files and without one."""
+    (tmp_path / "data").mkdir()
+    unfit: list[tuple[Suite, str]] = [
+        (of_texts(described("mine", labels="")), "labels: sentiment needs them"),
+        (of_texts("ssst2"), "Did you mean sst2?"),
+        (of_texts("dolly"), "a real one for sentiment is needed"),
+        (of_texts("sst2", lora=4), "lora is for a pretrained model"),
+        (of_texts("sst2", micro_batch=1000), "micro_batch is a part of its batch of 64, got 1000"),
+        (tiny_suite(["sentimnt"]), "Did you mean sentiment?"),
+        (tiny_suite(["reasoning"], settings={"reasoning": {"micro_batch": 1000}}), "a part of its batch of 128"),
+    ]
+    for suite, told in unfit:
+        file = suite_file(tmp_path, suite)
+        data = ["--data", tmp_path / "data"] if suite.data == "files" else []
+        asked = command("run", "--suite", file, "--out", tmp_path / "out", *data)
+        assert asked.status == 2
+        assert told in asked.err
+        for options in ([], data):
+            shown = command("show", file, *options)
+            assert (shown.status, shown.out, shown.err) == (2, "", asked.err)
+    assert not (tmp_path / "out").exists()
+
+
+def of_texts(real: str, **settings: object) -> Suite:
+    return tiny_suite(["sentiment"], data="files", settings={"sentiment": {"real": [real], **settings}})
 
 
 @pytest.mark.usefixtures("tiny_tables")

@@ -27,7 +27,7 @@ def test_the_largest_difference_is_named_with_its_place() -> None:
     found = compare(OLD, {KEY: Entry(0.4, "ok", 2.0), OTHER: Entry(0.27, "ok", 4.0)})
     assert [one[0] for one in found.changed] == [KEY, OTHER]
     assert found.slower == 2.0
-    (line,) = sentences(found)
+    line, _ = sentences(found)
     assert line == (
         "Largest difference of any score: 0.1, tracin on sentiment, shapley (0.500 published, 0.400 here); "
         "1 more differ by less."
@@ -38,8 +38,23 @@ def test_a_changed_truth_is_told_by_its_reliability() -> None:
     view = view_of()
     old = entries(view.cells)
     key = ("one", "shapley", TRUTH)
-    (line,) = sentences(compare(old, {**old, key: replace(old[key], score=0.7)}))
+    line, judged = sentences(compare(old, {**old, key: replace(old[key], score=0.7)}))
     assert "0.2, the truth's reliability on one, shapley (0.900 published, 0.700 here)" in line
+    assert judged.startswith("No published interval tells how much that is.")
+
+
+@pytest.mark.parametrize(
+    ("now", "judged", "told"),
+    [
+        (0.41, 1, "That is little: every method's score that differs lies within its published 95 % interval."),
+        (0.39, 1, "Look into it: outside of the published 95 % interval lie 1 row (tracin on sentiment, shapley)."),
+    ],
+)
+def test_a_difference_is_judged_by_the_interval_that_was_told_before(now: float, judged: int, told: str) -> None:
+    old = {**OLD, KEY: replace(OLD[KEY], low=0.4, high=0.6)}
+    found = compare(old, {**old, KEY: Entry(now, "ok", 2.0, now - 0.3, now + 0.3), OTHER: Entry(0.9, "ok", 1.0)})
+    assert (found.judged, len(found.outside)) == (judged, 0 if now > 0.4 else 1)  # the other row had no interval
+    assert sentences(found)[1].startswith(told)
 
 
 def test_states_and_rows_of_one_side_are_told_and_are_no_difference_of_zero() -> None:

@@ -77,6 +77,40 @@ def test_methods_train_at_most_what_was_counted(tmp_path: Path) -> None:
         assert 0.9 * most <= retrainings <= most, name
 
 
+SHARING = (
+    "data-shapley",
+    "data-banzhaf",
+    "least-core",
+    "datamodels",
+    "beta-shapley",
+    "kernel-shap",
+    "regression-shapley",
+    "coalition-gp",
+    "leave-one-out",
+    "mixmin",
+)
+
+
+def test_what_methods_of_one_scope_train_once_is_counted_once_and_billed_to_each(tmp_path: Path) -> None:
+    run = finished(tmp_path, methods=list(SHARING), tasks=[many(12)], questions=["standalone"])
+    budgets = [method(name).budget(12, len(many(12).deal(0).train)) for name in SHARING]
+    counts = count(run.suite, "many", 12, budgets)
+    assert counts.billed == sum(budget.retrainings for budget in budgets)
+    done = trained(tmp_path, "methods")
+    assert 0.8 * counts.methods <= done <= counts.methods  # fewer: draws meet in coalitions of one, or of all but one
+    assert counts.billed > 1.4 * counts.methods
+
+
+def test_of_methods_that_name_the_same_coalitions_the_most_is_trained_by_hand() -> None:
+    budgets = [
+        Budget(retrainings=10, shared={"a": 6, "b": 4}),
+        Budget(retrainings=9, shared={"a": 8}),
+        Budget(fits=2, retrainings=3),
+        Budget(fits=3),
+    ]
+    assert estimate.trained(budgets) == 3 + (8 + 4) + 1 + 3
+
+
 def test_a_plans_retrainings_are_its_jobs() -> None:
     for question in QUESTIONS:
         found = plan(question, 11, 0, ("many", 0), 3)

@@ -48,6 +48,7 @@ def digest_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def forget() -> None:
         fingerprint._read.cache_clear()
         fingerprint._reached.cache_clear()
+        fingerprint.source_digest.cache_clear()
 
     yield digest
     forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+import harness.records.results as results_module
 from harness.cli.places import Place
 from harness.cli.running import FEATURES
+from harness.files import write_atomically
 from harness.records.results import Results, load
 from harness.registry import method
 from harness.report.files import write_report
+from harness.running.progress import ProgressDisplay
 from harness.types import QUESTIONS, Additive, Floats, Precedent, Problem, Scorer, Task
 from methods.ntk_mmd import NtkMmd
 from methods.ntk_mmd.weights import TERMS
@@ -123,6 +128,34 @@ def test_a_second_run_retrains_nothing_and_says_the_same_bills_included(whole: W
     assert (whole.folder / "leaderboard.csv").read_bytes() == before
 
 
+def test_a_run_that_goes_on_says_what_is_kept_and_writes_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def listening(file: Path, text: str) -> None:
+        written.append(file.name)
+        write_atomically(file, text)
+
+    asked = {"tasks": [tiny_task(), other_task()], "questions": ["standalone"], "pools": 2}
+    finished(tmp_path, methods=["size"], **asked)
+    monkeypatch.setattr(results_module, "write_atomically", listening)
+    for methods, told in (
+        (["size"], ["8 answers: 8 stored, 0 to find", "8 answers were kept, 0 found."]),
+        (["size", "real-share"], ["12 answers: 8 stored, 4 to find", "8 answers were kept, 4 found."]),
+    ):
+        written.clear()
+        shown = io.StringIO()
+        again = runner(tmp_path, methods=methods, **asked)
+        again.progress = ProgressDisplay(Console(file=shown, width=1_000))
+        again.run()
+        for text in told:
+            assert text in shown.getvalue()
+        new = ["tiny.jsonl", "tiny.jsonl", "other.jsonl", "other.jsonl"] if len(methods) > 1 else []
+        both = ["other.jsonl", "tiny.jsonl"]
+        assert written == [*both, *new, *both]  # at the start, after each pool that had something new, at the end
+
+
 def test_the_truth_and_the_methods_keep_separate_ledgers(whole: Whole) -> None:
     truth, methods = rows_of(whole.folder), rows_of(whole.folder, "methods.sqlite")
     seeds = [{row[2] for row in rows} for rows in (truth, methods)]
@@ -180,6 +213,14 @@ def test_calibrated_weights_read_the_other_tasks_truths_alone(whole: Whole) -> N
         truth = whole.results.truths[other[task], 0, question]
         np.testing.assert_array_equal(precedents[0].truth_C, np.mean(truth.values, axis=0))
         assert set(precedents[0].values) == set(ASKED) - {"ntk-mmd:calibrated"}  # nothing fitted on truths itself
+
+
+def test_retrainings_of_other_tasks_truths_are_told_by_task(whole: Whole) -> None:
+    other = {"tiny": "other", "other": "tiny"}
+    for (task, pool, question, name), record in whole.results.valuations.items():
+        read = {other[task]: whole.results.truths[other[task], pool, question].cost.retrainings}
+        assert record.borrowed == (read if name == "ntk-mmd:calibrated" else {})
+        assert record.cost.retrainings >= sum(record.borrowed.values())
 
 
 def test_calibrated_weights_without_another_task_are_unsuitable_not_failed(tmp_path: Path) -> None:

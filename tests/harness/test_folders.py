@@ -95,7 +95,7 @@ def test_a_suites_name_leads_nowhere_else(here: Path, name: str) -> None:
     assert content(here) == before
 
 
-@pytest.mark.parametrize("name", ["README.md", "leaderboard.csv", "overall.csv"])
+@pytest.mark.parametrize("name", ["README.md", "index.html", "leaderboard.csv", "overall.csv"])
 @pytest.mark.usefixtures("tiny_run")
 def test_a_page_of_the_users_beside_their_suite_survives(here: Path, name: str) -> None:
     """A study with its suite, and a page about it, in one folder."""

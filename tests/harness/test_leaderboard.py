@@ -151,6 +151,16 @@ def test_the_bill_is_the_mean_of_the_valuations_in_hours() -> None:
     assert (truth.cost.seconds, truth.reliability) == (pytest.approx(100.0), pytest.approx(0.9))
 
 
+def test_operations_are_of_the_pools_that_count_them_and_times_of_the_others() -> None:
+    results = results_of({})
+    results.add(said("right", 0, TRUTHS[0]))
+    results.add(said("right", 1, TRUTHS[1], cost=replace(bill(2.0), flops=math.nan, bytes_moved=math.nan)))
+    cost = rows_of(results)["right"].cost
+    assert (cost.seconds, cost.core_hours, cost.flops) == (2.0, 4.0 / 3600, 180e15)
+    assert cost.projected_gpu_hours == pytest.approx(180e15 / 50e12 / 3600)
+    assert (cost.retrainings, cost.gradient_passes) == (3, 4.5)
+
+
 def test_hours_on_a_gpu_are_measured() -> None:
     results = results_of({})
     for pool, values in enumerate(TRUTHS):
@@ -608,7 +618,7 @@ def test_the_page_tells_reasons_and_where_it_came_from() -> None:
 def test_published_results_are_drawn_with_the_scores_that_were_published(folder: Path) -> None:
     view = leaderboard(load_suite(folder / "suite.toml"), load(folder / "results"))
     files = drawn(view)
-    assert list(files) == ["leaderboard.csv", "overall.csv", "README.md"]
+    assert list(files) == ["leaderboard.csv", "overall.csv", "README.md", "index.html"]
     before = keyed((folder / "leaderboard.csv").read_text(encoding="utf-8"))
     after = keyed(files["leaderboard.csv"])
     assert set(before) == set(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -73,6 +74,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Results]:
 
 def test_values_and_counted_costs_are_the_same_to_the_bit(both: tuple[Results, Results]) -> None:
     same(*both)
+
+
+def test_operations_are_counted_on_the_same_pools_as_without(tmp_path: Path) -> None:
+    found = run(tmp_path, methods_named(["size"]), Limits(), pools=2)
+    flops = [record.cost.flops for _, record in sorted(found.valuations.items())]
+    assert [math.isnan(number) for number in flops] == [False, True]
 
 
 def test_a_run_s_provenance_tells_its_limits(both: tuple[Results, Results]) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
+import harness.running.pool_run
 from harness.config import Suite
 from harness.records.results import load
 from harness.registry import method
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.running.pool_run import Ledgers, PoolRun
-from harness.types import Learner, Task
+from harness.truth.truth import Plan, Truth, read_off
+from harness.types import Learner, Outcome, Task
 from tests.harness.small_runs import runner
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
 
@@ -116,6 +123,26 @@ def test_a_kept_answer_that_is_none_is_noted_and_asked_for_again(tmp_path: Path,
     assert len(notes) == 1  # it was kept anew
 
 
+def test_a_truth_is_read_off_its_retrainings_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wait for each other take ten times as long; and sums are in one order, whatever the machine."""
+    seen: list[int] = []
+
+    def listening(plan: Plan, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Truth:
+        seen.extend([torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())])
+        return read_off(plan, outcomes, rng)
+
+    monkeypatch.setattr(harness.running.pool_run, "read_off", listening)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with threadpool_limits(2):
+            assert pool_run(tmp_path).truth("standalone").status == "ok"
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) > 1
+    assert set(seen) == {1}
+
+
 def test_an_answer_is_of_its_learner_s_code_and_of_the_libraries_that_its_model_is_made_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,3 +157,12 @@ def test_an_answer_is_of_its_learner_s_code_and_of_the_libraries_that_its_model_
     monkeypatch.undo()
     monkeypatch.setattr(pool._learner, "libraries", {"torch", "tests", "transformers"})
     assert pool._answer_key("size", size, "standalone", ()) != key
+
+
+def test_operations_are_counted_on_every_eighth_pool_and_kept_as_undefined_on_the_others(tmp_path: Path) -> None:
+    for _ in range(2):  # what the ledger keeps says the same again
+        runner(tmp_path, methods=["tracin"], pools=10, questions=["standalone"]).run()
+        costs = [record.cost for _, record in sorted(load(tmp_path / "results").valuations.items())]
+        assert [not math.isnan(cost.flops) for cost in costs] == [pool in (0, 8) for pool in range(10)]
+        assert all(math.isnan(cost.launches) == math.isnan(cost.flops) for cost in costs)
+        assert all(cost.gradient_passes > 0 and cost.seconds > 0 for cost in costs)

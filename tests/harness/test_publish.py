@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import harness.cli.publishing as publishing
-import harness.cli.running as running
+import harness.cli.refusals as refusals
 from harness.cli.running import against_published
 from harness.config import load_suite, to_toml
 from harness.records.results import Results, load, save
@@ -26,7 +26,7 @@ from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 
 pytestmark = THIRD_PARTY
 RUN, PUBLISHED = Path("runs/tiny"), Path("leaderboards/tiny")
-VERSION_OF = running.version_of
+VERSION_OF = refusals.version_of
 COMMENT = "# as it was published\n"
 
 
@@ -41,7 +41,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A finished run, and its suite's published folder, still without results."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(running, "version_of", lambda suite, task: 1)  # the tiny task is in no table
+    monkeypatch.setattr(refusals, "version_of", lambda suite, task: 1)  # the tiny task is in no table
     shutil.copytree(stored, RUN)
     PUBLISHED.mkdir(parents=True)
     (PUBLISHED / "suite.toml").write_text(COMMENT + to_toml(tiny_suite(questions=("standalone",))))
@@ -74,7 +74,14 @@ def test_a_run_is_published_whole_and_its_suites_file_stays() -> None:
     assert said.status == 0
     assert "First results of this suite: 3 rows." in said.out
     found, run = content(PUBLISHED), content(RUN)
-    assert set(found) == {"suite.toml", "README.md", "leaderboard.csv", "overall.csv", "results/tiny.jsonl"}
+    assert set(found) == {
+        "suite.toml",
+        "README.md",
+        "index.html",
+        "leaderboard.csv",
+        "overall.csv",
+        "results/tiny.jsonl",
+    }
     assert all(found[name] == run[name] for name in set(found) - {"suite.toml"})
     assert found["suite.toml"].startswith(COMMENT.encode())
 
@@ -96,7 +103,7 @@ def test_without_a_terminal_it_shows_what_would_change_and_needs_yes() -> None:
     assert (said.status, content(PUBLISHED)) == (1, before)
     assert "Largest difference of any score" in said.out
     assert "on tiny, standalone" in said.out
-    assert "Files that change: results/tiny.jsonl, leaderboard.csv, overall.csv, README.md" in said.out
+    assert "Files that change: results/tiny.jsonl, leaderboard.csv, overall.csv, README.md, index.html" in said.out
     assert "--yes" in said.out
 
 
@@ -154,7 +161,7 @@ def test_answers_about_an_older_pool_are_refused() -> None:
 
 
 def test_pools_that_the_task_deals_otherwise_now_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "version_of", lambda suite, task: 2)
+    monkeypatch.setattr(refusals, "version_of", lambda suite, task: 2)
     refused("the pools of tiny are of version 1, the task's is 2 now")
 
     def forget(results: Results) -> None:
@@ -306,9 +313,12 @@ def test_a_run_says_how_it_compares_with_what_is_published() -> None:
     assert told_at_the_end() == ""  # nothing is published
     publish()
     assert told_at_the_end() == "Same scores as published, in all 3 rows that both have."
-    assert "Not compared with the published results, which have seeds 2 (this run: 3)." in told_at_the_end(
-        seeds=dict.fromkeys(QUESTIONS, 3)
+    assert (
+        "Not compared with the published results, which have seeds of standalone 2 (this run: 3)."
+        in told_at_the_end(seeds=dict.fromkeys(QUESTIONS, 3))
     )
+    others = {"standalone": 2, "leave-one-out": 5, "shapley": 5}  # which nobody has asked
+    assert told_at_the_end(seeds=others) == "Same scores as published, in all 3 rows that both have."
     assert told_at_the_end(name="another") == ""
     changed(lambda results: results.valuations.pop(("tiny", 0, "standalone", "mmd")) and None)
     partial = told_at_the_end()
@@ -329,7 +339,7 @@ def test_a_report_draws_a_run_and_leaves_what_is_published_alone() -> None:
     published = content(PUBLISHED)
     (RUN / "README.md").unlink()
     said = call("report", "--suite", "tiny")
-    assert f"Written: {RUN / 'README.md'}" in said.out
+    assert str(RUN / "README.md") in said.out.partition("Written: ")[2]
     assert (RUN / "README.md").read_text().startswith(OURS)
     shutil.rmtree("runs")
     (PUBLISHED / "README.md").unlink()

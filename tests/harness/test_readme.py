@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
 from tests.readme import BLOCK, README, ROOT, SUITE, drawn
 from tests.tiny import evaluator_of, tiny_pool
+from tests.valuing.files import vendors
 
 pytestmark = THIRD_PARTY
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -35,7 +37,7 @@ COMMANDS = [line for page in PAGES for block in blocks("sh", page) for line in b
 
 
 def test_the_readme_tells_both_ways_of_setting_up() -> None:
-    assert blocks("sh", "README.md") == ["make leaderboard\nmake test\n"]
+    assert blocks("sh", "README.md")[0] == "make leaderboard\nmake test\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -56,9 +58,26 @@ def test_make_knows_the_readme_s_targets(line: str) -> None:
     assert {"make leaderboard": "runall.py", "make test": "pytest"}[line] in done.stdout
 
 
+def test_beside_a_clone_called_dataworth_python_finds_the_package(tmp_path: Path) -> None:
+    """By a line of the environment that says where it lies: an editable install alone is looked for after folders."""
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "environment"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert f'echo "{ROOT}/harness/api" > ' in told
+    assert "/dataworth.pth" in told
+    (tmp_path / "beside" / "dataworth").mkdir(parents=True)
+    (tmp_path / "dataworth.pth").write_text(f"{ROOT}/harness/api\n")
+    program = f"import site; site.addsitedir({str(tmp_path)!r}); import dataworth; print(dataworth.Additive.family)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "beside", capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "additive", done.stderr
+
+
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("dataworth ")])
 def test_the_commands_run(line: str, command: Command, tmp_path: Path) -> None:
     shutil.copytree(SUITE, tmp_path / "leaderboards" / SUITE.name, ignore=shutil.ignore_patterns("ledger*"))
+    vendors(tmp_path)
     said = command(*shlex.split(line)[1:])
     assert said.status == 0, said.err
     assert said.out.strip()

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.records.results import (
-    _SINCE_2,
-    _SINCE_3,
+    SINCE,
     PoolRecord,
     Record,
     Results,
@@ -185,16 +184,16 @@ COST = asdict(Cost())
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        pytest.param(damaged(format=4), "got 4", id="newer format"),
+        pytest.param(damaged(format=5), "got 5", id="newer format"),
         pytest.param(without("format"), "format", id="no format"),
         pytest.param(damaged(kind="rumour"), "expected one of run, pool, truth, valuation", id="unknown kind"),
         pytest.param(damaged(colour="red"), "unknown: ['colour']", id="unknown field"),
         pytest.param(without("task"), "missing: ['task']", id="missing field"),
-        pytest.param(without("truth_key"), "missing: ['truth_key']", id="no truth key in format 3"),
+        pytest.param(without("truth_key"), "missing: ['truth_key']", id="no truth key in format 4"),
         pytest.param(damaged(cost={"pounds": 3}), "cost: expected bytes_moved, core_seconds", id="another bill"),
         pytest.param(damaged(cost={**COST, "seconds": -1.0}), "cost, seconds: expected no less", id="negative cost"),
         pytest.param(damaged(cost={**COST, "flops": math.inf}), "cost, flops: expected a finite", id="infinite cost"),
-        pytest.param(damaged(cost={**COST, "flops": None}), "cost, flops: expected a number", id="no cost"),
+        pytest.param(damaged(cost={**COST, "seconds": None}), "cost, seconds: expected a number", id="no cost"),
         pytest.param(damaged(values=[[0.1, math.nan]]), "values, repeat 1: expected a finite", id="nan"),
         pytest.param(damaged(values=[[0.1, math.inf]]), "values, repeat 1: expected a finite", id="infinite"),
         pytest.param(damaged(values=[[0.1, 1e308]]), "values, repeat 1: expected numbers up to", id="1e308"),
@@ -225,7 +224,7 @@ def test_a_line_that_cannot_be_read_is_named_with_what_is_wrong(tmp_path: Path, 
     with pytest.raises(UserError) as caught:
         load(tmp_path)
     assert f"{file}, line 2:" in str(caught.value)
-    assert "format 3" in str(caught.value)
+    assert "format 4" in str(caught.value)
     assert told in str(caught.value)
 
 
@@ -252,15 +251,15 @@ def test_a_run_that_is_none_is_refused(changes: dict[str, Any]) -> None:
         _from_json({**json.loads(_to_json(run_record())), **changes})
 
 
-@pytest.mark.parametrize("written", [1, 2])
+@pytest.mark.parametrize("written", [1, 2, 3])
 def test_older_formats_are_read_without_what_they_did_not_know(tmp_path: Path, written: int) -> None:
-    unknown = _SINCE_3 | (_SINCE_2 if written == 1 else set())
+    unknown = {name for since, new in SINCE.items() if since > written for name in new}
 
     def older(record: Record) -> str:
         line = {key: item for key, item in json.loads(_to_json(record)).items() if key not in unknown}
-        if "reliability" in line:
+        if "reliability" in line and written < 3:
             line["ceiling"] = line.pop("reliability")
-        if "cost" in line:
+        if "cost" in line and written < 3:
             line["cost"] = {key: item for key, item in line["cost"].items() if key not in SINCE_FORMAT_3}
         return json.dumps({**line, "format": written}) + "\n"
 

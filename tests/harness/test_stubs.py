@@ -17,6 +17,7 @@ from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
 
 pytestmark = THIRD_PARTY
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,15 @@ def test_a_new_method_works_as_it_is_written(command: Command, tmp_path: Path) -
     made = importlib.import_module("mean_loss").MeanLoss()
     assert (made.seeds, made.family) == (3, "additive")
     assert dataworth.failed_checks(made) == []
+
+
+def test_a_folder_called_dataworth_is_not_taken_for_the_package(tmp_path: Path) -> None:
+    """As where the command is run beside a clone."""
+    (tmp_path / "dataworth").mkdir()
+    for arguments in (["new-method", "mean-loss"], ["check", "mean_loss:MeanLoss"]):
+        command = [sys.executable, str(ROOT / "runall.py"), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_its_test_passes_and_its_files_are_clean(command: Command, tmp_path: Path) -> None:

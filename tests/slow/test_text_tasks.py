@@ -294,11 +294,6 @@ def test_nothing_below_the_nucleus_is_sampled() -> None:
             assert better < top_p + 1e-6
 
 
-def test_class_balance_is_told_where_there_are_labels(task: ModuleType, pool: Pool) -> None:
-    told = ["class_balance" in contributor.planted for contributor in pool.contributors]
-    assert all(told) if task is sentiment else not any(told)
-
-
 def test_the_truncation_that_was_caused_is_recorded(pool: Pool) -> None:
     assert {"coverage", "kl", "head_share", "tail_share", "crossing_dropped"} == set(pool.facts)
     assert 0.5 < pool.facts["coverage"] < 1

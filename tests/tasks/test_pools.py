@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import UserError
-from tasks.pools.dealing import Axes, Dealt, class_balance, deal
+from tasks.pools.dealing import Axes, Dealt, deal
 from tasks.pools.image_generator import ClassGaussians
 from tasks.pools.splits import divide, split_by_content
 from tasks.pools.truncation import truncation_caused
@@ -116,15 +116,6 @@ def test_every_row_is_as_likely_to_be_drawn() -> None:
     for pool in range(600):
         counts[divide(contents, strata, {"validation": 10, "test": 20}, f"pool {pool}")["test"]] += 1
     assert np.abs(counts / 600 - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 600)
-
-
-# --- class balance ----------------------------------------------------------------------------------------
-
-
-def test_class_balance_is_one_minus_the_total_variation_distance() -> None:
-    labels, owners = np.array([0, 0, 1, 1, 0, 0, 2, 2]), np.array([0, 0, 0, 0, 1, 1, 2, 2])
-    found = class_balance(labels, owners, np.array([0, 1, 0, 1, 1, 0]))
-    assert found.tolist() == [1.0, 0.5, 0.0]  # alike; one label of two; none in common
 
 
 # --- truncation ---------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@
 Importing this brings no torch. ``harness`` is how it is done and may change; these names stay.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.report.frames import load_leaderboard, load_overall, load_values
@@ -56,6 +58,10 @@ from harness.types import (
     between,
 )
 
+if TYPE_CHECKING:
+    from harness.valuing.valued import Valued
+    from harness.valuing.values import value
+
 __version__ = version("dataworth")
 
 
@@ -65,6 +71,16 @@ def failed_checks(method: Method) -> list[str]:
 
     return failures(method)
 
+
+def __getattr__(name: str) -> object:
+    """What brings torch is loaded when it is first named."""
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LATER[name]), name)
+
+
+LATER = {"Valued": "harness.valuing.valued", "value": "harness.valuing.values"}
+"""Names -> the modules that have them."""
 
 __all__ = [
     "FORMS",
@@ -106,6 +122,7 @@ __all__ = [
     "TaskReference",
     "TracedFit",
     "UserError",
+    "Valued",
     "Vectors",
     "WeightUse",
     "__version__",
@@ -119,4 +136,5 @@ __all__ = [
     "load_values",
     "spearman",
     "top_recall",
+    "value",
 ]

@@ -1,0 +1,29 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.errors import UserError
+
+
+def names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas."""
+    if value is None:
+        return None
+    found = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not found:
+        raise UserError(f"--{param.name} is empty; give one or more names separated by commas, or leave it out.")
+    return found
+
+
+def folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """A folder's path; an empty one would mean the working folder."""
+    if value is not None and not value.strip():
+        raise UserError(f"{param.opts[0]} is empty; name a folder, or leave it out.")
+    return None if value is None else Path(value)
+
+
+DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")

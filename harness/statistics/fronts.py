@@ -1,0 +1,53 @@
+"""Which methods are worth their cost: the Pareto front of cost and score, and how sure it is. M methods, D draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.statistics.intervals import estimate
+from harness.statistics.jackknife import PoolScores
+from harness.statistics.overdispersion import Moderation
+from harness.statistics.ranks import mean_covariance, root
+from harness.types import Bools, Floats
+
+DRAWS = 2_000
+
+
+def on_front(cost_M: Floats, scores_DM: Floats) -> Bools:
+    """Of each draw, the methods that no other beats: none costs no more and scores no less, one strictly so, D x M.
+
+    Of those that cost the same the best alone can be on it; those that also score the same are on it together.
+
+    Args:
+        cost_M: finite, the same for all draws.
+    """
+    _, group_M = np.unique(cost_M, return_inverse=True)
+    best_DG = np.full((len(scores_DM), int(group_M.max(initial=-1)) + 2), -np.inf)  # first of what costs nothing less
+    for m, group in enumerate(group_M):
+        best_DG[:, group + 1] = np.maximum(best_DG[:, group + 1], scores_DM[:, m])
+    cheaper_DG = np.maximum.accumulate(best_DG, axis=1)
+    return np.asarray((scores_DM > cheaper_DG[:, group_M]) & (scores_DM >= best_DG[:, group_M + 1]))
+
+
+def score_draws(
+    tasks: Sequence[Sequence[PoolScores]], prior: Moderation, rng: np.random.Generator, draws: int = DRAWS
+) -> Floats:
+    """Mean scores as they might have come out with other contributors, D x M: a parametric bootstrap.
+
+    Each column's error and degrees of freedom are those of its interval, on the same scale (``intervals``); how columns
+    go together is the jackknife's correlation of their means, so that what all methods share does not reorder them.
+
+    Args:
+        tasks: the pools of each task, all with the same columns.
+    """
+    found = estimate(tasks, prior)
+    covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)
+    spread_M = np.sqrt(np.diag(covariance_MM))
+    shape_M = np.where(spread_M > 0, spread_M, 1.0)
+    normal_DM = rng.standard_normal((draws, len(spread_M))) @ root(covariance_MM / np.outer(shape_M, shape_M))
+    df = float(np.min(found.df_M, initial=np.inf))
+    student_DM = normal_DM / np.sqrt(rng.chisquare(df, size=(draws, 1)) / df)
+    mean_M = np.clip(found.mean_M, -1 + 1e-12, 1 - 1e-12)  # a mean of 1 in all pools has no error to draw
+    return np.asarray(np.tanh(np.arctanh(mean_M) + student_DM * found.error_M / (1 - mean_M**2)))

@@ -1,0 +1,180 @@
+"""Which method, and what it will take: the cheapest that leaderboards cannot tell from the best, within the budget."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness import registry
+from harness.errors import UserError
+from harness.knobs import base_of
+from harness.projection import Projection
+from harness.types import Cost, JobSize, Method, Question
+from harness.valuing.boards import Board, Row
+from harness.valuing.session import Session
+
+AUTO = "auto"
+
+ABLATION = ":single:"
+"""What the name of a method holds that is one term of another; it is there to explain that one."""
+
+GPU = "GPU-hours"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a valuation may take.
+
+    Args:
+        seconds: on this machine; infinite where GPU-hours are counted.
+        gpu_hours: of the projection's GPU.
+        text: as it was given.
+    """
+
+    seconds: float = math.inf
+    gpu_hours: float = math.inf
+    text: str = ""
+
+
+def budget_of(text: str) -> Budget:
+    """``10`` and ``10m`` are minutes, ``2h`` hours here, ``0.5gpuh`` GPU-hours.
+
+    Raises:
+        UserError: it is none of these, or nothing.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(m|min|minutes?|h|hours?|gpuh|gpu-hours?)?\s*", text.lower())
+    if not found or float(found[1]) <= 0:
+        raise UserError(f"--budget {text!r} is none: write minutes (10), hours (2h) or GPU-hours (0.5gpuh).")
+    amount, unit = float(found[1]), found[2] or "m"
+    if unit.startswith("gpu"):
+        return Budget(gpu_hours=amount, text=f"{amount:g} {GPU}")
+    return Budget(
+        seconds=amount * (3600 if unit.startswith("h") else 60),
+        text=f"{amount:g} {'hours' if unit.startswith('h') else 'minutes'}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a method will take here, at most about: worked out from counts and from one timed training.
+
+    Args:
+        seconds: on this machine; gpu_hours: on the projection's GPU.
+    """
+
+    seconds: float
+    gpu_hours: float
+
+    def within(self, budget: Budget) -> bool:
+        return self.seconds <= budget.seconds and self.gpu_hours <= budget.gpu_hours
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A method, and why it was taken.
+
+    Args:
+        why: in a sentence; empty where the user named it.
+        others: that the leaderboards cannot tell from it, within the budget.
+    """
+
+    name: str
+    method: Method
+    why: str = ""
+    others: tuple[str, ...] = ()
+
+
+def price(session: Session, method: Method, row: Row | None, size: JobSize) -> Price:
+    """What a method will take: trainings and passes by its own count, or as its row has them where that tells more.
+
+    The operations of one training over its seconds are the pace of everything.
+    """
+    budget = method.budget(size.contributors, size.examples)
+    passes = budget.gradient_passes + budget.validation_passes * size.validation / size.examples
+    forward = 0.0
+    if row is not None:  # what it took, where the budget says what it may take at most
+        passes, forward = min(passes, row.gradient_passes) if passes else row.gradient_passes, row.forward_passes
+    job = session.reference(size)
+    algebra = method.algebra(size)
+    cost = Cost(retrainings=budget.fits + budget.retrainings, gradient_passes=passes, forward_passes=forward)
+    operations = job.operations(cost, 0.0 if math.isnan(algebra) else algebra)
+    of_training = job.operations(Cost(retrainings=1), 0.0)
+    each = session.one_training().cost
+    hours = Projection().hours(each.flops, each.bytes_moved, each.launches, session.learner.recipe.precision)
+    return Price(each.seconds * operations / of_training, hours * operations / of_training)
+
+
+def choose(session: Session, question: Question, found: list[Board], budget: Budget) -> Iterator[tuple[Choice, Price]]:
+    """Methods to ask, in turn until one suits: those not told to be worse than another, the cheapest first.
+
+    A method is out where any leaderboard for such data tells that another is better; so are baselines that look at no
+    model, whatever they score: what tells those pools apart need not tell others.
+
+    Raises:
+        UserError: there is no leaderboard to choose by, or nothing fits the budget.
+    """
+    size = session.size(question)
+    if not found:
+        raise UserError(
+            f"There is no published leaderboard of {session.brought.task} to choose a method by; name one with "
+            "--method."
+        )
+    names = dict.fromkeys(row.method for board in found for row in board.rows)
+    known = [(name, made) for name in names if (made := _candidate(session, name, found))]
+    tied = [(name, made) for name, made in known if all(_is_first(board, name) for board in found)]
+    prices = {name: price(session, made, _row(found, name), size) for name, made in known}
+    order = sorted(tied, key=lambda one: (prices[one[0]].gpu_hours, one[0]))
+    where = " and ".join(f"{board.name} ({board.rows[0].pools} pools)" for board in found)
+    fitting = [(name, made) for name, made in order if prices[name].within(budget)]
+    of_budget = f" within {budget.text}" if budget.text else ""
+    tops = " and ".join(dict.fromkeys(board.rows[0].method for board in found))
+    for name, made in fitting:
+        others = tuple(other for other, _ in order if other != name)
+        why = (
+            f"{name} was chosen: of the methods that the leaderboards {where} cannot tell from the best ({tops}) for "
+            f"{session.brought.task}, {question}, it is the cheapest{of_budget}"
+        )
+        why += f"; the others are {', '.join(others)}." if others else "."
+        yield Choice(name, made, why, others), prices[name]
+    lesser = [one for one in known if one not in tied and prices[one[0]].within(budget)]
+    for name, made in sorted(lesser, key=lambda one: -_score(found, one[0])):
+        why = (
+            f"{name} was chosen: nothing that the leaderboards {where} cannot tell from the best fits{of_budget}; of "
+            "what does, it scores highest there, and is told to be worse than the best."
+        )
+        yield Choice(name, made, why), prices[name]
+    cheapest = min(prices.values(), key=lambda one: one.seconds, default=None)
+    least = ""
+    if cheapest is not None:
+        least = f" The cheapest would take about {cheapest.seconds / 60:.1g} minutes or {cheapest.gpu_hours:.2g} {GPU}."
+    raise UserError(f"No method fits{of_budget or ' here'}.{least} Raise --budget, or name a method with --method.")
+
+
+def _candidate(session: Session, name: str, found: list[Board]) -> Method | None:
+    """The method, where it may be chosen for someone who does not know it."""
+    rows = [row for board in found if (row := board.row(name))]
+    if ABLATION in name or not all(row.reference_gpu_hours > 0 and row.low > 0 for row in rows):
+        return None
+    if base_of(name) not in registry.methods():  # it has gone since
+        return None
+    made = registry.method(name)
+    if made.calibrates or (made.reads_sides and not session.brought.sides_known):
+        return None
+    return made
+
+
+def _is_first(board: Board, name: str) -> bool:
+    """Whether no method of a board is told to be better; one without a row there is not told to be anything."""
+    row = board.row(name)
+    return row is not None and row.rank_low == 1
+
+
+def _row(found: list[Board], name: str) -> Row | None:
+    return next((row for board in found if (row := board.row(name))), None)
+
+
+def _score(found: list[Board], name: str) -> float:
+    rows = [row.spearman for board in found if (row := board.row(name))]
+    return sum(rows) / len(rows)

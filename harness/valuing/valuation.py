@@ -1,0 +1,348 @@
+"""A valuation from beginning to end: what is chosen, asked, looked at and audited, as one typed result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.markup import escape
+
+from harness import registry
+from harness.brought import Brought
+from harness.errors import UserError
+from harness.metering.load import HERE
+from harness.projection import Projection
+from harness.registry import Broken
+from harness.seeds import stream
+from harness.statistics.values import Certainty, certainty
+from harness.types import Cost, Floats, Method, Question
+from harness.valuing.asking import Answer, Asking, Extremes, Unsuitable, ask
+from harness.valuing.audit import Audit, run_audit
+from harness.valuing.boards import boards, trust
+from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price
+from harness.valuing.findings import Finding, findings_of
+from harness.valuing.look import Look, look
+from harness.valuing.session import Progress, Session
+from harness.valuing.target import FEWEST_PARTS, PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How what was brought is to be valued.
+
+    Args:
+        method: a name with its knobs, or ``auto``.
+        question: what a value shall say.
+        budget: what the valuation may take; None: ``auto`` chooses freely, and everything is asked.
+        parts: into how many the target is cut for its share of the interval; 0: none.
+        audit: coalitions that are retrained; 0: none.
+        seed: root of every random stream.
+        device: torch device.
+    """
+
+    method: str = AUTO
+    question: Question = "shapley"
+    budget: Budget | None = None
+    parts: int = PARTS
+    audit: int = 0
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.parts and self.parts < FEWEST_PARTS:
+            raise UserError(
+                f"--parts {self.parts}: the target is cut into {FEWEST_PARTS} parts or more, or 0 for none."
+            )
+        if self.audit < 0:
+            raise UserError(f"--audit counts coalitions, got {self.audit}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What one contributor is worth.
+
+    Args:
+        name: of the contributor.
+        value, low, high: with its 95 % interval; nan where nothing tells one.
+        rank_low, rank_high: the ranks that it may have, all pairs compared at once.
+        share, share_low, share_high: of the sum of all values; nan where that sum may be nothing.
+        best, worst: examples, where the method scores them: what each says, and its value.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    rank_low: int
+    rank_high: int
+    share: float
+    share_low: float
+    share_high: float
+    best: tuple[tuple[str, str, str, float], ...] = ()
+    worst: tuple[tuple[str, str, str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the answer took.
+
+    Args:
+        method, parts: the method's on the whole target, and on parts of it, at the price of first training.
+        gpu_hours: of the first on the projection's GPU; gpu: which.
+        wall: seconds of all of it, looks and audit included, reading apart.
+        load: share of the machine that others kept busy meanwhile.
+    """
+
+    method: Cost
+    parts: Cost
+    gpu_hours: float
+    gpu: str
+    wall: float
+    load: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Everything that a valuation found; ``dataworth.Valued`` is this, with frames and plots.
+
+    Args:
+        task, question, method, model: what was asked, of what.
+        why: why the method was taken; empty where the user named it.
+        others: methods that the leaderboards cannot tell from it, where they chose it.
+        values: in the order of contributors' names.
+        looks: of each contributor, in the same order.
+        findings: what to look into, loud ones first.
+        holds: what the intervals hold, and what not, a sentence each.
+        exact: what a more exact answer would cost, a sentence each.
+        trust: what the leaderboards say of the method on such data, a sentence each.
+        bill: what it took.
+        audit: None where none was asked.
+        target_rows, labels: of what was brought.
+        crossed: how often models trained on half of the contributors are right on the target; nan for responses.
+        unusual: of each contributor, examples as people read them: text, answer, place, loss.
+        certainty: the figures behind the intervals.
+        seed: of every random stream.
+    """
+
+    task: str
+    question: Question
+    method: str
+    model: str
+    why: str
+    others: tuple[str, ...]
+    values: tuple[Value, ...]
+    looks: tuple[Look, ...]
+    findings: tuple[Finding, ...]
+    holds: tuple[str, ...]
+    exact: tuple[str, ...]
+    trust: tuple[str, ...]
+    bill: Bill
+    audit: Audit | None
+    target_rows: int
+    labels: tuple[str, ...]
+    crossed: float
+    unusual: tuple[tuple[tuple[str, str, str, float], ...], ...]
+    certainty: Certainty
+    seed: int
+
+    @property
+    def ordered(self) -> list[Value]:
+        """The most valuable first."""
+        return sorted(self.values, key=lambda one: (-one.value, one.name))
+
+
+def value(brought: Brought, request: Request, folder: Path | None, progress: Progress) -> Outcome:
+    """Values of what was brought.
+
+    Args:
+        folder: where everything is kept to go on from; None: nowhere.
+
+    Raises:
+        UserError: no method suits or fits, the one named does not, or it failed.
+    """
+    started = time.perf_counter()
+    with Session(brought, request.seed, request.device, folder, progress) as session:
+        rows = boards(brought.task, request.question)
+        choice, answer = _answered(session, request)
+        progress.note(escape(f"{choice.name} has answered"))
+        sure = _certainty(session, answer)
+        looks, crossed = look(session)
+        findings = findings_of(brought, looks, crossed, sure)
+        audited = run_audit(session, sure.mean_C, doubts(sure, looks), request.audit) if request.audit else None
+        each = round(len(brought.train) / len(brought.names))
+        return Outcome(
+            task=brought.task,
+            question=request.question,
+            method=choice.name,
+            model=brought.model,
+            why=choice.why,
+            others=choice.others,
+            values=tuple(_value(session, sure, answer.extremes, c) for c in range(len(brought.names))),
+            looks=looks,
+            findings=tuple(findings),
+            holds=tuple(holds(request, answer, sure)),
+            exact=tuple(exact(request, answer, sure, len(brought.target))),
+            trust=tuple(trust(rows, choice.name, brought.task, request.question, len(brought.names), each)),
+            bill=_bill(session, answer, time.perf_counter() - started),
+            audit=audited,
+            target_rows=len(brought.target),
+            labels=brought.labels,
+            crossed=crossed.target_right if brought.labels else float("nan"),
+            unusual=tuple(_shown(brought, one.unusual) for one in looks),
+            certainty=sure,
+            seed=request.seed,
+        )
+
+
+def audit(brought: Brought, request: Request, found: Outcome, folder: Path | None, progress: Progress) -> Audit:
+    """An audit of values that were found before."""
+    with Session(brought, request.seed, request.device, folder, progress) as session:
+        return run_audit(session, found.certainty.mean_C, doubts(found.certainty, found.looks), request.audit)
+
+
+def _answered(session: Session, request: Request) -> tuple[Choice, Answer]:
+    """The method that is taken, and what it says."""
+    rows, budget = boards(session.brought.task, request.question), request.budget or Budget()
+    if request.method != AUTO:
+        name, method = registry.named(request.method)
+        if isinstance(method, Broken):
+            raise UserError(method.reason)
+        if method.calibrates:
+            raise UserError(
+                f"{name} is calibrated on the truths of other tasks, and there are none here. Name another method."
+            )
+        if method.reads_sides and not session.brought.sides_known:
+            raise UserError(
+                f"{name} looks at which examples are real, and of {_unknown(session.brought)} nobody has told. Say so "
+                "with --real NAMES and --synthetic NAMES or a column (--columns side=COLUMN), or name another method."
+            )
+        if request.budget is None:
+            return Choice(name, method), ask(session, _asking(request, name, method, budget, 0.0))
+        row = next((row for board in rows if (row := board.row(name))), None)
+        expected = price(session, method, row, session.size(request.question))
+        if not expected.within(budget):
+            raise UserError(
+                f"{name} would take about {expected.seconds / 60:.1f} minutes here ({expected.gpu_hours:.2g} "
+                f"GPU-hours), and the budget is {budget.text}. Raise --budget, or let --method auto choose."
+            )
+        session.progress.note(escape(_expected(name, expected)))
+        asked = _asking(request, name, method, budget, expected.seconds)
+        return Choice(name, method), ask(session, asked)
+    for choice, expected in choose(session, request.question, rows, budget):
+        session.progress.note(escape(choice.why))
+        session.progress.note(escape(_expected(choice.name, expected)))
+        try:
+            return choice, ask(session, _asking(request, choice.name, choice.method, budget, expected.seconds))
+        except Unsuitable as reason:
+            session.progress.note(escape(str(reason)))
+    raise UserError(f"No method that the leaderboards know suits {session.brought.task} here; name one with --method.")
+
+
+def _expected(name: str, expected: Price) -> str:
+    return f"{name} will take about {expected.seconds:,.0f} s, and more for parts of the target"
+
+
+def _asking(request: Request, name: str, method: Method, budget: Budget, expected: float) -> Asking:
+    left = max(0.0, budget.seconds - expected) if np.isfinite(budget.seconds) else None
+    return Asking(name, method, request.question, request.parts, left)
+
+
+def _unknown(brought: Brought) -> str:
+    names = [name for name, side in zip(brought.names, brought.sides, strict=True) if side == "unknown"]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _certainty(session: Session, answer: Answer) -> Certainty:
+    return certainty(answer.values_SC, answer.parts_GC, stream(session.root, "value", "ranks"))
+
+
+def doubts(sure: Certainty, looks: tuple[Look, ...]) -> Floats:
+    """How doubtful each contributor's value is: the width of its rank range, and anything odd about it counts too."""
+    width_C = np.array([found.high - found.low for found in sure.ranges], dtype=np.float64)
+    odd_C = np.array([one.leaked + one.within + one.elsewhere for one in looks]) / [one.examples for one in looks]
+    return np.asarray(width_C + len(looks) * odd_C + np.array([one.off_target + one.disagree for one in looks]))
+
+
+def _value(session: Session, sure: Certainty, extremes: tuple[Extremes, ...], c: int) -> Value:
+    low, high = sure.interval(c)
+    share_low, share_high = sure.share_interval(c)
+    return Value(
+        name=session.brought.names[c],
+        value=float(sure.mean_C[c]),
+        low=low,
+        high=high,
+        rank_low=sure.ranges[c].low,
+        rank_high=sure.ranges[c].high,
+        share=float(sure.share_C[c]),
+        share_low=share_low,
+        share_high=share_high,
+        best=_shown(session.brought, extremes[c].best) if extremes else (),
+        worst=_shown(session.brought, extremes[c].worst) if extremes else (),
+    )
+
+
+def _shown(brought: Brought, rows: tuple[tuple[int, float], ...]) -> tuple[tuple[str, str, str, float], ...]:
+    """Examples as people read them: text, answer, place, and the figure."""
+    shown = brought.shown
+    return tuple((shown.texts[row], shown.answers[row], shown.places[row], figure) for row, figure in rows)
+
+
+def _bill(session: Session, answer: Answer, wall: float) -> Bill:
+    projection, precision = Projection(), session.learner.recipe.precision
+    whole = answer.cost
+    hours = projection.hours(whole.flops, whole.bytes_moved, whole.launches, precision)
+    return Bill(answer.cost, answer.parts_cost, hours, projection.gpu, wall, HERE.since(session.load))
+
+
+def holds(request: Request, answer: Answer, sure: Certainty) -> list[str]:
+    """What the intervals hold, and what not."""
+    repeats, parts = len(answer.values_SC), len(answer.parts_GC)
+    lines = []
+    if repeats > 1:
+        lines.append(f"Intervals hold what {repeats} repeats of the method (initialisations, draws) differ by.")
+    else:
+        lines.append(
+            "The method gave a single repeat, so intervals do not hold what another initialisation or draw would "
+            "change."
+        )
+    if parts:
+        lines.append(
+            f"They hold what other target rows would change, told by leaving out each of {parts} parts of the target."
+        )
+    elif answer.why:
+        lines.append(f"They do not hold what other target rows would change: {answer.why}.")
+    else:
+        lines.append("They do not hold what other target rows would change: none of it was left out (--parts 0).")
+    if repeats == 1 and not parts:
+        lines = ["There is no interval: the method gave a single repeat, and no part of the target was left out."]
+    if not np.isfinite(sure.share_C).any():
+        lines.append("There are no shares: the sum of all values may as well be nothing.")
+    lines.append(
+        "They do not hold how far the method is from what retraining would say: the lines on trust and the audit "
+        "tell that."
+    )
+    return lines
+
+
+def exact(request: Request, answer: Answer, sure: Certainty, rows: int) -> list[str]:
+    """What intervals half as wide would take."""
+    lines = []
+    repeats, target = float(np.nansum(sure.repeats_C)), float(np.nansum(sure.target_C))
+    total = repeats + target
+    if total <= 0:
+        return ["A more exact answer takes repeats or parts of the target, which tell how exact this one is."]
+    if repeats > 0:
+        more = 3 * answer.cost.seconds
+        lines.append(
+            f"{repeats / total:.0%} of the variance is of the method's repeats: half as wide in that takes four times "
+            f"as many ({4 * len(answer.values_SC)}), about {more:,.0f} s more (its knob for runs, seeds or "
+            "permutations)."
+        )
+    if target > 0:
+        lines.append(
+            f"{target / total:.0%} is of the target's rows: half as wide in that takes {4 * rows:,} of them instead "
+            f"of {rows:,}."
+        )
+    return lines

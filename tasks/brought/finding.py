@@ -1,0 +1,128 @@
+"""Who the contributors are, and which files each brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.brought import FEWEST_CONTRIBUTORS, Given, Wanted
+from harness.errors import UserError, plain
+from tasks.sources.description import format_of
+
+IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What one contributor brings.
+
+    Args:
+        tables: files that hold rows, in the order of their names.
+        images: image files, by the class that their folder is called after.
+        frame: rows in memory, in place of files.
+    """
+
+    tables: tuple[Path, ...] = ()
+    images: tuple[tuple[str, Path], ...] = ()
+    frame: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose files are there.
+
+    Args:
+        files: by contributor, in the order of names.
+        one_table: whether they are a single table, called ``""``, whose rows name their contributors.
+        ignored: what lies in the folder and cannot be read.
+    """
+
+    files: Mapping[str, Files]
+    one_table: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+def contributors_of(wanted: Wanted) -> Found:
+    """Each contributor's files.
+
+    Raises:
+        UserError: there is no such file, a folder holds nothing that can be read, or two contributors have one name.
+    """
+    given = wanted.contributors
+    if set(given) == {""}:
+        (one,) = given.values()
+        if isinstance(one, Path) and one.is_dir():
+            return _in_folder(one, wanted.target)
+        return Found({"": files_of("the contributors", one)}, one_table=True)
+    if len(given) < FEWEST_CONTRIBUTORS:
+        raise UserError(f"Values compare contributors, and there is {len(given)}: {', '.join(given)}. Bring 2 or more.")
+    return Found({name: files_of(f"the contributor {name}", value) for name, value in sorted(given.items())})
+
+
+def _in_folder(folder: Path, target: Given) -> Found:
+    found: dict[str, Files] = {}
+    ignored = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if not (entry.is_dir() or format_of(entry.name)):
+            ignored.append(plain(entry.name))
+            continue
+        if isinstance(target, Path) and target.exists() and entry.samefile(target):
+            raise UserError(f"The target {target} lies among the contributors; move it out of {folder}.")
+        name = plain(entry.name if entry.is_dir() else entry.name.split(".")[0])
+        if name in found:
+            raise UserError(
+                f"{folder} has two contributors called {name}; rename one, or put both files in one folder."
+            )
+        found[name] = files_of(f"the contributor {name}", entry)
+    if len(found) < FEWEST_CONTRIBUTORS:
+        held = "1 file or folder" if found else "no file or folder"
+        raise UserError(
+            f"{folder} holds {held} of contributors, and values compare 2 or more: one file (CSV, TSV, JSON Lines, "
+            "parquet, npz) or folder each."
+        )
+    return Found(found, ignored=tuple(ignored))
+
+
+def files_of(whose: str, given: Given) -> Files:
+    """The files that a path stands for, or the frame itself.
+
+    Args:
+        whose: in errors.
+    """
+    if not isinstance(given, Path):
+        if not hasattr(given, "columns"):
+            raise UserError(f"{whose} is a {type(given).__name__}; a path or a pandas DataFrame was expected.")
+        return Files(frame=given)
+    if given.is_file():
+        if format_of(given.name) is None:
+            raise UserError(
+                f"{given}: what format it has cannot be told from its name; CSV, TSV, JSON Lines, parquet and npz "
+                "are read."
+            )
+        return Files(tables=(given,))
+    if not given.is_dir():
+        raise UserError(f"There is no file or folder {given} of {whose}.")
+    inside = sorted(path for path in given.rglob("*") if path.is_file() and not path.name.startswith("."))
+    tables = tuple(path for path in inside if format_of(path.name))
+    images = tuple((path.parent.name, path) for path in inside if path.suffix.lower() in IMAGE_FILES)
+    if not tables and not images:
+        raise UserError(f"{given}, the folder of {whose}, holds no file that can be read. Put one in, or leave it out.")
+    return Files(tables, () if tables else images)
+
+
+def by_name(names: Mapping[str, object], known: tuple[str, ...], option: str) -> None:
+    """That names of an option are contributors.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"{option}: no contributor is called {name!r}; there are "
+                f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}."
+            )

@@ -1,0 +1,76 @@
+"""What is worth its cost: told in words, in the page of tables, and by ``dataworth frontier``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.report import frontier, sentences
+from harness.report.leaderboard import leaderboard
+from harness.report.markdown import page
+from harness.report.view import COST_NAMES, Front, Step, View
+from tests.harness.commands import call
+from tests.harness.page_results import results_of, suite_of
+
+
+@pytest.fixture(scope="module")
+def view() -> View:
+    suite = suite_of()
+    return leaderboard(suite, results_of(suite))
+
+
+def test_steps_tell_what_each_costs_and_brings() -> None:
+    front = Front(
+        "reference_gpu_hours", (Step("a", 0, 0.1, True), Step("b", 2.51, 0.3, True), Step("c", 120, 0.32, False)), {}
+    )
+    assert sentences.steps(front) == (
+        "From the cheapest up, a scores 0.10 for 0 reference GPU-hours; b scores 0.30 for 2.5 (+0.20); "
+        "c scores 0.32 for 120 (+0.02, not told apart from the step before)."
+    )
+    assert sentences.steps(Front("seconds", (), {})) == ""
+
+
+def test_a_front_rises_in_cost_and_score(view: View) -> None:
+    fronts = [front for verdict in view.verdicts for front in verdict.fronts]
+    assert len(fronts) == len(view.verdicts) * len(COST_NAMES)
+    for front in fronts:
+        costs, scores = [step.cost for step in front.steps], [step.score for step in front.steps]
+        assert costs == sorted(set(costs))
+        assert scores == sorted(set(scores))
+        assert len(front.steps) > 1 or front.cost == "retrainings"
+
+
+def test_lines_are_those_on_the_front_or_often_near_it(view: View) -> None:
+    for verdict in view.verdicts:
+        for cost in COST_NAMES:
+            front = frontier.front_of(verdict, cost)
+            assert front is not None
+            lines = frontier.lines(view, verdict, cost)
+            assert [line.method for line in lines if line.is_on] == [step.method for step in front.steps]
+            kept = {line.method for line in lines}
+            assert kept == {name for name, share in front.shares.items() if share >= 0.05} | {
+                s.method for s in front.steps
+            }
+            assert [line.cost for line in lines] == sorted(line.cost for line in lines)
+
+
+def test_the_page_of_tables_has_the_front(view: View) -> None:
+    text = page(view)
+    section = text.partition("## Cost against accuracy")[2].partition("\n## ")[0]
+    assert "- **mean over questions**: From the cheapest up, " in section
+    assert "| method " in section
+    assert "**100%**" in section  # the gradient is cheaper than what scores more, in every draw
+
+
+def test_the_command_prints_fronts_of_the_tasks_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call("frontier", "--suite", "embedded-quick", "--tasks", "sentiment", "--cost", "seconds")
+    assert said.status == 0
+    assert "all tasks, mean" in said.out
+    assert "sentiment, shapley" in said.out
+    assert "reasoning, " not in said.out
+    assert "of draws" in said.out
+    wrong = call("frontier", "--suite", "embedded-quick", "--tasks", "sentimental")
+    assert wrong.status == 2
+    assert "Did you mean sentiment?" in wrong.mistake

@@ -1,0 +1,75 @@
+"""The example's maker plants what it says, on a small data folder of the same form."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.brought import Wanted
+from harness.registry import bring
+from tests.valuing.files import reviews
+
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "twelve_vendors.py"
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twenty rows a vendor."""
+    numbers = {"positive": 1, "negative": 0}
+
+    def table(file: Path, count: int, seed: int) -> None:
+        rows = [{"text": text, "label": numbers[label]} for text, label in reviews(count, seed)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            if file.suffix == ".jsonl":
+                opened.writelines(json.dumps(row) + "\n" for row in rows)
+            else:
+                writer = csv.DictWriter(opened, ["text", "label"])
+                writer.writeheader()
+                writer.writerows(rows)
+
+    data = tmp_path / "data"
+    table(data / "sst2" / "train.csv", 400, 1)
+    table(data / "sst2" / "dev.csv", 60, 2)
+    table(data / "supergen_sst2" / "train.jsonl", 60, 3)
+    (data / "gsm8k").mkdir()
+    sums = [json.dumps({"question": f"What is {k} plus {k * k}?"}) + "\n" for k in range(40)]
+    (data / "gsm8k" / "train.jsonl").write_text("".join(sums), encoding="utf-8")
+    out = tmp_path / "made"
+    given = ["--data", data, "--out", out, "--rows", 20, "--target", 30]
+    monkeypatch.setattr(sys, "argv", ["twelve_vendors.py", *map(str, given)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    return out
+
+
+def test_twelve_vendors_bring_what_was_planted(made: Path) -> None:
+    found = bring(Wanted("sentiment", {"": made / "vendors"}, made / "target.csv"))
+    planted = json.loads((made / "planted.json").read_text(encoding="utf-8"))
+    assert found.names == tuple(sorted(planted))
+    assert len(found.names) == 12
+    sizes = dict(zip(found.names, found.sizes_C.tolist(), strict=True))
+    assert sizes == {**dict.fromkeys(planted, 20), "birch": 10, "cedar": 4}
+    owners = found.train.owners_N
+    place = {name: c for c, name in enumerate(found.names)}
+    assert found.copies.shared_CC[place["hazel"], place["alder"]] == 16
+    assert found.copies.within_N[owners == place["ivy"]].sum() == 16
+    assert (found.copies.target_N[owners == place["katsura"]] >= 0).sum() == 4
+    assert {found.shown.answers[row] for row in (owners == place["larch"]).nonzero()[0]} == {"positive"}
+    assert all("plus" in found.shown.texts[row] for row in (owners == place["juniper"]).nonzero()[0])
+    true = {text: label for seed, count in ((1, 400), (3, 60)) for text, label in reviews(count, seed)}
+    wrong = {
+        name: sum(true[found.shown.texts[r]] != found.shown.answers[r] for r in (owners == place[name]).nonzero()[0])
+        for name in ("alder", "birch", "dogwood", "elm", "fir", "ginkgo")
+    }
+    assert wrong == {"alder": 0, "birch": 0, "dogwood": 5, "elm": 10, "fir": 0, "ginkgo": 0}
+
+
+def test_the_same_seed_makes_the_same_vendors(made: Path) -> None:
+    first = {file.name: file.read_bytes() for file in (made / "vendors").glob("*.csv")}
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert {file.name: file.read_bytes() for file in (made / "vendors").glob("*.csv")} == first

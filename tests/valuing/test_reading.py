@@ -1,0 +1,248 @@
+"""What a person brings is found, read and checked; what cannot be valued is refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from harness.brought import Brought, Wanted
+from harness.config import TaskSettings
+from harness.errors import UserError
+from harness.registry import bring
+from tests.valuing.files import reviews, vendors, write
+
+
+def brought(contributors: Any, target: Any, task: str = "sentiment", **others: Any) -> Brought:
+    given = contributors if isinstance(contributors, dict) else {"": contributors}
+    return bring(Wanted(task, given, target, **others))
+
+
+def test_a_folder_holds_a_file_or_a_folder_for_each_contributor(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    write(folder / "v3" / "a.csv", reviews(5, 50))
+    write(folder / "v3" / "b.jsonl", reviews(6, 51), ("review", "stars"))
+    (folder / "notes.txt").write_text("not read")
+    found = brought(folder, target)
+    assert found.names == ("v0", "v1", "v2", "v3")
+    assert found.sizes_C.tolist() == [24, 24, 24, 11]
+    assert found.labels == ("negative", "positive")
+    assert found.shown.answers[0] == reviews(24, 0)[0][1]
+    assert found.train.targets[0] == found.labels.index(found.shown.answers[0])
+    assert found.shown.places[24] == f"{folder / 'v1.csv'}, row 1"
+    assert found.notes == ("Not read, for their names tell no format that is: notes.txt.",)
+    assert set(found.sides) == {"unknown"}
+    assert not found.sides_known
+
+
+def test_one_table_has_a_column_of_contributors(tmp_path: Path) -> None:
+    rows = [(text, label, f"who{k % 3}") for k, (text, label) in enumerate(reviews(30, 1))]
+    frame = pd.DataFrame(rows, columns=["text", "label", "vendor"])
+    file = tmp_path / "all.csv"
+    frame.to_csv(file, index=False)
+    for given in (file, frame):
+        found = brought(given, write(tmp_path / "target.csv", reviews(20, 2)))
+        assert found.names == ("who0", "who1", "who2")
+        assert found.sizes_C.tolist() == [10, 10, 10]
+    by_other = brought(frame.rename(columns={"vendor": "x"}), tmp_path / "target.csv", columns={"contributor": "x"})
+    assert by_other.train.digest() == found.train.digest()
+
+
+def test_frames_and_files_are_the_same(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    files = brought({f"v{c}": folder / f"v{c}.csv" for c in range(3)}, target)
+    frames = brought({f"v{c}": pd.read_csv(folder / f"v{c}.csv") for c in range(3)}, pd.read_csv(target))
+    assert files.train.digest() == frames.train.digest() == brought(folder, target).train.digest()
+    assert files.target.digest() == frames.target.digest()
+
+
+def test_columns_are_told_where_their_names_do_not_tell(tmp_path: Path) -> None:
+    rows = [("a", "b", "positive"), ("c", "d", "negative")] * 10
+    frame = pd.DataFrame(rows, columns=["head", "tail", "verdict"])
+    with pytest.raises(
+        UserError,
+        match=r"frame of x: no column is called as text usually is .* it has head, tail, verdict\. .*--columns text=",
+    ):
+        brought({"x": frame, "y": frame}, frame)
+    found = brought({"x": frame, "y": frame}, frame, columns={"text": "{head}: {tail}", "label": "verdict"})
+    assert found.shown.texts[:2] == ["a: b", "c: d"]
+    with pytest.raises(UserError, match="No field of --columns is called 'txt'"):
+        brought({"x": frame, "y": frame}, frame, columns={"txt": "head"})
+
+
+def test_prompts_with_their_context_and_answers_are_found(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "instruction": ["Add"] * 12,
+            "input": [f"{k} and 1" for k in range(12)],
+            "output": [f"{k + 1}" for k in range(12)],
+        }
+    )
+    found = brought({"x": frame, "y": frame[:5]}, frame, task="instruction-following")
+    assert found.form == "text-response"
+    assert found.shown.texts[3] == "Add\n3 and 1"
+    assert found.shown.answers[3] == "4"
+    assert found.train.columns["inputs"].shape == found.train.targets.shape
+
+
+def test_labels_that_vendors_write_otherwise_are_told_to_be_the_same(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    write(folder / "v1.csv", [(text, {"positive": "1", "negative": "0"}[label]) for text, label in reviews(24, 1)])
+    odd = brought(folder, target)
+    assert odd.labels == ("0", "1", "negative", "positive")
+    assert any("The target lacks the labels '0', '1' of 24 contributors' rows" in note for note in odd.notes)
+    assert brought(folder, target, labels={"1": "positive", "0": "negative"}).labels == ("negative", "positive")
+    with pytest.raises(UserError, match="--labels: no row has the label '2'; there are"):
+        brought(folder, target, labels={"2": "positive"})
+    with pytest.raises(UserError, match="--columns contributor=COLUMN is for one table"):
+        brought(folder, target, columns={"contributor": "text"})
+
+
+def test_labels_that_nobody_brings_are_told_and_no_common_label_is_refused(tmp_path: Path) -> None:
+    folder, _ = vendors(tmp_path)
+    rows = reviews(20, 7)
+    more = write(tmp_path / "more.csv", [*rows, ("neither", "neutral"), ("nor", "neutral")])
+    assert any(
+        "No contributor has the target's label 'neutral' (9% of its rows)" in note
+        for note in brought(folder, more).notes
+    )
+    other = write(tmp_path / "other.csv", [(text, "pos" if label == "positive" else "neg") for text, label in rows])
+    with pytest.raises(
+        UserError,
+        match="No contributor has a label of the target: it has 'neg', 'pos', they have 'negative', 'positive'",
+    ):
+        brought(folder, other)
+    single = write(tmp_path / "single.csv", [(text, "positive") for text, _ in rows])
+    with pytest.raises(UserError, match="All rows have the label 'positive'"):
+        brought({"a": single, "b": single}, single)
+
+
+def test_sides_are_told_by_name_by_column_or_unknown(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    frame = pd.read_csv(folder / "v0.csv").assign(synthetic=["true", "false"] * 12)
+    given = {"v0": frame, "v1": folder / "v1.csv", "v2": folder / "v2.csv"}
+    found = brought(given, target, sides={"v1": "synthetic"})
+    assert found.sides == ("mixed", "synthetic", "unknown")
+    assert found.train.real_N[:4].tolist() == [False, True, False, True]
+    assert not found.train.real_N[24:48].any()
+    assert found.train.real_N[48:].all()
+    with pytest.raises(UserError, match="no contributor is called 'v9'; there are v0, v1, v2"):
+        brought(given, target, sides={"v9": "real"})
+
+
+def test_copies_within_across_and_in_the_target_are_counted(tmp_path: Path) -> None:
+    own, others, wanted = reviews(20, 1), reviews(20, 2), reviews(30, 3)
+    rows = {
+        "first": [*own, *own[:3]],
+        "second": [*others, *own[:5]],
+        "third": [*reviews(20, 4), *((f"{text} indeed", label) for text, label in wanted[:2])],
+    }
+    target = write(tmp_path / "target.csv", wanted)
+    found = brought({name: write(tmp_path / f"{name}.csv", r) for name, r in rows.items()}, target)
+    owners = found.train.owners_N
+    assert [int(found.copies.within_N[owners == c].sum()) for c in range(3)] == [3, 0, 0]
+    assert found.copies.shared_CC.tolist() == [[0, 8, 0], [5, 0, 0], [0, 0, 0]]
+    assert [int(found.copies.elsewhere_N[owners == c].sum()) for c in range(3)] == [8, 5, 0]
+    assert found.copies.target_N[owners == 2][-2:].tolist() == [0, 1]
+    assert (found.copies.target_N[owners != 2] == -1).all()
+
+
+def test_rows_that_are_left_out_are_told(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    write(folder / "v0.csv", [*reviews(10, 0), ("  ", "positive"), ("said", "")])
+    found = brought(folder, target)
+    assert dict(found.left_out["v0"]) == {"empty": 2}
+    assert (found.read_C[0], found.sizes_C[0]) == (12, 10)
+
+
+def test_too_many_rows_are_thinned_by_the_same_share(tmp_path: Path) -> None:
+    big, small = write(tmp_path / "big.csv", reviews(400, 1)), write(tmp_path / "small.csv", reviews(100, 2))
+    found = brought({"big": big, "small": small}, write(tmp_path / "target.csv", reviews(20, 3)), rows=50)
+    assert found.sizes_C.tolist() == [40, 10]
+    assert found.read_C.tolist() == [400, 100]
+    assert any(
+        "500 rows are too many to value each: 10.0% of every contributor's are taken" in note for note in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda folder: [(folder / f"v{k}.csv").unlink() for k in (1, 2)],
+            "holds 1 file or folder of contributors, and values compare 2 or more",
+        ),
+        (lambda folder: (folder / "v1.csv").write_text(""), "The contributor v1 cannot be read: .*v1.csv is empty"),
+        (
+            lambda folder: (folder / "v1.csv").write_text("text,label\n"),
+            "The contributor v1 cannot be read: .*v1.csv is empty",
+        ),
+        (
+            lambda folder: write(folder / "v1.csv", [("caf\xe9", "positive")] * 3, encoding="latin-1"),
+            "v1.csv, row 1: this is not UTF-8",
+        ),
+        (lambda folder: write(folder / "v0.jsonl", reviews(3, 1)), "has two contributors called v0"),
+        (lambda folder: (folder / "v4").mkdir(), "the folder of the contributor v4, holds no file that can be read"),
+        (
+            lambda folder: (folder / "target.csv").hardlink_to(folder.parent / "target.csv"),
+            "lies among the contributors",
+        ),
+        (
+            lambda folder: write(folder / "v1.csv", reviews(9, 1), ("text", "what")),
+            "v1.csv: no column is called as label usually is",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_a_sentence(spoil: Any, said: str, tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    spoil(folder)
+    with pytest.raises(UserError, match=said):
+        brought(folder, target)
+
+
+def test_a_target_without_rows_enough_is_refused(tmp_path: Path) -> None:
+    folder, _ = vendors(tmp_path)
+    with pytest.raises(UserError, match="The target has 9 rows, and 10 are the fewest"):
+        brought(folder, write(tmp_path / "short.csv", reviews(9, 3)))
+    with pytest.raises(UserError, match=r"There is no file or folder .*none\.csv of the target"):
+        brought(folder, tmp_path / "none.csv")
+
+
+def test_a_text_taken_for_a_label_is_refused(tmp_path: Path) -> None:
+    rows = [(f"text {k}", f"label {k}") for k in range(300)]
+    file = write(tmp_path / "a.csv", rows)
+    with pytest.raises(UserError, match="the column label has 300 different values in 300 rows; these are no labels"):
+        brought({"a": file, "b": file}, file)
+
+
+def test_images_come_from_arrays_tables_and_folders_of_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, size=(30, 8, 8), dtype=np.uint8), np.array(["cat", "dog"] * 15)
+    np.savez(tmp_path / "first.npz", images=pixels[:10], labels=labels[:10])
+    for k in range(10, 20):
+        where = tmp_path / "second" / labels[k]
+        where.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[k]).save(where / f"{k}.png")
+    np.savez(tmp_path / "target.npz", images=pixels[20:], labels=labels[20:])
+    given = {"first": tmp_path / "first.npz", "second": tmp_path / "second"}
+    found = brought(given, tmp_path / "target.npz", task="image-classification")
+    assert found.labels == ("cat", "dog")
+    assert found.train.columns["inputs"].shape == (20, 1, 8, 8)
+    assert found.sizes_C.tolist() == [10, 10]
+    assert found.train.targets[:4].tolist() == [0, 1, 0, 1]
+    cats = found.train.columns["inputs"][10:][found.train.targets[10:] == 0]  # class by class, from the folders
+    expected = pixels[10:20:2].astype(np.float64) / 255
+    assert np.corrcoef(cats.ravel(), expected.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_settings_change_the_recipe_and_the_length(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    found = brought(folder, target, settings=TaskSettings(length=7, steps=11, rate=0.5))
+    learner = found.learner()
+    assert found.train.columns["inputs"].shape[1] == 7
+    assert (learner.recipe.steps, learner.recipe.rate) == (11, 0.5)
+    assert "11 steps" in found.model
