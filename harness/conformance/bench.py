@@ -171,17 +171,18 @@ class _Place:
         ledger = Ledger(IN_MEMORY)
         make = GameEngine if is_game else NotedEngine
         self._engine = make(counting(learner, self._passed), pool.train, pool.validation, ledger)
+        self._engine.notes = Notes()  # one object, for a part of the engine that is another one would be found
         self._evaluator = Evaluator(
             root, pool.task, pool.index, pool.names, pool.train, pool.validation, self._engine, NO_OVERHEAD
         )
 
     def ask(self, subject: Subject, question: Question) -> Asked:
         method = subject.method
-        self._passed[0], self._engine.notes = 0.0, Notes()
+        notes, self._passed[0] = self._engine.notes, 0.0
+        notes.trained = notes.flops = 0.0
         given = precedents(len(self.pool.contributors)) if method.calibrates else ()
         with LISTENER.listening() as heard:
             found = self._evaluator.evaluate(subject.name, method, question, given)
-        notes = self._engine.notes
         return Asked(found, len(self.pool.train), self._passed[0], notes.trained, notes.flops, tuple(heard))
 
 
