@@ -137,8 +137,7 @@ class Isolation:
         self._learner = contents_of_learner(engine.learner)
         self._data = self._contents_of_data()
         self._code_of_learner = _code_of(engine)
-        self._parts = Parts(engine=engine, workspace=engine.workspace, ledger=engine.ledger)
-        self._now: tuple[ProcessState, Namespaces] | None = None
+        self._now: tuple[ProcessState, Namespaces, Parts] | None = None
 
     @contextmanager
     def evaluation(self) -> Iterator[Given]:
@@ -149,8 +148,9 @@ class Isolation:
         """
         given = Given(self._train, self._validation, self._check)
         state, namespaces, generators = ProcessState(), Namespaces(self._code_of_learner), RandomState()
+        parts = Parts(engine=self._engine, workspace=self._engine.workspace, ledger=self._engine.ledger)
         started = Started()
-        self._now = (state, namespaces)
+        self._now = (state, namespaces, parts)
         failure: BaseException | None = None
         process = os.getpid()
         try:
@@ -167,9 +167,9 @@ class Isolation:
                 namespaces.restore()
             if other := state.changes():
                 state.restore()
-            if parts := self._parts.changes():
-                self._parts.restore()
-            changed += other + parts
+            if replaced := parts.changes():
+                parts.restore()
+            changed += other + replaced
             generators.restore()
         if interrupts.came():  # and the method kept it to itself
             raise KeyboardInterrupt
@@ -188,8 +188,8 @@ class Isolation:
         """Refuse to train in a process, on data or with a learner that are not what they were."""
         if self._now is None:  # no evaluation is under way
             return
-        state, namespaces = self._now
-        if changed := [*namespaces.changes(), *state.changes(numeric=True), *self._parts.changes()]:
+        state, namespaces, parts = self._now
+        if changed := [*namespaces.changes(), *state.changes(numeric=True), *parts.changes()]:
             raise _interference(changed, "restore it before anything is trained")
         if changed := self._changes_of_pool():
             raise _interference(changed, "work on a copy of it")

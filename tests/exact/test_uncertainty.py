@@ -215,7 +215,7 @@ def test_what_is_known_exactly_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize(("columns", "df"), [(3, 8.0), (10, 20.0)])
-def test_thelargest_t_of_independent_columns_is_tukey_s_studentised_range(columns: int, df: float) -> None:
+def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(columns: int, df: float) -> None:
     first, second = pairs(columns)
     drawn_D = largest_t(
         np.eye(columns), first, second, np.full(len(first), math.sqrt(2)), df, np.random.default_rng(0), 60_000
