@@ -26,8 +26,8 @@ UNBIASED = [name for name in ESTIMATORS if "least squares" not in name]
 DRAWS = {
     "complement pairs, boosted trees with sample reuse": 10,
     "Shapley-kernel pairs, boosted trees with sample reuse": 10,
+    "Shapley-kernel pairs, Gaussian process": 200,
 }
-DRAWS |= {"Shapley-kernel pairs, Gaussian process": 200}
 """How often an estimator draws, where not 60 times: trees are slow, and kernel sizes seldom ask for half of all, which
 then weigh much, so that of few draws the spread tells too little (700 leave a root mean square z of 1.2)."""
 
