@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Learner, Positive, Problem
+from methods.ekfac import algebra_of_factors
 from methods.influence import inverse_damping, passes_of_damping, scalar_damping
 
 if TYPE_CHECKING:
@@ -137,7 +138,15 @@ class InfluenceEkfac(Additive):
         return Budget(self.runs, gradient_passes=passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
-        return 0.0
+        """The factors, as in ``kfac``; validation gradients turned there and back, and their products with all others.
+
+        Gradients of examples come of a backward pass for each of them through all of them, and so do validation's;
+        eigenvalues are corrected by whole batches.
+        """
+        n, validation = size.examples, size.validation
+        turns = 8.0 * validation * size.features + 4.0 * n
+        each = 2.0 * (n**2 + validation**2 + n * validation) + turns
+        return self.runs * (algebra_of_factors(size, corrected=False) + each * size.parameters)
 
     def unsuitable(self, problem: Problem) -> str | None:
         if reason := _missing() or _not_cross_entropy(problem.learner):
