@@ -46,7 +46,7 @@ class Trak(Additive):
         "pool has fewer, where Z'Z has no inverse, so influence's D is added to the regression's curvature. This is "
         "Z'Z x the mean of p (1 - p) over N, for the paper takes these weights for all alike; gradients are multiplied "
         "by D^-1/2 before they are projected, and the ridge is 1. 3 models, each trained on all data, where the paper "
-        "has up to 100, each on a random half: influence's runs, at its price. No soft-thresholding: it serves single "
+        "trains more, each on a random half: influence's runs, at its price. No soft-thresholding: it serves single "
         "examples, and sums of many lose by it. A sequence's probability is the geometric mean over its target tokens, "
         "as for the NTK here. The validation examples' margins weigh alike."
     )
