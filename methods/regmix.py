@@ -60,8 +60,9 @@ def shares(rows_KC: Bools, sizes_C: Floats) -> Floats:
 
 
 def scorer(rows: Sequence[Bools], utilities: Sequence[Floats], sizes_C: Floats, regressor: str = "linear") -> Scorer:
-    """Utility of any coalition as the regression on all rows but nobody, each seed's first, has it: the mean over seeds,
-    each of which has a column that tells its rows.
+    """Utility of any coalition, the mean over seeds, by a regression on all rows but each seed's first, nobody.
+
+    A column for each seed tells its rows.
     """
     seeds, nobody = len(rows), float(np.mean([utilities_K[0] for utilities_K in utilities]))
     utilities_K, seed_K = pooled([utilities_K[1:] for utilities_K in utilities])
