@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.types import Bools, Floats, JobSize, Problem, Retraining
+from harness.types import Bools, Floats, Ints, JobSize, Problem, Retraining
 from methods import lasso
-from methods.coalitions import Sampling
+from methods.coalitions import Sampling, pooled
 
 INCLUSION = (0.2, 0.4, 0.6, 0.8)
 """Chances with which everybody is in; one is drawn for each coalition."""
@@ -20,27 +20,27 @@ class Ame(Sampling, Retraining):
     """Average marginal effect on utility on the validation split, over coalitions of random density, by the lasso.
 
     Args:
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together, which one lasso is fitted to; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own and a level of its own in the fit.
     """
 
     source: ClassVar[str] = "Lin, Zhang, Lecuyer, Li, Panda & Sen (2022), ICML (AME, LASSO estimator)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
         "chances of inclusion 0.2, 0.4, 0.6 and 0.8 alike, the paper's; the lasso's strength by 5-fold "
-        "cross-validation; no knockoffs, for values are ranked and none is tested"
+        "cross-validation; one fit to all seeds' coalitions, with a level for each seed; no knockoffs, for values are "
+        "ranked and none is tested"
     )
 
     def algebra(self, size: JobSize) -> float:
-        return self.seeds * lasso.operations(self.each(size.contributors), size.contributors)
+        return lasso.operations(self.seeds * self.each(size.contributors), size.contributors)
 
     def contributor_values(self, problem: Problem) -> Floats:
-        contributors, found = len(problem.contributors), []
-        for seed in range(self.seeds):
-            rng = problem.scope_stream("inclusion", seed)
-            rows_KC, chance_K = drawn(rng, self.each(contributors), contributors)
-            found.append(effects(rows_KC, chance_K, problem.retrain(rows_KC, seed)))
-        return np.array(found)
+        contributors = len(problem.contributors)
+        streams = [problem.scope_stream("inclusion", seed) for seed in range(self.seeds)]
+        rows, chances = zip(*(drawn(rng, self.each(contributors), contributors) for rng in streams), strict=True)
+        utilities_K, seed_K = pooled([problem.retrain(rows_KC, seed) for seed, rows_KC in enumerate(rows)])
+        return effects(np.vstack(rows), np.concatenate(chances), utilities_K, seed_K)[None]
 
 
 def drawn(rng: np.random.Generator, count: int, contributors: int) -> tuple[Bools, Floats]:
@@ -50,7 +50,7 @@ def drawn(rng: np.random.Generator, count: int, contributors: int) -> tuple[Bool
     return np.asarray(draws[:, 1:] < chance_K[:, None]), chance_K
 
 
-def effects(rows_KC: Bools, chance_K: Floats, utilities_K: Floats) -> Floats:
+def effects(rows_KC: Bools, chance_K: Floats, utilities_K: Floats, seed_K: Ints) -> Floats:
     """Average marginal effects, C.
 
     1 / p for who is in and -1 / (1 - p) for who is not have mean 0, are uncorrelated and have variance
@@ -60,4 +60,4 @@ def effects(rows_KC: Bools, chance_K: Floats, utilities_K: Floats) -> Floats:
     chance = np.array(INCLUSION)
     root = float(np.sqrt((1 / (chance * (1 - chance))).mean()))
     features_KC = np.where(rows_KC, 1 / chance_K[:, None], -1 / (1 - chance_K[:, None])) / root
-    return root * lasso.coefficients(features_KC, utilities_K)
+    return root * lasso.coefficients(features_KC, utilities_K, seed_K)

@@ -6,13 +6,13 @@ same models. A smaller budget is the beginning of a larger one wherever draws ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
-from harness.types import MOST, Bools, Budget, Count, Floats, Method, Problem, between
+from harness.types import MOST, Bools, Budget, Count, Floats, Ints, Method, Problem, between
 
 SCOPE = "coalitions"
 
@@ -44,11 +44,11 @@ def retrainings_of(retrainings: int | None, contributors: int) -> int:
 
 @dataclass(frozen=True)
 class Sampling(Method):
-    """The knobs of a method that retrains on drawn coalitions, split evenly over its repeats.
+    """The knobs of a method that retrains on drawn coalitions, split evenly over its seeds.
 
     Args:
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own.
     """
 
     retrainings: Annotated[int, between(LEAST, MOST)] | None = None
@@ -85,6 +85,11 @@ class Sampling(Method):
         contributors = len(problem.contributors)
         draw, count = DESIGNS[self.design], self.each(contributors)
         return [draw(problem.scope_stream(self.design, seed), count, contributors) for seed in range(self.seeds)]
+
+
+def pooled(parts: Sequence[Floats]) -> tuple[Floats, Ints]:
+    """All seeds' utilities, K, and the seed of each, K: for one fit that has a level for every seed."""
+    return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
 def named(seed: int, **counts: float) -> dict[str, float]:

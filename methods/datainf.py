@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     from harness.types import Learner, Params
@@ -19,22 +20,28 @@ class DataInf(Additive):
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
-        damping: of each layer, as a multiple of the mean square of an entry of its examples' gradients.
+        damping: None for the rule of ``influence``, one over each parameter's summed learning rate. A number: of each
+            layer, that multiple of the mean square of an entry of its examples' gradients (the paper's, with 0.1).
     """
 
     runs: Count = 3
-    damping: Positive = 0.1
-    source = "Kwon, Wu, Wu & Zou (2024), ICLR (DataInf)"
-    passes = "1 retraining a run; 2 passes with a gradient per example, 1 forward-mode pass"
+    damping: Positive | None = None
+    source = "Kwon, Wu, Wu & Zou (2024), ICLR (DataInf); damping as in influence"
+    passes = (
+        "1 retraining a run; 1 pass with a gradient per example, 1 forward-mode pass; for AdamW 1 to 2 a checkpoint"
+    )
     choices = (
-        "damping: the paper's rule and its 0.1; a layer is one tensor of parameters, as in the paper's code; the paper "
-        "keeps each example's gradients, here they are made twice and added up to one vector, along which forward mode "
+        "damping: influence's rule, so that the two differ by curvature alone (the paper's 0.1 of the mean eigenvalue, "
+        "the rule that influence left, is damping=0.1); a layer is one tensor of parameters, as in the paper's code; "
+        "the paper keeps each example's gradients, here they are added up to one vector, along which forward mode "
         "goes; a layer that no example moves is left out"
     )
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(self.runs, gradient_passes=3 * self.runs, validation_passes=self.runs)
+        """The paper's damping takes a pass of its own."""
+        passes = 2 + (passes_of_damping(None) if self.damping is None else 1)
+        return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
         """Norms, products with the target, and a weighted sum, of every example's gradient."""
@@ -51,28 +58,42 @@ class DataInf(Additive):
 
         learner, params = problem.learner, problem.fit(run).params
         target = mean_gradient(learner, params, validation)
-        solved = self._solve(learner, params, train, target)
+        scale = self._inverse_damping(problem, train, run)
+        solved = mean_of_solves(learner, params, train, scale, target)
         return (directional_losses(learner, params, train, solved) / len(problem.train)).double().cpu().numpy()
 
-    def _solve(self, learner: Learner, params: Params, train: Batch, target: Params) -> Params:
-        """Mean over examples of (g g' + damping)^-1 target, by Sherman & Morrison, in each layer."""
-        from methods.gradients.per_example import parameter_blocks
-        from methods.gradients.vectors import zeros
+    def _inverse_damping(self, problem: Problem, train: Batch, run: int) -> Params:
+        """1 / D, by parameter; 0 for what no example moves."""
+        import torch
 
-        examples = len(train["targets"])
+        from methods.gradients.per_example import parameter_blocks
+        from methods.gradients.summed_rates import summed_rates
+
+        if self.damping is None:
+            return summed_rates(problem, run)
+        learner, params = problem.learner, problem.fit(run).params
         squares = dict.fromkeys(params, 0.0)
         for block, _ in parameter_blocks(learner, learner.losses, params, train):
             for name, each in block.items():
                 squares[name] += float(each.double().square().sum())
-        strengths = {name: self.damping * squares[name] / (examples * p.numel()) for name, p in params.items()}
-        total = zeros(params)
-        for block, _ in parameter_blocks(learner, learner.losses, params, train):
-            for name, each in block.items():
-                rows_NP = each.flatten(1)
-                if strengths[name] > 0:
-                    along_N = rows_NP @ target[name].flatten() / (strengths[name] + rows_NP.square().sum(1))
-                    total[name] += (along_N @ rows_NP).reshape(total[name].shape)
-        return {
-            name: (target[name] - total[name] / examples) / strengths[name] if strengths[name] > 0 else total[name]
-            for name in params
-        }
+        means = {name: squares[name] / (len(train["targets"]) * p.numel()) for name, p in params.items()}
+        inverse = {name: 1 / (self.damping * mean) if mean > 0 else 0.0 for name, mean in means.items()}
+        return {name: torch.full_like(p, inverse[name]) for name, p in params.items()}
+
+
+def mean_of_solves(learner: Learner, params: Params, train: Batch, scale: Params, target: Params) -> Params:
+    """Mean over examples of (g g' + D)^-1 target in each layer, D given as 1 / D.
+
+    By Sherman & Morrison: with S = 1 / D it is S (target - mean of g (g' S target) / (1 + g' S g)).
+    """
+    from methods.gradients.per_example import parameter_blocks
+    from methods.gradients.vectors import zeros
+
+    total = zeros(params)
+    for block, _ in parameter_blocks(learner, learner.losses, params, train):
+        for name, each in block.items():
+            rows_NP, scale_P = each.flatten(1), scale[name].flatten()
+            along_N = rows_NP @ (scale_P * target[name].flatten()) / (1 + rows_NP.square() @ scale_P)
+            total[name] += (along_N @ rows_NP).reshape(total[name].shape)
+    examples = len(train["targets"])
+    return {name: scale[name] * (target[name] - total[name] / examples) for name in params}

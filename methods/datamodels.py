@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.types import Floats, JobSize, Problem, Retraining
 from methods import lasso
-from methods.coalitions import Sampling
+from methods.coalitions import Sampling, pooled
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Datamodels(Sampling, Retraining):
     """Weights of a lasso from who is in to utility on the validation split, on random halves of the contributors.
 
     Args:
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together, which one lasso is fitted to; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own and a level of its own in the fit.
     """
 
     design: ClassVar[str] = "halves"
@@ -27,12 +27,14 @@ class Datamodels(Sampling, Retraining):
     choices: ClassVar[str] = (
         "subsets of a share alpha = 1/2 of contributors, the paper's main setting; one datamodel of the mean "
         "log-likelihood in place of the mean of one a validation example; the lasso's strength by 5-fold "
-        "cross-validation, as the paper has it by held-out subsets"
+        "cross-validation, as the paper has it by held-out subsets; one fit to all seeds' coalitions, with a level for "
+        "each seed"
     )
 
     def algebra(self, size: JobSize) -> float:
-        return self.seeds * lasso.operations(self.each(size.contributors), size.contributors)
+        return lasso.operations(self.seeds * self.each(size.contributors), size.contributors)
 
     def contributor_values(self, problem: Problem) -> Floats:
-        drawn = enumerate(self.drawn(problem))
-        return np.array([lasso.coefficients(1.0 * rows, problem.retrain(rows, seed)) for seed, rows in drawn])
+        rows = self.drawn(problem)
+        utilities_K, seed_K = pooled([problem.retrain(rows_KC, seed) for seed, rows_KC in enumerate(rows)])
+        return lasso.coefficients(1.0 * np.vstack(rows), utilities_K, seed_K)[None]

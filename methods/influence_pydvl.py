@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Learner, Positive, Problem
+from methods.ekfac import algebra_of_factors
 from methods.influence import inverse_damping, passes_of_damping, scalar_damping
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 EKFAC_BATCH = 512
 """Examples a batch; values do not depend on it."""
 
+
+PAPERS_DAMPING = 0.1
+"""Of the mean eigenvalue, for EK-FAC (Grosse et al. 2023)."""
 
 STEPS = 6
 """Steps of conjugate gradients that the embedded tasks took at most; a job's own are not known before it runs."""
@@ -110,26 +114,39 @@ class InfluencePydvl(Additive):
 class InfluenceEkfac(Additive):
     """pyDVL's influence by eigenvalue-corrected Kronecker factors; for models of linear layers alone.
 
-    Its factors are tied to the layers, so it takes one number as damping and its paper's rule for it.
+    Its factors are tied to the layers, so it takes one number as damping: AdamW's by parameter cannot be handed to it.
 
     Args:
         runs: independent training runs averaged over, the same as those of ``influence``.
-        damping: multiple of the Gauss-Newton matrix's mean eigenvalue; Grosse et al. 2023 take each layer's
-            own, and pyDVL one number for all.
+        damping: None for the rule of ``influence`` after SGD, whose damping is one number, and for 0.1 after AdamW. A
+            number: that multiple of the Gauss-Newton matrix's mean eigenvalue; Grosse et al. 2023 take each layer's
+            own, and pyDVL one for all.
     """
 
     runs: Count = 3
-    damping: Positive = 0.1
+    damping: Positive | None = None
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), arXiv 2308.03296; pyDVL 0.10 EkfacInfluence"
-    passes = "1 retraining a run; 3 passes, and 16 to 24 for the mean eigenvalue"
+    passes = "1 retraining a run; 3 passes; 16 to 24 for a mean eigenvalue"
+    choices = (
+        "damping: by the rule of influence after SGD; after AdamW, whose damping by that rule is each parameter's own, "
+        "its paper's 0.1 of the mean eigenvalue"
+    )
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        passes = self.runs * (passes_of_damping(self.damping) + 3)
+        passes = self.runs * (passes_of_damping(PAPERS_DAMPING if self.damping is None else self.damping) + 3)
         return Budget(self.runs, gradient_passes=passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
-        return 0.0
+        """The factors, as in ``kfac``; validation gradients turned there and back, and their products with all others.
+
+        Gradients of examples come of a backward pass for each of them through all of them, and so do validation's;
+        eigenvalues are corrected by whole batches.
+        """
+        n, validation = size.examples, size.validation
+        turns = 8.0 * validation * size.features + 4.0 * n
+        each = 2.0 * (n**2 + validation**2 + n * validation) + turns
+        return self.runs * (algebra_of_factors(size, corrected=False) + each * size.parameters)
 
     def unsuitable(self, problem: Problem) -> str | None:
         if reason := _missing() or _not_cross_entropy(problem.learner):
@@ -153,7 +170,12 @@ class InfluenceEkfac(Additive):
             warnings.simplefilter("ignore")  # its own deprecations, raised on import
             from pydvl.influence.torch import EkfacInfluence
 
-        strength = scalar_damping(problem, run, self.damping)
+        from methods.gradients.summed_rates import summed_rate_of_sgd
+
+        if self.damping is None and problem.learner.recipe.optimiser == "sgd":
+            strength = 1 / summed_rate_of_sgd(problem.learner.recipe)
+        else:
+            strength = scalar_damping(problem, run, PAPERS_DAMPING if self.damping is None else self.damping)
 
         def model(module: nn.Module, data: TensorDataset) -> Any:
             method = EkfacInfluence(module, update_diagonal=True, hessian_regularization=strength)

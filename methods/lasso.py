@@ -6,19 +6,22 @@ import warnings
 
 import numpy as np
 
-from harness.types import Floats
+from harness.types import Floats, Ints
 
 FOLDS = 5
 STRENGTHS = 100
 
 
-def coefficients(features_KP: Floats, values_K: Floats) -> Floats:
-    """Coefficients P beside an intercept; 0 where the values are all alike.
+def coefficients(features_KP: Floats, values_K: Floats, seed_K: Ints) -> Floats:
+    """Coefficients P beside an intercept of each seed, not penalised; 0 where each seed's values are all alike.
 
+    Features and values less their seed's means have the same solution as with a column a seed (Frisch & Waugh 1933).
     The strength with the least squared error over 5 folds, as the rows come: they were drawn independently.
     """
+    largest = float(np.abs(values_K).max())
+    features_KP, values_K = _within(features_KP, seed_K), _within(values_K[:, None], seed_K)[:, 0]
     spread = float(values_K.std())
-    if not spread > 1e-12 * max(1.0, float(np.abs(values_K).max())):
+    if not spread > 1e-12 * max(1.0, largest):
         return np.zeros(features_KP.shape[1])
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LassoCV
@@ -26,8 +29,16 @@ def coefficients(features_KP: Floats, values_K: Floats) -> Floats:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at strengths that cross-validation does not choose
         model = LassoCV(alphas=STRENGTHS, cv=min(FOLDS, len(values_K)), max_iter=10_000)
-        model.fit(features_KP, (values_K - values_K.mean()) / spread)
+        model.fit(features_KP, values_K / spread)
     return np.asarray(model.coef_ * spread, dtype=np.float64)
+
+
+def _within(rows_KP: Floats, seed_K: Ints) -> Floats:
+    """Rows less the mean of their seed's."""
+    counts_S = np.bincount(seed_K)
+    sums_SP = np.zeros((len(counts_S), rows_KP.shape[1]))
+    np.add.at(sums_SP, seed_K, rows_KP)
+    return np.asarray(rows_KP - (sums_SP / counts_S[:, None])[seed_K])
 
 
 def operations(rows: int, features: int) -> float:

@@ -19,8 +19,8 @@ class LeastCore(Sampling, Retraining):
     """The division of utility on the validation split with the least subsidy that sampled coalitions ask for.
 
     Args:
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together, which one division is asked by; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own; brought to one level at everyone, whom each holds.
     """
 
     design: ClassVar[str] = "uniform"
@@ -28,24 +28,22 @@ class LeastCore(Sampling, Retraining):
     source: ClassVar[str] = "Yan & Procaccia (2021), AAAI, sec. 3 (Monte Carlo least core), as pyDVL has it"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds; a linear program"
     choices: ClassVar[str] = (
-        "coalitions drawn uniformly, data-banzhaf's; of all solutions the one of least norm, which is unique; a "
-        "subsidy of at least 0, for without it 2C sampled coalitions often leave the program unbounded"
+        "coalitions drawn uniformly, data-banzhaf's; one program of all seeds' coalitions, each seed less its level, "
+        "which everyone tells; of all solutions the one of least norm, which is unique; a subsidy of at least 0, for "
+        "without it a few sampled coalitions a contributor often leave the program unbounded"
     )
     claims = frozenset({"efficient"})
 
     def algebra(self, size: JobSize) -> float:
-        rows, contributors = self.each(size.contributors), size.contributors
-        return self.seeds * 2.0 * (rows + contributors) * (rows + contributors) * contributors
+        rows, contributors = self.seeds * self.each(size.contributors), size.contributors
+        return 2.0 * (rows + contributors) * (rows + contributors) * contributors
 
     def contributor_values(self, problem: Problem) -> Floats:
-        found = []
-        for seed, drawn_KC in enumerate(self.drawn(problem)):
-            rows_KC = with_ends(drawn_KC)
-            utilities_K = problem.retrain(rows_KC, seed)
-            found.append(
-                division(rows_KC[2:], utilities_K[2:] - utilities_K[0], float(utilities_K[1] - utilities_K[0]))
-            )
-        return np.array(found)
+        rows = [with_ends(drawn_KC) for drawn_KC in self.drawn(problem)]
+        utilities = [problem.retrain(rows_KC, seed) for seed, rows_KC in enumerate(rows)]
+        nobody, everyone = np.mean([utilities_K[:2] for utilities_K in utilities], axis=0)
+        gains_K = np.concatenate([utilities_K[2:] - utilities_K[1] for utilities_K in utilities]) + everyone - nobody
+        return division(np.vstack([rows_KC[2:] for rows_KC in rows]), gains_K, float(everyone - nobody))[None]
 
 
 def division(rows_KC: Bools, gains_K: Floats, whole: float) -> Floats:

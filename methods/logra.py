@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
 from methods import algebra
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     from methods.gradients.layered import LayerGradients
@@ -22,38 +24,51 @@ class LoGra(Additive):
         runs: independent training runs averaged over.
         projection: dimension k of each layer's projected gradients, its root on either side; a side that is narrower
             stays whole. The parameters outside of linear layers are one layer more, of a plain projection.
-        damping: the ridge, as a multiple of the mean eigenvalue of a layer's F; at least 1e-6, which stands for none.
+        damping: None for the rule of ``influence``, one over each parameter's summed learning rate. A number: the ridge
+            is that multiple of the mean eigenvalue of a layer's F; at least 1e-6, which stands for none.
     """
 
     runs: Count = 3
     projection: Count = 4096
-    damping: Positive = 0.1
+    damping: Positive | None = None
     seed_scope = "projected gradients"
     source = "Choe et al. (2024), arXiv 2405.13954, sec. 3 (LoGra); F is the empirical Fisher matrix of each layer"
-    passes = "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run"
+    passes = (
+        "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run; for AdamW 1 "
+        "to 2 a checkpoint"
+    )
     choices = (
-        "Random projections to 64 x 64, Gaussian: as wide as TRAK's least. Damping a tenth of the mean eigenvalue, as "
-        "the authors' code has it, the mean taken over min(examples, parameters) eigenvalues so that k does not move "
-        "it. Biases, norms, embeddings and whatever else the learner gives no signals of, tied weights too, go through "
-        "a plain count sketch together, as one layer."
+        "Random projections to 64 x 64, Gaussian: as wide as TRAK's least. Damping: influence's D; gradients are "
+        "multiplied by D^-1/2 before they are projected, and the ridge is 1. AdamW's D is no product of one for each "
+        "side, so a layer's gradient is then made whole, an example at a time, before its sides are projected. "
+        "damping=0.1 is the authors' code's, a tenth of the mean eigenvalue, the mean taken over min(examples, "
+        "parameters) eigenvalues so that k does not move it. Biases, norms, embeddings and whatever else the learner "
+        "gives no signals of, tied weights too, go through a plain count sketch together, as one layer."
     )
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
         """Layers are looked at on a few rows first."""
-        passes = self.runs * (2 + 2 * algebra.LOOKED_AT / examples)
-        return Budget(self.runs, gradient_passes=passes, validation_passes=2 * self.runs)
+        each = 2 + 2 * algebra.LOOKED_AT / examples + (passes_of_damping(None) if self.damping is None else 0)
+        return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=2 * self.runs)
 
     def algebra(self, size: JobSize) -> float:
-        """A transformer's block has six linear layers of twelve times its squared width together."""
+        """A transformer's block has six linear layers of twelve times its squared width together.
+
+        A whole gradient's wider side is projected first, at AdamW's damping.
+        """
         layers = max(1.0, size.parameters / (2 * size.features**2))
         width = min(self.projection, size.parameters)
-        return self.runs * layers * algebra.damped_products(size, width, size.examples)
+        sides = 2.0 * (size.examples + size.validation) * size.parameters * math.isqrt(width)
+        solves = layers * algebra.damped_products(size, width, size.examples)
+        return self.runs * (solves + (sides if self.damping is None else 0.0))
 
     def example_values(self, problem: Problem) -> Floats:
         from methods.gradients.layered import layer_gradients
+        from methods.gradients.projected import Units
 
-        runs = [layer_gradients(problem, run, self.projection) for run in range(self.runs)]
+        units: Units = "damping" if self.damping is None else "own"
+        runs = [layer_gradients(problem, run, self.projection, units) for run in range(self.runs)]
         return np.stack([np.sum([self._one_layer(layer) for layer in layers], axis=0) for layers in runs])
 
     def _one_layer(self, layer: LayerGradients) -> Floats:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Budget, Count, Floats, JobSize, Positive, Problem, between
+from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem, between
 from methods import algebra
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     import torch
@@ -26,29 +27,34 @@ class TrackStar(Additive):
     Args:
         runs: independent training runs averaged over.
         projection: dimension k of the projected gradients; gradients of fewer parameters stay whole.
-        damping: added to R, as a multiple of its mean eigenvalue; at least 1e-6, which stands for none.
+        damping: None for the rule of ``influence``: to R, a curvature, one over each parameter's summed learning rate
+            is added. A number: that multiple of R's mean eigenvalue, in the optimiser's units; at least 1e-6, which
+            stands for none.
         validation_share: R's part that is the validation gradients' second moment, the rest being the training
             gradients'; None for the paper's rule, by which both parts' sorted eigenvalues cross at that component.
     """
 
     runs: Count = 3
     projection: Count = 4096
-    damping: Positive = 0.1
+    damping: Positive | None = None
     validation_share: Annotated[float, between(0, 1)] | None = None
     seed_scope = "projected gradients"
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
-        "Second moment: for AdamW the rates by parameter summed over the run (as in influence); SGD has none. R's "
-        "parts are mixed by the paper's rule: they cross at its 1,000th of 65,536 components, here at as large a share "
-        "of them. One projection of all parameters where the paper has two-sided ones by layer, k as TRAK's least "
-        "where it has 65,536. R is damped, for a pool has fewer examples than k: a tenth of the mean eigenvalue, as in "
-        "LoGra. The cosines to all validation examples weigh alike."
+        "The paper has no damping and more examples than k; a pool has fewer, so influence's D is added to R. "
+        "Whitening undoes units, so with D they matter to the projection and to where R's parts cross alone: D^-1/2, "
+        "in which D is 1. With damping=0.1, a tenth of R's mean eigenvalue, they are the paper's: for AdamW the rates "
+        "by parameter summed over the run, for SGD none. R's parts are mixed by the paper's rule: they cross at its "
+        "1,000th of 65,536 components, here at as large a share of them. One projection of all parameters where the "
+        "paper has two-sided ones by layer, k as TRAK's least where it has 65,536. The cosines to all validation "
+        "examples weigh alike."
     )
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(self.runs, gradient_passes=self.runs * (1 + 2 * CHECKPOINTS), validation_passes=self.runs)
+        passes = 1 + passes_of_damping(None)
+        return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
         """Half of a second moment again for the whitening of every row; eigenvalues of both parts."""
@@ -57,14 +63,12 @@ class TrackStar(Additive):
         return self.runs * (algebra.damped_products(size, width, 1.5 * rows) + crossing)
 
     def example_values(self, problem: Problem) -> Floats:
-        from methods.gradients.projected import loss_gradients
-        from methods.gradients.summed_rates import summed_rates
+        from methods.gradients.projected import Units, loss_gradients
 
-        def of(run: int) -> LossGradients:
-            adaptive = problem.learner.recipe.optimiser == "adamw"
-            return loss_gradients(problem, run, self.projection, summed_rates(problem, run) if adaptive else None)
-
-        return np.stack([self._one_run(of(run)) for run in range(self.runs)])
+        paper: Units = "steps" if problem.learner.recipe.optimiser == "adamw" else "own"
+        units: Units = "damping" if self.damping is None else paper
+        runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
+        return np.stack([self._one_run(found) for found in runs])
 
     def _one_run(self, found: LossGradients) -> Floats:
         import torch

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
 from methods import algebra
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     import torch
@@ -26,29 +27,34 @@ class Trak(Additive):
     Args:
         runs: independent training runs averaged over, the weights apart from the rest.
         projection: dimension k of the projected gradients; gradients of fewer parameters stay whole.
-        damping: the ridge, as a multiple of the mean eigenvalue of Z'Z; at least 1e-6, which stands for none.
+        damping: None for the rule of ``influence``: the linearised regression's curvature is damped by one over each
+            parameter's summed learning rate. A number: the ridge is that multiple of the mean eigenvalue of Z'Z; at
+            least 1e-6, which stands for none.
     """
 
     runs: Count = 3
     projection: Count = 4096
-    damping: Positive = 0.1
+    damping: Positive | None = None
     seed_scope = "projected gradients"
     source = (
         "Park, Georgiev, Ilyas, Leclerc & Madry (2023), ICML, sec. 3; scores and weights averaged over runs apart, as "
         "its code does"
     )
-    passes = "1 retraining a run; 1 per-example gradient a run, of validation too"
+    passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
         "k is the least of the paper's own (4,000 to 20,000). The paper has no ridge and several times k examples; a "
-        "pool has fewer, where Z'Z has no inverse, so a tenth of the mean eigenvalue is added, the rule of Grosse et "
-        "al. (2023), the mean taken over min(examples, parameters) eigenvalues so that k does not move it. No "
-        "soft-thresholding: it serves single examples, and sums of many lose by it. A sequence's probability is the "
-        "geometric mean over its target tokens, as for the NTK here. The validation examples' margins weigh alike."
+        "pool has fewer, where Z'Z has no inverse, so influence's D is added to the regression's curvature. This is "
+        "Z'Z x the mean of p (1 - p) over N, for the paper takes these weights for all alike; gradients are multiplied "
+        "by D^-1/2 before they are projected, and the ridge is 1. 3 models, each trained on all data, where the paper "
+        "trains more, each on a random half: influence's runs, at its price. No soft-thresholding: it serves single "
+        "examples, and sums of many lose by it. A sequence's probability is the geometric mean over its target tokens, "
+        "as for the NTK here. The validation examples' margins weigh alike."
     )
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        return Budget(fits=self.runs, gradient_passes=self.runs, validation_passes=self.runs)
+        passes = 1 + (passes_of_damping(None) if self.damping is None else 0)
+        return Budget(fits=self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
         return self.runs * algebra.damped_products(size, min(self.projection, size.parameters), size.examples)
@@ -56,23 +62,29 @@ class Trak(Additive):
     def example_values(self, problem: Problem) -> Floats:
         import torch
 
-        from methods.gradients.projected import loss_gradients
+        from methods.gradients.projected import Units, loss_gradients
 
-        runs = [loss_gradients(problem, run, self.projection) for run in range(self.runs)]
+        units: Units = "damping" if self.damping is None else "own"
+        runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
         miss_N = torch.stack([_missed(found.losses_N) for found in runs]).mean(0)
         return np.stack([self._one_run(found, miss_N) for found in runs])
 
     def _one_run(self, found: LossGradients, miss_N: torch.Tensor) -> Floats:
-        """f = log p - log(1 - p), so its gradient is minus the loss's over 1 - p."""
+        """f = log p - log(1 - p): its gradient is minus the loss's over 1 - p, the loss's curvature in f is p (1 - p).
+
+        Curvature is the mean's over examples, to which D belongs; what it is multiplied by is taken back.
+        """
         import torch
 
         from methods.gradients.projected import damped, in_their_span
 
         train_NK, validation_VK = in_their_span(found.train_NK, found.validation_VK)
-        margins_NK = -train_NK / _missed(found.losses_N)[:, None]
+        own_N = _missed(found.losses_N)
+        margins_NK = -train_NK / own_N[:, None]
         target_K = -(validation_VK / _missed(found.losses_V)[:, None]).mean(0)
-        factor = damped(margins_NK.T @ margins_NK, self.damping, found.rank)
-        solved_K = torch.cholesky_solve(target_K[:, None], factor)[:, 0]
+        weight = (own_N * (1 - own_N)).mean() / len(own_N)
+        factor = damped(weight * (margins_NK.T @ margins_NK), self.damping, found.rank)
+        solved_K = weight * torch.cholesky_solve(target_K[:, None], factor)[:, 0]
         return np.asarray((margins_NK @ solved_K * miss_N).cpu().numpy())
 
 

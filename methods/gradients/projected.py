@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from harness.types import Params, Problem
 from methods.gradients.directional import tensors
 from methods.gradients.per_example import Projection, count_sketch, gradients
+from methods.gradients.summed_rates import summed_rates
 from methods.gradients.vectors import size
 
 SCOPE = "projected gradients"
@@ -16,6 +18,10 @@ SCOPE = "projected gradients"
 
 LEAST_DAMPING = 1e-6
 """Of the mean eigenvalue: gradients of single precision say nothing of directions weaker than that."""
+
+Units = Literal["own", "steps", "damping"]
+"""What each parameter's gradient is multiplied by before it is projected: nothing; its summed rate 1 / D, as far as it
+moves; or D^-1/2, in which a curvature damped by D is one damped by 1 (``gradients/summed_rates.py``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,35 +39,39 @@ class LossGradients:
     rank: int
 
 
-def loss_gradients(problem: Problem, run: int, projection: int, units: Params | None = None) -> LossGradients:
+def loss_gradients(problem: Problem, run: int, projection: int, units: Units = "own") -> LossGradients:
     """Of the model that a run ends with: a count sketch to ``projection`` numbers, of gradients whole where these are
-    fewer; made once a run, for all methods.
-
-    Args:
-        units: what each parameter's gradient is multiplied by before it is projected; the caller's are told apart by
-            nothing else than that there are some, so all callers mean AdamW's (``gradients/summed_rates.py``).
+    fewer; made once a run and for each of the units, for all methods.
     """
     learner, params = problem.learner, problem.fit(run).params
+    scale = units_of(problem, run, units)
 
     def build() -> LossGradients:
         drawn = torch.Generator().manual_seed(int(problem.scope_stream("projection", run).integers(2**62)))
-        project = _in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, units)
+        project = in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, scale)
         train, validation = (
             gradients(learner, learner.losses, params, tensors(examples, problem.device), project)
             for examples in (problem.train, problem.validation)
         )
         return LossGradients(train[0], validation[0], train[1], validation[1], min(len(problem.train), size(params)))
 
-    measured = "AdamW's units" if units else "its own units"
-    return problem.shared(f"projected loss gradients/{run}/{projection}/{measured}", build)
+    return problem.shared(f"projected loss gradients/{run}/{projection}/{units}", build)
 
 
-def _in_units(project: Projection | None, units: Params | None) -> Projection | None:
-    """The projection of gradients that are measured in other units first."""
-    if units is None:
+def units_of(problem: Problem, run: int, units: Units) -> Params | None:
+    """What gradients are multiplied by, by parameter; None for nothing."""
+    if units == "own":
+        return None
+    rates = summed_rates(problem, run)
+    return {name: rate.sqrt() for name, rate in rates.items()} if units == "damping" else rates
+
+
+def in_units(project: Projection | None, scale: Params | None) -> Projection | None:
+    """The projection of gradients that are multiplied by ``scale`` first."""
+    if scale is None:
         return project
-    scale = torch.cat([unit.flatten() for unit in units.values()])
-    return lambda gradients: project(gradients * scale) if project else gradients * scale
+    scale_P = torch.cat([part.flatten() for part in scale.values()])
+    return lambda gradients: project(gradients * scale_P) if project else gradients * scale_P
 
 
 def in_their_span(*parts: torch.Tensor) -> list[torch.Tensor]:
@@ -72,12 +82,15 @@ def in_their_span(*parts: torch.Tensor) -> list[torch.Tensor]:
     return list(torch.split(rows, [len(part) for part in parts]))
 
 
-def damped(moment_KK: torch.Tensor, damping: float, rank: int) -> torch.Tensor:
-    """A second moment with a multiple of its mean eigenvalue added to each, as a Cholesky factor.
+def damped(moment_KK: torch.Tensor, damping: float | None, rank: int) -> torch.Tensor:
+    """A second moment with a ridge, as a Cholesky factor: a multiple of its mean eigenvalue, or 1 for None.
 
     The mean is of ``rank`` eigenvalues: a projection keeps their sum, and so the ridge does not depend on its width.
     """
-    ridge = max(damping, LEAST_DAMPING) * moment_KK.trace() / rank
-    ridge = torch.where(ridge > 0, ridge, 1.0)  # no gradient at all: whatever is solved for is nothing
+    if damping is None:
+        ridge = torch.ones(()).to(moment_KK)
+    else:
+        ridge = max(damping, LEAST_DAMPING) * moment_KK.trace() / rank
+        ridge = torch.where(ridge > 0, ridge, 1.0)  # no gradient at all: whatever is solved for is nothing
     factor: torch.Tensor = torch.linalg.cholesky(moment_KK + ridge * torch.eye(len(moment_KK)).to(moment_KK))
     return factor

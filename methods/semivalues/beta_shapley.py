@@ -31,7 +31,9 @@ class BetaShapley(Sampling, Retraining):
     choices: ClassVar[str] = (
         "Beta(16, 1), the paper's weighting that leans most to small coalitions; not its permutations, most of whose "
         "retrainings would have next to no weight, but coalitions of sizes drawn where the estimate's variance is "
-        "least, with a linear surrogate, without bias"
+        "least, with a linear surrogate, without bias. Of 24 contributors 41 % of a value is the gain over nobody and "
+        "81 % from joining at most two others: it is next to standalone, and to leave-one-out and Shapley it gives "
+        "that same answer; alpha=1 is Shapley by this estimator"
     )
 
     def algebra(self, size: JobSize) -> float:

@@ -29,7 +29,7 @@ def test_the_lasso_meets_its_optimality_conditions_at_one_strength() -> None:
     rng = RNG(0)
     features = rng.standard_normal((60, 10))
     values = features[:, :3] @ [3.0, -2.0, 1.0] + rng.standard_normal(60)
-    found = lasso.coefficients(features, values)
+    found = lasso.coefficients(features, values, np.zeros(60, int))
     residual = (values - values.mean()) - (features - features.mean(axis=0)) @ found
     pull = (features - features.mean(axis=0)).T @ residual
     active = found != 0
@@ -45,14 +45,36 @@ def test_the_lasso_does_not_mind_scale_and_level(scale: float, level: float) -> 
     rng = RNG(1)
     features = rng.standard_normal((40, 6))
     values = features @ rng.standard_normal(6) + rng.standard_normal(40)
-    expected = scale * lasso.coefficients(features, values)
-    np.testing.assert_allclose(
-        lasso.coefficients(features, level + scale * values), expected, rtol=1e-4, atol=1e-9 * scale
-    )
+    seeds = np.repeat([0, 1], 20)
+    expected = scale * lasso.coefficients(features, values, seeds)
+    found = lasso.coefficients(features, level * (1 + seeds) + scale * values, seeds)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9 * scale)
+
+
+def test_each_seed_s_level_is_a_column_that_is_not_penalised() -> None:
+    """At the strength that was chosen, by proximal gradient steps on the whole problem with both columns."""
+    rng = RNG(5)
+    features, seeds = rng.standard_normal((60, 6)) + np.repeat([[0.0], [0.7]], 30, axis=0), np.repeat([0, 1], 30)
+    values = features[:, :2] @ [2.0, -1.0] + 40.0 * seeds + rng.standard_normal(60)
+    found = lasso.coefficients(features, values, seeds)
+    columns = np.eye(2)[seeds]
+    left = values - features @ found
+    left -= columns @ np.linalg.lstsq(columns, left, rcond=None)[0]
+    strength = np.abs(features.T @ left).max()
+    x, levels = np.zeros(6), np.zeros(2)
+    rate = 1 / np.linalg.norm(features, 2) ** 2
+    for _ in range(3_000):
+        levels = np.linalg.lstsq(columns, values - features @ x, rcond=None)[0]
+        x = x + rate * features.T @ (values - features @ x - columns @ levels)
+        x = np.sign(x) * np.maximum(np.abs(x) - rate * strength, 0)
+    np.testing.assert_allclose(found, x, atol=2e-3)
+    assert levels[1] - levels[0] == pytest.approx(40, abs=1)
 
 
 def test_values_all_alike_have_no_coefficients() -> None:
-    np.testing.assert_array_equal(lasso.coefficients(RNG(0).random((6, 3)), np.full(6, 2.5)), np.zeros(3))
+    np.testing.assert_array_equal(
+        lasso.coefficients(RNG(0).random((6, 3)), np.full(6, 2.5), np.zeros(6, int)), np.zeros(3)
+    )
 
 
 # --- datamodels -------------------------------------------------------------------------------------
@@ -62,7 +84,15 @@ def test_a_linear_game_s_datamodel_is_its_worths(tmp_path: Path) -> None:
     game = additive([3.0, -1.0, 0.5, 2.0, 0.0, 1.5, -2.5, 4.0])
     found_SC = Datamodels(retrainings=400).contributor_values(problem_about(tmp_path, game, level=5.0))
     centred_C = game.shapley_C - game.shapley_C.mean()  # of halves, a number the same for all is not told
-    np.testing.assert_allclose(found_SC - found_SC.mean(axis=1, keepdims=True), [centred_C] * 2, atol=0.05)
+    np.testing.assert_allclose(found_SC - found_SC.mean(axis=1, keepdims=True), [centred_C], atol=0.05)
+
+
+@pytest.mark.parametrize("method", [Datamodels(), Ame()])
+def test_all_seeds_coalitions_are_one_fit_whatever_their_levels(method: Datamodels | Ame, tmp_path: Path) -> None:
+    game = additive(RNG(3).standard_normal(12).tolist())
+    near, far = (method.contributor_values(problem_about(tmp_path, game, level=level)) for level in (0.0, 50.0))
+    assert near.shape == (1, 12)
+    np.testing.assert_allclose(near, far, atol=1e-6)
 
 
 def test_a_sparse_game_s_datamodel_is_sparse(tmp_path: Path) -> None:
@@ -95,12 +125,12 @@ def test_the_features_covariance_with_worth_is_the_effect(name: str, monkeypatch
     size_K = rows_KC.sum(axis=1)
     weight_K = chance_K**size_K * (1 - chance_K) ** (PLAYERS - size_K) / 4
 
-    def expectation(features_KC: Floats, values_K: Floats) -> Floats:
+    def expectation(features_KC: Floats, values_K: Floats, seed_K: object) -> Floats:
         weight.append((weight_K[:, None] * features_KC).T @ features_KC)
         return np.linalg.solve(weight[-1], (weight_K[:, None] * features_KC).T @ values_K)
 
     monkeypatch.setattr(lasso, "coefficients", expectation)
-    found_C = ame.effects(rows_KC, chance_K, game.score(rows_KC))
+    found_C = ame.effects(rows_KC, chance_K, game.score(rows_KC), np.zeros(len(rows_KC), int))
     np.testing.assert_allclose(weight[0], np.eye(PLAYERS), atol=1e-9)
     np.testing.assert_allclose(found_C, marginal_effects(game), atol=1e-9)
 
@@ -142,8 +172,15 @@ def of_shares(worth_C: Floats, nobody: float = -9.0):  # type: ignore[no-untyped
 
 def test_regmix_finds_a_game_that_is_linear_in_shares() -> None:
     game, rows_KC = of_shares(RNG(2).standard_normal(8)), paired(RNG(0), 30, 8)
-    score = regmix.scorer(rows_KC, game(rows_KC), SIZES)
+    score = regmix.scorer([rows_KC], [game(rows_KC)], SIZES)
     np.testing.assert_allclose(score(powerset(8)), game(powerset(8)), atol=1e-9)
+
+
+def test_regmix_fits_all_seeds_together_with_a_level_for_each() -> None:
+    """Three pairs a seed and everyone tell four of eight shares; those of three seeds tell all, at their mean level."""
+    game, rows = of_shares(RNG(2).standard_normal(8)), [paired(RNG(r), 8, 8) for r in range(3)]
+    score = regmix.scorer(rows, [game(rows_KC) + 10.0 * r for r, rows_KC in enumerate(rows)], SIZES)
+    np.testing.assert_allclose(score(powerset(8)), game(powerset(8)) + 10.0, atol=1e-8)
 
 
 def test_regmix_is_least_squares_on_shares() -> None:
@@ -152,7 +189,7 @@ def test_regmix_is_least_squares_on_shares() -> None:
     utilities_K = RNG(1).standard_normal(40)
     weights_C = np.linalg.lstsq(regmix.shares(rows_KC[1:], SIZES), utilities_K[1:], rcond=None)[0]
     asked_KC = powerset(8)[1:]
-    found_K = regmix.scorer(rows_KC, utilities_K, SIZES)(asked_KC)
+    found_K = regmix.scorer([rows_KC], [utilities_K], SIZES)(asked_KC)
     np.testing.assert_allclose(found_K, regmix.shares(asked_KC, SIZES) @ weights_C, atol=1e-9)
 
 
@@ -162,7 +199,7 @@ def test_regmix_s_trees_follow_what_no_line_can() -> None:
     utilities_K = rows_KC[:, 5].astype(float)
     asked_KC = powerset(8)[1:]
     errors = [
-        np.mean((regmix.scorer(rows_KC, utilities_K, SIZES, kind)(asked_KC) - asked_KC[:, 5]) ** 2)
+        np.mean((regmix.scorer([rows_KC], [utilities_K], SIZES, kind)(asked_KC) - asked_KC[:, 5]) ** 2)
         for kind in regmix.REGRESSORS
     ]
     assert errors[1] < 0.1 * errors[0]

@@ -224,10 +224,18 @@ def test_pydvl_agrees_with_the_exact_damped_empirical_fisher(dense: Fitted) -> N
 def test_pydvl_s_ekfac_points_the_same_way_and_no_more(tmp_path: Path) -> None:
     """A weak check, as documented: block-diagonal Kronecker factors are another estimator, and too large here."""
     dense = fitted(tmp_path)
-    found = InfluenceEkfac(runs=1).example_values(dense.problem)[0]
-    expected = dense.values(dense.gauss_newton_PP, dense.tenth_P)
-    assert spearmanr(found, expected)[0] > 0.5
-    assert slope(found, expected) > 1
+    for damping, damping_P in ((None, dense.rule_P), (0.1, dense.tenth_P)):
+        found = InfluenceEkfac(runs=1, damping=damping).example_values(dense.problem)[0]
+        expected = dense.values(dense.gauss_newton_PP, damping_P)
+        assert spearmanr(found, expected)[0] > 0.5
+        assert slope(found, expected) > 1
+
+
+def test_pydvl_s_ekfac_takes_the_rule_after_sgd_and_its_paper_s_after_adamw(tmp_path: Path) -> None:
+    for optimiser, rule in (("sgd", False), ("adamw", True)):
+        problem = problem_of(tmp_path, tiny_pool(4), tiny_mlp(tiny_recipe(optimiser=optimiser)))
+        found, tenth = (InfluenceEkfac(runs=1, damping=d).example_values(problem)[0] for d in (None, 0.1))
+        assert np.allclose(found, tenth) == rule
 
 
 def test_ekfac_names_the_layers_that_it_does_not_know(tmp_path: Path) -> None:

@@ -21,11 +21,14 @@ from harness.running.reference import at_reference
 from harness.types import Budget, Cost, Examples, JobSize, Pool, Question
 from methods import algebra
 from methods.gradients.projected import LossGradients, loss_gradients
+from methods.influence_pydvl import InfluenceEkfac
 from methods.ntk_mmd import terms
 from methods.trackstar import TrackStar
 from methods.trak import Trak
+from tasks.learners.classifier import Classifier
 from tests.harness.small_runs import tiny_suite
-from tests.tiny import CLASSES, evaluator_of, held_out, images, problem_of, tiny_mlp, tiny_pool
+from tests.small_mlp import SmallMlp
+from tests.tiny import CLASSES, SIDE, evaluator_of, held_out, images, problem_of, tiny_mlp, tiny_pool, tiny_recipe
 
 GPU = Projection(
     gpu="one", peak_tflops=100, utilisation=0.5, float32_tflops=10, bandwidth_gb_s=1_000, launch_us=10, reference={}
@@ -244,6 +247,26 @@ def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_pa
             with counter.counting():
                 method_._one_run(gradients, *more)
             assert method_.algebra(size) == pytest.approx(counter.flops, rel=0.1)
+
+
+def test_declared_algebra_of_pydvl_s_ekfac_grows_as_was_measured(tmp_path: Path) -> None:
+    """With examples, squared: its gradients of examples are a backward pass each through all of them."""
+    pytest.importorskip("pydvl.influence")
+    found, width = [], 64
+    for each in (40, 160):
+        pool = pool_of(each, 100, contributors=4)
+        learner = Classifier("wide", lambda: SmallMlp(SIDE * SIDE, CLASSES, width=width), CLASSES, tiny_recipe())
+        problem, counter = problem_of(tmp_path, pool, learner), FlopCounter()
+        parameters = sum(p.numel() for p in problem.fit(0).params.values())
+        with counter.counting():
+            InfluenceEkfac(runs=1).example_values(problem)
+        size = JobSize("shapley", 4, len(pool.train), len(pool.validation), parameters, width)
+        passes = 3 * 6 * len(pool.train) * parameters
+        found.append((counter.flops - passes, InfluenceEkfac(runs=1).algebra(size)))
+    for measured, declared in found:
+        assert declared == pytest.approx(measured, rel=0.35)
+    (small, declared_small), (large, declared_large) = found
+    assert declared_large / declared_small == pytest.approx(large / small, rel=0.2)
 
 
 def test_declared_algebra_of_large_pools_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

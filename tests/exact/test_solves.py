@@ -22,6 +22,7 @@ from methods.gradients.curvature import GaussNewton, Scaled, conjugate_gradients
 from methods.gradients.directional import mean_gradient
 from methods.gradients.hessian import Hessian, lanczos
 from methods.gradients.preconditioned import preconditioned_gradients
+from methods.gradients.summed_rates import summed_rates
 from methods.gradients.vectors import by_entry, dot
 from methods.influence import Influence, inverse_damping
 from methods.influence_hessian import InfluenceHessian
@@ -151,31 +152,35 @@ def test_where_little_is_damped_ek_fac_saves_most_steps(tmp_path: Path) -> None:
 # --- DataInf ----------------------------------------------------------------------------------------
 
 
-def dense_datainf(problem: Problem, damping: float) -> np.ndarray:
+def dense_datainf(problem: Problem, damping: float | None) -> np.ndarray:
     """The paper's equation with every inverse written out, in double precision."""
     learner, params = problem.learner, problem.fit(0).params
     gradients_NP = loss_gradients(learner, params, tensors_of(problem.train)).double()
     target_P = loss_gradients(learner, params, tensors_of(problem.validation)).double().mean(0)
     total = np.zeros(len(gradients_NP))
-    for own_NP, own_P in zip(
+    for own_NP, own_P, rate in zip(
         gradients_NP.split([p.numel() for p in params.values()], 1),
         target_P.split([p.numel() for p in params.values()]),
+        summed_rates(problem, 0).values(),
         strict=True,
     ):
-        strength = damping * own_NP.square().mean()
-        identity = strength * torch.eye(own_NP.shape[1]).double()
-        inverse = torch.stack([torch.linalg.inv(torch.outer(g, g) + identity) for g in own_NP]).mean(0)
+        tenth_P = torch.full_like(own_P, (damping or 0.0) * own_NP.square().mean())
+        damping_P = (1 / rate.double()).flatten().clamp(max=1e30) if damping is None else tenth_P
+        ridge_PP = torch.diag(damping_P)
+        inverse = torch.stack([torch.linalg.inv(torch.outer(g, g) + ridge_PP) for g in own_NP]).mean(0)
         total += (own_NP @ inverse @ own_P).numpy()
     return total / len(gradients_NP)
 
 
 @pytest.mark.parametrize("make", [tiny_mlp, tiny_cnn])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 @pytest.mark.parametrize("micro_batch", [None, 5])
 def test_datainf_is_the_mean_of_inverses_written_out(
-    make: Callable[..., Learner], micro_batch: int | None, tmp_path: Path
+    make: Callable[..., Learner], micro_batch: int | None, optimiser: str, tmp_path: Path
 ) -> None:
-    problem = problem_of(tmp_path, tiny_pool(3), make(tiny_recipe(micro_batch=micro_batch)))
-    for damping in (0.1, 2.0):
+    """By influence's rule, for AdamW of each parameter's own, and by multiples of the mean eigenvalue."""
+    problem = problem_of(tmp_path, tiny_pool(3), make(tiny_recipe(micro_batch=micro_batch, optimiser=optimiser)))
+    for damping in (None, 0.1, 2.0):
         found = DataInf(runs=1, damping=damping).example_values(problem)[0]
         assert relative_error(found, dense_datainf(problem, damping)) < 1e-3
 
@@ -196,7 +201,7 @@ def test_of_equal_examples_datainf_is_the_exact_empirical_fisher_solve(tmp_path:
     for own, aim in zip(*(v.split([p.numel() for p in params.values()]) for v in (one_P, target_P)), strict=True):
         damped = torch.outer(own, own) + 0.1 * own.square().mean() * torch.eye(len(own)).double()
         expected += float(own @ torch.linalg.solve(damped, aim))
-    np.testing.assert_allclose(DataInf(runs=1).example_values(problem)[0], expected / len(same), rtol=1e-3)
+    np.testing.assert_allclose(DataInf(runs=1, damping=0.1).example_values(problem)[0], expected / len(same), rtol=1e-3)
 
 
 def test_hessians_of_sequences_too() -> None:

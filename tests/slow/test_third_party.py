@@ -31,9 +31,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(folder: Path, site: Path | None, *command: str) -> str:
-    """What a command prints; it must end well."""
+    """What a command prints; it must end well. What is asked of the tests here (coverage, reports) isn't asked of theirs."""
     paths = [ROOT, ROOT / "harness" / "api", *([site] if site else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "COLUMNS": "200"}
+    environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
