@@ -71,7 +71,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "davinz": Entry(
         "methods.davinz:Davinz",
-        "v(K) = -(kappa x NTK complexity + MMD of features to validation), kappa their ratio over contributors.",
+        "v(K) = -(kappa x NTK complexity + MMD of features to validation), kappa their ratio over what is valued.",
     ),
     "deviation": Entry(
         "methods.deviation:Deviation",

@@ -14,7 +14,7 @@ Scheme = Literal["scale", "paper", "calibrated", "single:loss", "single:discrepa
 
 
 def scale(terms_C4: Floats) -> Floats:
-    """1 / mean size of each term over the contributors alone, as DAVINZ sets its factor (Wu et al. 2022, ICML).
+    """1 / mean size of each term over the contributors alone, in the manner of DAVINZ's factor (Wu et al. 2022, ICML).
 
     Only an unbiased discrepancy can be negative, and its mean near zero.
     """

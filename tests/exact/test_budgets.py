@@ -92,7 +92,7 @@ EXACT = [
     (RepSim(runs=2), WHOLE),
     (Lava(), WHOLE),
     (Lava(features="trained", seeds=2), WHOLE),
-    (Davinz(seeds=2), WHOLE),
+    (Davinz(output="probability", seeds=2), WHOLE),
     (Deviation(seeds=2), WHOLE),
     (FreeShap(seeds=2), PARTS),
     (NtkMmd(seeds=2), WHOLE),
@@ -114,6 +114,7 @@ EXACT = [
     (Proxy("examples", share=0.25, retrainings=9), PARTS),
 ]
 AT_MOST = [
+    (Davinz(seeds=2), WHOLE),
     (TracIn(runs=1), tiny_recipe(checkpoints=3)),
     (Influence(runs=1, iterations=6), WHOLE),
     (Influence(runs=2, iterations=2), ADAMW),
