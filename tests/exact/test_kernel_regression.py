@@ -159,12 +159,13 @@ def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
 def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    method = FreeShap(damping=0.1, seeds=1)
+    whole = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
     monkeypatch.setattr(kernel_regression, "NTK_EXACT_UP_TO", 5)
-    wide = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)  # 103 parameters: all are kept
+    wide = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)  # 103 parameters: all are kept
     np.testing.assert_allclose(wide, whole, rtol=1e-4)
     monkeypatch.setattr(kernel_regression, "PROJECTED_WIDTH", 3 * 80)
-    sketched = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    sketched = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
     np.testing.assert_allclose(sketched, whole, rtol=0.3)
     assert not np.allclose(sketched, whole, rtol=1e-3)
 
@@ -172,14 +173,20 @@ def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
 # --- the methods ------------------------------------------------------------------------------------
 
 
-def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damping", [1e-6, 0.1])
+@pytest.mark.parametrize("start", ["nothing", "logits", "probabilities"])
+def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(
+    damping: float, start: str, tmp_path: Path
+) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), affine())
     x, held_out = (
         np.c_[e.columns["inputs"].reshape(len(e), -1), np.ones(len(e))] for e in (problem.train, problem.validation)
     )
-    ridge = 0.1 * (x**2).sum(axis=1).mean()
+    ridge = damping * (x**2).sum(axis=1).mean()
+    made = {"nothing": torch.zeros_like, "logits": torch.clone, "probabilities": lambda logits: logits.softmax(1)}
     starts = [
-        logits_of(problem, e.columns["inputs"]).softmax(1).detach().numpy() for e in (problem.train, problem.validation)
+        made[start](logits_of(problem, e.columns["inputs"])).detach().numpy()  # type: ignore[operator]
+        for e in (problem.train, problem.validation)
     ]
     residual, lacking = (
         np.eye(CLASSES)[e.targets] - start for e, start in zip((problem.train, problem.validation), starts, strict=True)
@@ -189,8 +196,23 @@ def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(tmp_path: P
         own = row[problem.train.owners_N]
         fitted = Ridge(alpha=ridge, fit_intercept=False).fit(x[own], residual[own]).predict(held_out)
         expected.append(-((lacking - fitted) ** 2).sum(axis=1).mean())
-    found = FreeShap(seeds=1).scorers(problem)[0](COALITIONS)
+    found = FreeShap(damping, start, seeds=1).scorers(problem)[0](COALITIONS)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_freeshap_by_its_authors_code_is_the_default() -> None:
+    assert FreeShap() == FreeShap(damping=1e-6, start="nothing")
+
+
+@pytest.mark.parametrize("start", ["nothing", "logits", "probabilities"])
+def test_of_responses_freeshap_s_one_output_starts_from_0_or_its_probability(start: str, tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    problem.learner.one_label = False
+    logits = logits_of(problem, problem.train.columns["inputs"]).detach()
+    true_N = logits.softmax(1).numpy()[np.arange(len(problem.train)), problem.train.targets]
+    expected = 1 - (0 if start == "nothing" else 1) * true_N
+    found = tangents(problem, 0, 3, start)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.residual_NO.numpy()[:, 0], expected, rtol=1e-5)
 
 
 def test_freeshap_s_shapley_values_are_those_of_all_orders(tmp_path: Path) -> None:
