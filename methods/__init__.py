@@ -133,9 +133,19 @@ METHODS: Mapping[str, Entry] = {
         "methods.gradient_cosine:GradientCosine",
         "Cosine of an example's gradient with the validation gradient at the final parameters.",
     ),
+    "gradient-cosine:mean": Entry(
+        "methods.gradient_cosine:GradientCosine",
+        "Gradient cosine, the mean over a contributor's examples in place of the sum.",
+        {"over": "mean"},
+    ),
     "less": Entry(
         "methods.less:Less",
         "Cosine of an example's AdamW update with the validation gradient, mean over checkpoints by learning rate.",
+    ),
+    "less:mean": Entry(
+        "methods.less:Less",
+        "LESS, the mean over a contributor's examples in place of the sum.",
+        {"over": "mean"},
     ),
     "influence": Entry(
         "methods.influence:Influence",

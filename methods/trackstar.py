@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Budget, Count, Floats, JobSize, Positive, Problem, between
+from harness.types import CHECKPOINTS, Additive, Budget, Claim, Count, Floats, JobSize, Positive, Problem, between
 from methods import algebra
+from methods.over import Over, claims_over, shared_out, told_over
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +30,14 @@ class TrackStar(Additive):
         damping: added to R, as a multiple of its mean eigenvalue; at least 1e-6, which stands for none.
         validation_share: R's part that is the validation gradients' second moment, the rest being the training
             gradients'; None for the paper's rule, by which both parts' sorted eigenvalues cross at that component.
+        over: a contributor's value is the ``sum`` over its examples, or the ``mean``.
     """
 
     runs: Count = 3
     projection: Count = 4096
     damping: Positive = 0.1
     validation_share: Annotated[float, between(0, 1)] | None = None
+    over: Over = "sum"
     seed_scope = "projected gradients"
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
@@ -43,9 +46,17 @@ class TrackStar(Additive):
         "parts are mixed by the paper's rule: they cross at its 1,000th of 65,536 components, here at as large a share "
         "of them. One projection of all parameters where the paper has two-sided ones by layer, k as TRAK's least "
         "where it has 65,536. R is damped, for a pool has fewer examples than k: a tenth of the mean eigenvalue, as in "
-        "LoGra. The cosines to all validation examples weigh alike."
+        "LoGra. The cosines to all validation examples weigh alike. The paper retrieves single examples: over a "
+        "contributor's the sum is the harness's rule for such methods, and grows with size; over=mean does not."
     )
-    claims = frozenset({"null", "copies", "additive"})
+
+    @property
+    def summary(self) -> str:
+        return told_over(super().summary, "TrackStar", self.over)
+
+    @property
+    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
+        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         return Budget(self.runs, gradient_passes=self.runs * (1 + 2 * CHECKPOINTS), validation_passes=self.runs)
@@ -64,7 +75,8 @@ class TrackStar(Additive):
             adaptive = problem.learner.recipe.optimiser == "adamw"
             return loss_gradients(problem, run, self.projection, summed_rates(problem, run) if adaptive else None)
 
-        return np.stack([self._one_run(of(run)) for run in range(self.runs)])
+        found_SN = np.stack([self._one_run(of(run)) for run in range(self.runs)])
+        return shared_out(found_SN, problem, self.over)
 
     def _one_run(self, found: LossGradients) -> Floats:
         import torch
