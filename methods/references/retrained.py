@@ -53,6 +53,7 @@ class BanzhafPydvl(Sampling, Retraining):
         seeds: as in ``data-banzhaf``.
     """
 
+    design: ClassVar[str] = "uniform"
     source: ClassVar[str] = "Wang & Jia (2023), AISTATS; pyDVL 0.10 BanzhafValuation, MSRSampler"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
 

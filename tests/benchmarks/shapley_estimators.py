@@ -7,8 +7,10 @@ everyone too. What an estimator may pool over repeats it pools; a coalition and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import comb
+from unittest.mock import patch
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingRegressor
@@ -63,6 +65,23 @@ def even_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Dra
     return Drawn(np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)]))
 
 
+def kernel_sizes() -> AbstractContextManager[object]:
+    """Within it the truth's repeats have sizes in proportion to 1 / (s (C - s)), the Shapley kernel's."""
+
+    def chances(contributors: int) -> Floats:
+        size = np.arange(1, contributors // 2 + 1)
+        chance = np.where(2 * size == contributors, 0.5, 1.0) / (size * (contributors - size))
+        return np.asarray(chance / chance.sum())
+
+    return patch.object(shapley, "size_chances", chances)
+
+
+def kernel_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
+    """The truth's but for the sizes."""
+    with kernel_sizes():
+        return even_pairs(repeats, contributors, rng)
+
+
 def kernel_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     """Sizes by the Shapley kernel."""
     return Drawn(np.array([paired(rng, 2 * contributors, contributors) for _ in range(repeats)]))
@@ -114,6 +133,11 @@ def gaussian_process(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(shapley.estimator(drawn.rows_RKC, scores_RK)(scores_RK).mean(axis=0))
 
 
+def kernel_process(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with kernel_sizes():
+        return gaussian_process(drawn, scores_RK)
+
+
 def reuse(drawn: Drawn, scores_RK: Floats) -> Floats:
     """Every score enters every value by inverse chance, without a surrogate."""
     return np.mean([_reused(rows_KC, scores_K) for rows_KC, scores_K in zip(drawn.rows_RKC, scores_RK, strict=True)], 0)
@@ -146,11 +170,28 @@ def trees(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(found.mean(axis=0))
 
 
-def linear_reuse(drawn: Drawn, scores_RK: Floats) -> Floats:
+def kernel_trees(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with kernel_sizes():
+        return trees(drawn, scores_RK)
+
+
+def linear_kernel(drawn: Drawn, scores_RK: Floats) -> Floats:
     """The same with a linear surrogate, which is the method regression-shapley."""
+    count, contributors = drawn.rows_RKC.shape[1:]
+    return _linear(drawn, scores_RK, paired_sizes(count, contributors))
+
+
+def linear_even(drawn: Drawn, scores_RK: Floats) -> Floats:
+    """The same on the truth's coalitions: what the surrogate and what the design has of the difference."""
     contributors = drawn.rows_RKC.shape[2]
-    joins_S = probabilistic.shapley_chances(contributors)
-    expected_S = paired_sizes(drawn.rows_RKC.shape[1], contributors)
+    chance_S = shapley.size_chances(contributors)
+    size = np.arange(1, contributors)
+    halved = np.where(2 * size == contributors, 2.0, 1.0)
+    return _linear(drawn, scores_RK, (contributors - 1) * halved * chance_S[np.minimum(size, contributors - size) - 1])
+
+
+def _linear(drawn: Drawn, scores_RK: Floats, expected_S: Floats) -> Floats:
+    joins_S = probabilistic.shapley_chances(drawn.rows_RKC.shape[2])
     return probabilistic.adjusted(list(drawn.rows_RKC), list(scores_RK), joins_S, expected_S).mean(axis=0)
 
 
@@ -204,7 +245,10 @@ ESTIMATORS: Mapping[str, Estimator] = {
     OURS: Estimator(even_pairs, gaussian_process),
     "complement pairs, boosted trees with sample reuse": Estimator(even_pairs, trees),
     "complement pairs, sample reuse alone": Estimator(even_pairs, reuse),
-    "Shapley-kernel pairs, linear surrogate with sample reuse": Estimator(kernel_pairs, linear_reuse),
+    "Shapley-kernel pairs, Gaussian process": Estimator(kernel_repeats, kernel_process),
+    "Shapley-kernel pairs, boosted trees with sample reuse": Estimator(kernel_repeats, kernel_trees),
+    "complement pairs, linear surrogate with sample reuse": Estimator(even_pairs, linear_even),
+    "Shapley-kernel pairs, linear surrogate with sample reuse": Estimator(kernel_pairs, linear_kernel),
     "antithetic permutations": Estimator(walks, plain_walks),
     "antithetic permutations, linear surrogate": Estimator(walks, adjusted_walks),
     "KernelSHAP, unbiased": Estimator(kernel_pairs, unbiased_kernel),

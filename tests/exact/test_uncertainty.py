@@ -16,7 +16,7 @@ from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
 from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores
 from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
-from harness.statistics.ranks import _largest_t, compared, rank_ranges, resolution
+from harness.statistics.ranks import compared, largest_t, rank_ranges, resolution
 from harness.types import Floats
 
 properties = settings(max_examples=50, deadline=None, derandomize=True)
@@ -163,9 +163,9 @@ def test_what_is_known_exactly_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize(("columns", "df"), [(3, 8.0), (10, 20.0)])
-def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(columns: int, df: float) -> None:
+def test_thelargest_t_of_independent_columns_is_tukey_s_studentised_range(columns: int, df: float) -> None:
     first, second = pairs(columns)
-    drawn_D = _largest_t(
+    drawn_D = largest_t(
         np.eye(columns), first, second, np.full(len(first), math.sqrt(2)), df, np.random.default_rng(0), 60_000
     )
     assert np.quantile(drawn_D, 0.95) == pytest.approx(

@@ -71,6 +71,7 @@ def test_an_overview_comes_first_and_who_answers_alone_has_no_table(
 ) -> None:
     command("study", "agreement", "--suite", suite, "--out", "told")
     page = (tmp_path / "told" / "README.md").read_text(encoding="utf-8")
+    assert "\n# Study: agreement\n" in page
     overview, first, *_, last = page.split("\n## ")[1:]
     rows = {cells[0]: cells[1] for cells in _cells(overview)}
     found = [float(line["spearman"]) for line in lines_of(tmp_path / "told" / "agreement.csv")]

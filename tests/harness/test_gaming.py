@@ -116,6 +116,24 @@ def test_an_additive_method_gains_nothing_by_a_split(told: list[dict[str, str]])
     assert number(told, "noise", "brightness") == pytest.approx(number(told, "new", "brightness"), rel=1e-5)
 
 
+def test_the_overview_is_of_means_over_tasks_and_of_methods_less_their_truths() -> None:
+    """Two tasks in which a share goes from 1/4 to 1/2, and from 1/2 to 3/4; the truth's stays, or falls to 1/4."""
+
+    def said(task: str, change: str, row: gaming.Row, own: float) -> gaming.Told:
+        return gaming.Told(task, 0, change, row, np.array([[own, 4 - own]]), (0,))
+
+    truth, paid = gaming.Row("truth: shapley", "shapley", None), gaming.Row("b", "shapley", Brightness())
+    shares = {("one", truth): (1, 1), ("two", truth): (2, 1), ("one", paid): (1, 2), ("two", paid): (2, 3)}
+    found = [
+        said(task, change, row, own)
+        for (task, row), owns in shares.items()
+        for change, own in zip(("before", *CHANGES), (owns[0], *(owns[1] for _ in CHANGES)), strict=True)
+    ]
+    table = gaming._overview(found, ["one", "two"]).table
+    assert table is not None
+    assert table.rows == [["truth: shapley", *["-12.5"] * len(CHANGES)], ["b", *["+37.5"] * len(CHANGES)]]
+
+
 def test_truths_are_by_retraining_the_changed_pool(told: list[dict[str, str]], tmp_path: Path) -> None:
     """A copy's leave-one-out truth, trained and subtracted here."""
     who, pool = attacker(told), tiny_pool(4, 0)

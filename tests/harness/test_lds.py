@@ -77,6 +77,7 @@ def test_what_gives_no_order_and_who_does_not_suit_have_no_score(
 ) -> None:
     assert lines["constant"]["lds"] == lines["constant"]["shapley"] == ""
     page = (study[0] / "README.md").read_text(encoding="utf-8")
+    assert "\n# Study: lds\n" in page
     (constant,) = [line for line in page.splitlines() if line.startswith("| constant ")]
     assert [cell.strip() for cell in constant.strip("|").split("|")][1:5] == ["–"] * 4
     if lines["influence-pydvl:ekfac"]["reason"]:

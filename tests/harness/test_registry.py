@@ -154,10 +154,10 @@ def test_a_package_s_method_is_shown_and_counted(install: Install, tmp_path: Pat
     ):
         assert text in shown
     path = tmp_path / "suite.toml"
-    path.write_text(to_toml(tiny_suite(methods=["doubled", "tracin"], pools=2)), encoding="utf-8")
+    path.write_text(to_toml(tiny_suite(["tiny-image-label"], ["doubled", "tracin"], pools=2)), encoding="utf-8")
     plan = said(print_plan, str(path), None, None)
-    assert line_of(plan, "all").split()[-2] == "54"  # 2 pools x (3 fits, of which both share one, and 24 retrainings)
-    assert "on seeds of their own doubled." in plan
+    assert line_of(plan, "all").split()[-3] == "54"  # 2 pools x (3 fits, of which both share one, and 24 retrainings)
+    assert "on seeds of their own: doubled 24." in plan
 
 
 BROKEN = {
@@ -209,7 +209,7 @@ def test_what_does_not_load_is_marked_where_it_is_told(install: Install, tmp_pat
     assert "does not load" not in line_of(listed, "licensed")  # nothing is imported for a list
     assert "no licence" in said(print_one, "licensed", None)
     path = tmp_path / "suite.toml"
-    path.write_text(to_toml(tiny_suite(methods=["size", "licensed"])), encoding="utf-8")
+    path.write_text(to_toml(tiny_suite(["tiny-image-label"], ["size", "licensed"])), encoding="utf-8")
     assert "Not counted, and failed when it is run: The method licensed" in said(print_plan, str(path), None, None)
 
 

@@ -105,7 +105,8 @@ def study(request: Request, console: Console) -> int:
     with dealing(request, SEEDS) as table:
         found = [told_ for task in table.tasks.values() for told_ in _of_task(table, task, rows)]
         tasks, seeds = list(table.tasks), table.suite.seeds
-    sections = [section for task in tasks for section in _sections([f for f in found if f.task == task], task)]
+    sections = [_overview(found, tasks)] if len(tasks) > 1 else []
+    sections += [section for task in tasks for section in _sections([f for f in found if f.task == task], task)]
     foreword = _foreword(found, next(iter(seeds.values())))
     write_study(request.out, f"Study: {NAME}", foreword, sections, (), console, {"gaming.csv": _csv(found)})
     return 0
@@ -189,10 +190,32 @@ def _foreword(found: Sequence[Told], seeds: int) -> str:
     )
 
 
+def _overview(found: Sequence[Told], tasks: Sequence[str]) -> Section:
+    """What the truths give for each change, and what each method gives beyond that: means over tasks."""
+    rows = {f.row.name: f.row for f in found if f.values_SC is not None}
+    by_task = [[f for f in found if f.task == task] for task in tasks]
+
+    def gain(own: Sequence[Told], name: str, change: str) -> float:
+        return _share(own, name, change) - _share(own, name, BEFORE)
+
+    def cell(row: Row, change: str) -> str:
+        gains = [gain(own, row.name, change) for own in by_task]
+        if row.method is not None:
+            gains = [g - gain(own, f"truth: {row.question}", change) for g, own in zip(gains, by_task, strict=True)]
+        return _points(finite_mean(gains))
+
+    table = Table(["", *CHANGES], [[name, *(cell(row, change) for change in CHANGES)] for name, row in rows.items()])
+    return Section("All tasks: what the truths give, and what each method gives beyond its truth", OVERVIEW, table)
+
+
+OVERVIEW = (
+    "Change of the share of all that is paid, in points, mean over tasks; of a method less the truth's change. What a "
+    "method gives beyond the truth for a split, copies, noise or nearness is what gaming it brings."
+)
+
+
 def _sections(found: Sequence[Told], task: str) -> list[Section]:
-    rows = list(
-        dict.fromkeys(f.row.name for f in found if any(g.values_SC is not None for g in _of(found, f.row.name)))
-    )
+    rows = _answered(found)
     columns = [BEFORE, *CHANGES]
     shares = {(name, change): _share(found, name, change) for name in rows for change in columns}
     table = Table(["", *columns], [[name, *(_percent(shares[name, change]) for change in columns)] for name in rows])
@@ -202,6 +225,11 @@ def _sections(found: Sequence[Told], task: str) -> list[Section]:
         Section(f"{task}: rank of the contributor, and of its new name", RANKS, places),
         Section(f"{task}: who gains", GAINS, _gains(found, rows, shares)),
     ]
+
+
+def _answered(found: Sequence[Told]) -> list[str]:
+    """Rows that answered anywhere."""
+    return list(dict.fromkeys(f.row.name for f in found if f.values_SC is not None))
 
 
 SHARES = (
@@ -249,10 +277,10 @@ def _gains(found: Sequence[Told], rows: Sequence[str], shares: Mapping[tuple[str
         beyond = {name: gain(name, change) - in_truth(name, change) for name in asked}
         order = sorted((name for name in asked if math.isfinite(beyond[name])), key=beyond.__getitem__)
         ends = [order[-1], order[0]] if order else []
-        said = [f"{name} {_points(gain(name, change))}" for name in ends]
+        said = [f"{name} {_points(gain(name, change))}, {_points(beyond[name])} beyond" for name in ends]
         truths = [_points(gain(f"truth: {question}", change)) for question in QUESTIONS]
         lines.append([change, *truths, *(said or ["–", "–"])])
-    return Table(["", "alone", "left out", "Shapley", "pays most beyond the truth", "least"], lines)
+    return Table(["", "alone", "left out", "Shapley", "pays most beyond its truth", "least"], lines)
 
 
 def _points(gain: float) -> str:

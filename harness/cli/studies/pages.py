@@ -83,8 +83,7 @@ def write_study(
         raise UserError(f"{page} was not drawn by dataworth and would be overwritten; choose another folder by --out.")
     console.print(Text(f"{foreword}\n"))
     for section in sections:
-        title, table = section.title, section.table
-        console.print(Text(title, style="bold") if table is None else _on_terminal(title, table))
+        console.print(_on_terminal(section))
         if section.caption:
             console.print(Text(f"{section.caption}\n", style="dim italic"))
     others = {**({FIGURE: svg(title, figure)} if figure else {}), **(files or {})}
@@ -98,7 +97,10 @@ def write_study(
     console.print(f"Written: {written}", markup=False, soft_wrap=True)
 
 
-def _on_terminal(title: str, table: Table) -> RichTable:
+def _on_terminal(section: Section) -> RichTable | Text:
+    title, table = section.title, section.table
+    if table is None:
+        return Text(title, style="bold")
     drawn = RichTable(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for place, column in enumerate(table.columns):
         words = any(mark.isalpha() for row in table.rows for mark in row[place])
