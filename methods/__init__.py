@@ -58,6 +58,11 @@ METHODS: Mapping[str, Entry] = {
         "methods.data_oob:DataOob",
         "Share of bagged trees, of those that did not see an example, that foretell its label from its features.",
     ),
+    "data-oob:trained": Entry(
+        "methods.data_oob:DataOob",
+        "Data-OOB on features of the model that is trained on everyone.",
+        {"features": "trained"},
+    ),
     "data-distribution-valuation": Entry(
         DISTRIBUTION, "Minus the MMD between each contributor's own examples and the validation split."
     ),
@@ -66,7 +71,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "davinz": Entry(
         "methods.davinz:Davinz",
-        "v(K) = -(kappa x NTK complexity + MMD of features to validation), kappa their ratio over contributors.",
+        "v(K) = -(kappa x NTK complexity + MMD of features to validation), kappa their ratio over what is valued.",
     ),
     "deviation": Entry(
         "methods.deviation:Deviation",
@@ -80,13 +85,28 @@ METHODS: Mapping[str, Entry] = {
         "methods.kairos:Kairos",
         "Minus the derivative of the squared MMD to validation as training data move towards an example.",
     ),
+    "kairos:trained": Entry(
+        "methods.kairos:Kairos",
+        "KAIROS on features of the model that is trained on everyone.",
+        {"features": "trained"},
+    ),
     "knn-shapley": Entry(
         "methods.knn_shapley:KnnShapley",
         "Exact Shapley values of examples for a nearest-neighbour classifier on features at the initialisation.",
     ),
+    "knn-shapley:trained": Entry(
+        "methods.knn_shapley:KnnShapley",
+        "KNN-Shapley on features of the model that is trained on everyone.",
+        {"features": "trained"},
+    ),
     "lava": Entry(
         "methods.lava:Lava",
         "Minus the calibrated gradient of optimal transport from training to validation data in an example's weight.",
+    ),
+    "lava:trained": Entry(
+        "methods.lava:Lava",
+        "LAVA on features of the model that is trained on everyone.",
+        {"features": "trained"},
     ),
     "ntk-mmd": Entry(
         NTK_MMD,
@@ -113,9 +133,19 @@ METHODS: Mapping[str, Entry] = {
         "methods.gradient_cosine:GradientCosine",
         "Cosine of an example's gradient with the validation gradient at the final parameters.",
     ),
+    "gradient-cosine:mean": Entry(
+        "methods.gradient_cosine:GradientCosine",
+        "Gradient cosine, the mean over a contributor's examples in place of the sum.",
+        {"over": "mean"},
+    ),
     "less": Entry(
         "methods.less:Less",
         "Cosine of an example's AdamW update with the validation gradient, mean over checkpoints by learning rate.",
+    ),
+    "less:mean": Entry(
+        "methods.less:Less",
+        "LESS, the mean over a contributor's examples in place of the sum.",
+        {"over": "mean"},
     ),
     "influence": Entry(
         "methods.influence:Influence",

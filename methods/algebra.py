@@ -55,20 +55,21 @@ def coalitions(contributors: int) -> int:
     return max(every, WALKS * contributors + 2)
 
 
-def complexity(size: JobSize) -> float:
-    """NTK complexity of every contributor alone, which sets the weights, and of all coalitions that are asked for."""
+def complexity(size: JobSize, weighs_alone: bool = True) -> float:
+    """NTK complexity of all coalitions that are asked for, and of every contributor alone where that sets weights."""
     n, contributors = size.examples, size.contributors
     if n > NTK_EXACT_UP_TO:
         width = min(size.parameters, PROJECTED_WIDTH)
         coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
-        systems = (contributors + 1 + coalitions[size.question]) * _solve(width)
+        systems = (weighs_alone * contributors + 1 + coalitions[size.question]) * _solve(width)
         return 2 * n * width**2 + systems
     alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
     everyone_and_but_one = n**3 + 2 * n**2 + alone  # one inverse, and a block of it for each
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
     walks = WALKS / 2 * (_solve(n) + but_one)
     asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": walks}
-    return n * (n + min(n, GRAM_ROWS)) * min(size.parameters, EXACT_ENTRIES // n) + alone + asked[size.question]
+    kernel = n * (n + min(n, GRAM_ROWS)) * min(size.parameters, EXACT_ENTRIES // n)
+    return kernel + weighs_alone * alone + asked[size.question]
 
 
 def damped_products(size: JobSize, width: int, moment_rows: float) -> float:

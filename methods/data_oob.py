@@ -8,7 +8,8 @@ from math import log2
 
 import numpy as np
 
-from harness.types import Additive, Array, Count, Floats, JobSize, Problem
+from harness.types import Additive, Array, Budget, Count, Floats, JobSize, Params, Problem
+from methods.embedders import Features, embedder, fits, told
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,30 @@ class DataOob(Additive):
 
     Args:
         trees: in a bag.
-        seeds: initialisations whose features are averaged over, each with a bag of its own.
+        features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
+        seeds: initialisations whose features are averaged over, or training runs from them, each with a bag of its own.
     """
 
     trees: Count = 50
+    features: Features = "initial"
     seeds: Count = 3
     seed_scope = "data-oob"
     source = "Kwon & Zou (2023), ICML: the out-of-bag estimate"
-    passes = "1 forward pass a seed; bags of decision trees on its features"
+    passes = "1 forward pass a seed, of trained features 1 retraining a seed; bags of decision trees"
     choices = (
-        "features: penultimate, at the initialisation; trees: scikit-learn's, unpruned; three bags of 50 in place of "
-        "the authors' one of 800: each example is out of about 55 trees, which tells its share to 0.07 at worst; a "
-        "contributor's value is the sum over its examples"
+        "features: penultimate, at the initialisation, which costs least; the paper's networks are trained on other "
+        "data; :trained is the pool's own, which has learnt the very labels that trees are to foretell; trees: "
+        "scikit-learn's, unpruned; three bags of 50 in place of the authors' one of 800: each example is out of about "
+        "55 trees, which tells its share to 0.07 at worst; a contributor's value is the sum over its examples"
     )
     claims = frozenset({"additive"})
+
+    @property
+    def summary(self) -> str:
+        return told(super().summary, "Data-OOB", self.features)
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return fits(self.features, self.seeds)
 
     def algebra(self, size: JobSize) -> float:
         """To sort every feature once on each level of a tree."""
@@ -44,15 +55,18 @@ class DataOob(Additive):
 
     def example_values(self, problem: Problem) -> Floats:
         bags = [
-            problem.shared(f"data-oob/{seed}/{self.trees}", partial(self._one_bag, problem, seed))
+            problem.shared(
+                f"data-oob/{self.features}/{seed}/{self.trees}",
+                partial(self._one_bag, problem, embedder(problem, self.features, seed), seed),
+            )
             for seed in range(self.seeds)
         ]
         return np.stack(bags)
 
-    def _one_bag(self, problem: Problem, seed: int) -> Floats:
+    def _one_bag(self, problem: Problem, params: Params, seed: int) -> Floats:
         from methods.features import seen
 
-        features_NF = seen(problem, problem.initial(seed))[0].features_NF
+        features_NF = seen(problem, params)[0].features_NF
         draws = int(problem.scope_stream("bag", seed).integers(2**31))
         return out_of_bag(features_NF, problem.train.targets, self.trees, draws)
 

@@ -34,7 +34,8 @@ class Deviation(SetFunction):
     )
     choices = (
         "the paper's value of z is |f(D) - f(D without z)|, which is this set function's leave-one-out; the other "
-        "questions ask that too; kernel, targets and ridge as for freeshap; it sees no validation example, for "
+        "questions ask that too; kernel as freeshap's; targets and ridge are NTK-MMD's, what labels lack of "
+        "initial probabilities and 0.1 of the mean diagonal; it sees no validation example, for "
         "its aim is the worst distribution, and a contributor of harmful data moves the model too"
     )
     claims = frozenset({"copies"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -24,11 +24,14 @@ class FreeShap(SetFunction):
 
     Args:
         damping: ridge of the regression, as a multiple of the kernel's mean diagonal.
+        start: what the regression starts from, and nobody's model says: ``nothing``, 0 for every class, or the initial
+            model's ``logits`` or ``probabilities``; what is regressed is the labels less that.
         directions: of the logits, whose kernels are averaged; as many as classes are enough.
         seeds: initialisations averaged over.
     """
 
-    damping: Positive = 0.1
+    damping: Positive = 1e-6
+    start: Literal["nothing", "logits", "probabilities"] = "nothing"
     directions: Count = 3
     seeds: Count = 3
     seed_scope = "tangents"
@@ -37,11 +40,12 @@ class FreeShap(SetFunction):
         "1 forward pass and 3 backward passes a seed (1 for responses), n x n Cholesky (n <= 4,000) or 512 sketches"
     )
     choices = (
-        "ridge 0.1 of the mean diagonal, NTK-MMD's, so that the two differ in what they ask alone (the paper's code: "
-        "1e-6); one kernel for all classes, as there, but of all logits, not the first; targets are labels less "
-        "initial probabilities, for responses 1 less the true target's probability, so nobody's model is the initial "
-        "one; utility is minus the squared error, for regression gives no likelihood; the harness asks a set function "
-        "for its values in place of the paper's permutations of single examples"
+        "ridge and start are those of the authors' code: 1e-6, there added as it is to kernels that it brings to one "
+        "scale, and labels as they are; its correction, off by default there too, is start=logits, while "
+        "damping=0.1,start=probabilities is NTK-MMD's regression; one kernel for all classes, as there, but of all "
+        "logits, not the first; responses have one output, the true target's probability, in place of logits; utility "
+        "is minus the squared error (there accuracy, or cross-entropy with what is regressed as logits); the harness "
+        "asks a set function for its values in place of the paper's permutations of single examples"
     )
     claims = frozenset({"copies"})
 
@@ -58,7 +62,7 @@ class FreeShap(SetFunction):
     def _scorer(self, problem: Problem, seed: int) -> Scorer:
         from methods.kernel_regression import regression, tangents
 
-        found = tangents(problem, seed, self.directions)
+        found = tangents(problem, seed, self.directions, self.start)
         model = regression(found, problem.train.owners_N, len(problem.contributors), self.damping)
         return partial(_minus_squared_errors, model, found.residual_VO)
 

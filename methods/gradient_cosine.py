@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Claim, Count, Floats, JobSize, Problem
+from methods.over import Over, claims_over, shared_out, told_over
 
 
 @dataclass(frozen=True)
@@ -15,16 +16,28 @@ class GradientCosine(Additive):
 
     Args:
         runs: independent training runs averaged over.
+        over: a contributor's value is the ``sum`` over its examples, or the ``mean``.
     """
 
     runs: Count = 3
+    over: Over = "sum"
     source = (
         "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective; "
         "Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"
     )
     passes = "1 retraining, 1 gradient an example and 1 validation gradient a run"
-    choices = "the mean over the validation split stands for the test example; a contributor has its examples' sum"
-    claims = frozenset({"null", "copies", "additive"})
+    choices = (
+        "the mean over the validation split stands for the test example; over: the papers value single examples; of a "
+        "contributor the sum is the harness's rule for such methods, and grows with size; :mean does not"
+    )
+
+    @property
+    def summary(self) -> str:
+        return told_over(super().summary, "Gradient cosine", self.over)
+
+    @property
+    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
+        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         return Budget(fits=self.runs, gradient_passes=self.runs, validation_passes=self.runs)
@@ -42,4 +55,4 @@ class GradientCosine(Additive):
             params = problem.fit(run).params
             target = mean_gradient(learner, params, validation)
             found.append(cosines(learner, params, train, target).double().cpu().numpy())
-        return np.stack(found)
+        return shared_out(np.stack(found), problem, self.over)

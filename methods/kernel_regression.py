@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from methods.algebra import EXACT_ENTRIES, NTK_EXACT_UP_TO, PROJECTED_WIDTH
 from methods.gradients.directional import blocks, tensors
 from methods.gradients.per_example import output_gradients
 from methods.ntk_mmd.terms import growing
+
+Start = Literal["nothing", "probabilities", "logits"]
+"""What the regression's model says where it has learnt nothing: 0, or the initial model's outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,16 @@ class Tangents:
     validation_VW: torch.Tensor | None = None
 
 
-def tangents(problem: Problem, seed: int, directions: int) -> Tangents:
-    """At one initialisation; found once for all methods of a scope that ask for as many directions."""
-    return problem.shared(f"tangents/{seed}/{directions}", partial(_tangents, problem, seed, directions))
+def tangents(problem: Problem, seed: int, directions: int, start: Start = "probabilities") -> Tangents:
+    """At one initialisation; kernels are found once for all methods of a scope that ask for as many directions."""
+    found = problem.shared(f"tangents/{seed}/{directions}", partial(_tangents, problem, seed, directions))
+    if start == "probabilities":
+        return found
+    own, held_out = (
+        _residuals(problem.learner, problem.initial(seed), tensors(examples, problem.device), start)
+        for examples in (problem.train, problem.validation)
+    )
+    return replace(found, residual_NO=own, residual_VO=held_out)
 
 
 def _tangents(problem: Problem, seed: int, directions: int) -> Tangents:
@@ -88,15 +99,20 @@ def _mixed_logits(learner: Learner, scale: torch.Tensor, params: Params, batch: 
 
 
 @torch.no_grad()
-def _residuals(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
-    """One-hot labels less probabilities, or 1 less the true target's probability, N x O."""
+def _residuals(learner: Learner, params: Params, batch: Batch, start: Start = "probabilities") -> torch.Tensor:
+    """One-hot labels, or for a response 1, less what the model starts from, N x O.
+
+    A response has many logits and one probability, which stands for them.
+    """
     found = []
     for block in blocks(batch, learner):
         if learner.one_label:
-            logits = learner.predict(params, block)[0].double()
-            found.append(learner.target_features(block).double() - logits.softmax(-1))
+            logits, wanted = learner.predict(params, block)[0].double(), learner.target_features(block).double()
+            initial = logits.softmax(-1) if start == "probabilities" else logits
         else:
-            found.append(1 - learner.outputs(params, block).double()[:, None])
+            initial = learner.outputs(params, block).double()[:, None]
+            wanted = torch.ones_like(initial)
+        found.append(wanted if start == "nothing" else wanted - initial)
     return torch.cat(found)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Count, Floats, JobSize, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
+from methods.embedders import Features, embedder, fits, told
 
 
 @dataclass(frozen=True)
@@ -15,19 +16,32 @@ class KnnShapley(Additive):
 
     Args:
         neighbours: K of the classifier.
-        seeds: initialisations whose features are averaged over.
+        features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
+        seeds: initialisations whose features are averaged over, or training runs from them.
     """
 
     neighbours: Count = 5
+    features: Features = "initial"
     seeds: Count = 3
     source = "Jia et al. (2019), VLDB 12(11), theorem 1 (the recursion for unweighted nearest neighbours)"
-    passes = "1 forward pass a seed; distances of all training to all validation examples"
+    passes = (
+        "1 forward pass a seed, of trained features 1 retraining a seed; distances of all training to all validation "
+        "examples"
+    )
     choices = (
-        "features: penultimate, at the initialisation; K = 5, as in the paper's experiments; a contributor's value is "
-        "the sum over its examples, each of which is a player; responses in words agree by the share of tokens that "
-        "they have in common, which for labels is the paper's 0 or 1"
+        "features: penultimate, at the initialisation, which costs least; the paper's networks are trained on other "
+        "data, and :trained is nearest to them; K = 5, as in the paper's experiments; a contributor's value is the sum "
+        "over its examples, each of which is a player; responses in words agree by the share of tokens that they have "
+        "in common, which for labels is the paper's 0 or 1"
     )
     claims = frozenset({"additive"})
+
+    @property
+    def summary(self) -> str:
+        return told(super().summary, "KNN-Shapley", self.features)
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return fits(self.features, self.seeds)
 
     def algebra(self, size: JobSize) -> float:
         return self.seeds * 2.0 * size.examples * size.validation * size.features
@@ -37,7 +51,7 @@ class KnnShapley(Additive):
 
         found = []
         for seed in range(self.seeds):
-            pair = seen(problem, problem.initial(seed))
+            pair = seen(problem, embedder(problem, self.features, seed))
             found.append(shapley_of_neighbours(distances(*pair), agreement(*pair), self.neighbours))
         return np.stack(found)
 

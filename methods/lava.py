@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from harness.types import Additive, Count, Floats, JobSize, Positive, Problem
+from harness.types import Additive, Budget, Count, Floats, JobSize, Params, Positive, Problem
+from methods.embedders import Features, embedder, fits, told
 
 MOST = 15_000
 """Training examples whose costs to each other still fit, in 2 GB."""
@@ -19,20 +20,33 @@ class Lava(Additive):
 
     Args:
         entropy: that smooths the transport, in units of the mean cost.
-        seeds: initialisations whose features are averaged over.
+        features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
+        seeds: initialisations whose features are averaged over, or training runs from them.
     """
 
     entropy: Positive = 0.1
+    features: Features = "initial"
     seeds: Count = 3
     source = "Just et al. (2023), ICLR: calibrated gradients; label distances: Alvarez-Melis & Fusi (2020), NeurIPS"
-    passes = "1 forward pass a seed; costs between all pairs, Sinkhorn iterations (about 100) on them"
+    passes = (
+        "1 forward pass a seed, of trained features 1 retraining a seed; costs between all pairs, Sinkhorn iterations "
+        "(about 100) on them"
+    )
     choices = (
-        "features at the initialisation in place of a model trained on validation; cost: squared feature distance + "
-        "squared distance between the two labels' features, as Gaussians, the default of the transport's own paper "
-        "(LAVA's code solves these transports too); for responses joint features, both sides scaled alike; Sinkhorn "
-        "divergence, as in the code, with its entropy of 0.1 in units of the mean cost, for features have no unit"
+        "features at the initialisation, which costs least, in place of a model trained on validation; :trained has "
+        "those of one trained on everyone; cost: squared feature distance + squared distance between the two labels' "
+        "features, as Gaussians, the default of the transport's own paper (LAVA's code solves these transports too); "
+        "for responses joint features, both sides scaled alike; Sinkhorn divergence, as in the code, with its entropy "
+        "of 0.1 in units of the mean cost, for features have no unit"
     )
     claims = frozenset({"additive"})
+
+    @property
+    def summary(self) -> str:
+        return told(super().summary, "LAVA", self.features)
+
+    def budget(self, contributors: int, examples: int) -> Budget:
+        return fits(self.features, self.seeds)
 
     def algebra(self, size: JobSize) -> float:
         """Distances between features; iterations are elementwise."""
@@ -45,15 +59,18 @@ class Lava(Additive):
 
     def example_values(self, problem: Problem) -> Floats:
         found = [
-            problem.shared(f"lava/{seed}/{self.entropy}", partial(self._one_seed, problem, seed))
+            problem.shared(
+                f"lava/{self.features}/{seed}/{self.entropy}",
+                partial(self._one_seed, problem, embedder(problem, self.features, seed)),
+            )
             for seed in range(self.seeds)
         ]
         return np.stack(found)
 
-    def _one_seed(self, problem: Problem, seed: int) -> Floats:
+    def _one_seed(self, problem: Problem, params: Params) -> Floats:
         from methods.transport import divergence_gradient
 
-        across_NV, within_NN = costs(problem, seed)
+        across_NV, within_NN = costs(problem, params)
         entropy = self.entropy * max(float(across_NV.mean()), 1e-12)
         return -calibrated(divergence_gradient(across_NV, within_NN, entropy))
 
@@ -64,12 +81,11 @@ def calibrated(gradient_N: Floats) -> Floats:
     return np.asarray(gradient_N * (1 + 1 / others) - gradient_N.sum() / others)
 
 
-def costs(problem: Problem, seed: int) -> tuple[Floats, Floats]:
+def costs(problem: Problem, params: Params) -> tuple[Floats, Floats]:
     """From training to validation examples, N x V, and among training examples, N x N."""
     from methods.features import seen
     from methods.kernels import joint_features
 
-    params = problem.initial(seed)
     if not problem.learner.one_label:
         joint = joint_features(problem, params)
         train, validation = joint.train.cpu().numpy(), joint.validation.cpu().numpy()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Params, Problem
+from harness.types import CHECKPOINTS, Additive, Batch, Budget, Claim, Count, Floats, JobSize, Params, Problem
+from methods.over import Over, claims_over, shared_out, told_over
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,11 @@ class Less(Additive):
 
     Args:
         runs: independent training runs averaged over.
+        over: a contributor's value is the ``sum`` over its examples, or the ``mean``.
     """
 
     runs: Count = 3
+    over: Over = "sum"
     source = "Xia, Malladi, Gururangan, Arora & Chen (2024), ICML, LESS, sec. 3.1 (influence under Adam)"
     passes = (
         "1 retraining a run, 1 replay of a run by AdamW; 1 gradient an example + 1 validation gradient a checkpoint"
@@ -25,10 +28,18 @@ class Less(Additive):
     choices = (
         "exact, where the paper projects gradients of LoRA weights to store them: only cosines with one direction are "
         "asked for; the update is the one that AdamW, with its moments at the checkpoint, would make on the example "
-        "alone, most of it the momentum that all examples share, so that a sum of cosines grows with size; of a run by "
-        "SGD, the example's gradient; the validation split is the one subtask"
+        "alone, most of it the momentum that all examples share; of a run by SGD, the example's gradient; the "
+        "validation split is the one subtask; over: the paper selects single examples; of a contributor the sum is the "
+        "harness's rule for such methods, and grows with size; :mean does not"
     )
-    claims = frozenset({"copies", "additive"})
+
+    @property
+    def summary(self) -> str:
+        return told_over(super().summary, "LESS", self.over)
+
+    @property
+    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
+        return claims_over(frozenset({"copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         looks = self.runs * CHECKPOINTS
@@ -41,7 +52,8 @@ class Less(Additive):
         from methods.gradients.directional import tensors
 
         train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
-        return np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
+        found_SN = np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
+        return shared_out(found_SN, problem, self.over)
 
     def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
         from methods.gradients.cosines import cosines

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem, between
+from harness.types import Additive, Budget, Claim, Count, Floats, JobSize, Positive, Problem, between
 from methods import algebra
 from methods.influence import passes_of_damping
+from methods.over import Over, claims_over, shared_out, told_over
 
 if TYPE_CHECKING:
     import torch
@@ -32,12 +33,14 @@ class TrackStar(Additive):
             stands for none.
         validation_share: R's part that is the validation gradients' second moment, the rest being the training
             gradients'; None for the paper's rule, by which both parts' sorted eigenvalues cross at that component.
+        over: a contributor's value is the ``sum`` over its examples, or the ``mean``.
     """
 
     runs: Count = 3
     projection: Count = 4096
     damping: Positive | None = None
     validation_share: Annotated[float, between(0, 1)] | None = None
+    over: Over = "sum"
     seed_scope = "projected gradients"
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
@@ -48,9 +51,17 @@ class TrackStar(Additive):
         "by parameter summed over the run, for SGD none. R's parts are mixed by the paper's rule: they cross at its "
         "1,000th of 65,536 components, here at as large a share of them. One projection of all parameters where the "
         "paper has two-sided ones by layer, k as TRAK's least where it has 65,536. The cosines to all validation "
-        "examples weigh alike."
+        "examples weigh alike. The paper retrieves single examples: over a contributor's the sum is the harness's rule "
+        "for such methods, and grows with size; over=mean does not."
     )
-    claims = frozenset({"null", "copies", "additive"})
+
+    @property
+    def summary(self) -> str:
+        return told_over(super().summary, "TrackStar", self.over)
+
+    @property
+    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
+        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         passes = 1 + passes_of_damping(None)
@@ -68,7 +79,7 @@ class TrackStar(Additive):
         paper: Units = "steps" if problem.learner.recipe.optimiser == "adamw" else "own"
         units: Units = "damping" if self.damping is None else paper
         runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
-        return np.stack([self._one_run(found) for found in runs])
+        return shared_out(np.stack([self._one_run(found) for found in runs]), problem, self.over)
 
     def _one_run(self, found: LossGradients) -> Floats:
         import torch

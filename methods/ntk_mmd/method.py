@@ -46,7 +46,8 @@ class NtkMmd(SetFunction):
     passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
     claims = frozenset({"copies"})
     choices = (
-        "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for one scale fits no two tasks; ridge: a "
+        "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for the paper's MMD has several kernels, "
+        "and so no one scale needs to be chosen (whether one would do better is recorded on no tuning pool); ridge: a "
         "tenth of the mean diagonal; output: the true target's probability, with 1 as the label to be reached; "
         "features: joined with targets, so that a wrong label is a distance; unbiased: no, as in the paper, though the "
         "biased MMD is partly size; weights: 1 / the mean of each term"

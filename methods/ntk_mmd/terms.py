@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from harness.types import Bools, Floats, Ints, Params, Positive, Problem
+from harness.types import Batch, Bools, Floats, Ints, Learner, Params, Positive, Problem
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
 from methods.gradients.directional import blocks, tensors
@@ -27,11 +27,12 @@ class Reading:
     """How the terms are read where the paper leaves it open; ``NtkMmd`` says what each is."""
 
     ridge: Positive = 0.1
-    output: Literal["probability", "log-probability"] = "probability"
+    output: Literal["probability", "log-probability", "logit"] = "probability"
     features: Literal["joint", "initial"] = "joint"
     kernel: Kernel = MIXED
     unbiased: bool = False
     solve: Literal["auto", "matrix-free"] = "auto"
+    absolute: bool = False  # the ridge as it is, not as a multiple of the mean diagonal
 
 
 DEFAULT = Reading()
@@ -80,7 +81,8 @@ class Terms:
 
     def _read(self, term: str) -> str:
         """What a shared key must name beside the term: what was chosen otherwise than by default."""
-        of = {"discrepancy": ("features", "kernel", "unbiased"), "ntk": ("ridge", "output", "solve")}.get(term, ())
+        ntk = ("ridge", "absolute", "output", "solve")
+        of = {"discrepancy": ("features", "kernel", "unbiased"), "ntk": ntk}.get(term, ())
         chosen = [(name, getattr(self._reading, name)) for name in of]
         return "".join(f"{name}={value}/" for name, value in chosen if value != getattr(DEFAULT, name))
 
@@ -150,20 +152,43 @@ def _complexity(
     """Each seed has a projection of its own, the same for every weight scheme."""
     train, learner, examples = tensors(problem.train, problem.device), problem.learner, len(problem.train)
     losses, owners_N = torch.from_numpy(losses_N).to(problem.device), problem.train.owners_N
-    of_losses = reading.output == "log-probability"  # a sign changes no kernel
-    residual, slope = (losses, torch.ones_like(losses)) if of_losses else (1 - (-losses).exp(), (-losses).exp())
-    output = learner.losses if of_losses else learner.outputs
+    slope: torch.Tensor | None = (-losses).exp()  # of the output in the loss
+    residual, output = 1 - (-losses).exp(), learner.outputs
+    if reading.output == "log-probability":
+        residual, slope, output = losses, torch.ones_like(losses), learner.losses  # a sign changes no kernel
+    if reading.output == "logit" and learner.one_label:
+        slope, output = None, partial(_true_logits, learner)
+        residual = 1 - _logits(learner, params, train)
     if reading.solve == "matrix-free":
+        assert not reading.absolute, "the matrix-free solve knows ridges that are multiples of the mean diagonal alone"
         return MatrixFreeComplexity(learner, params, train, residual, owners_N, output, reading.ridge)
     exact = examples <= EXACT_UP_TO
-    if exact and (kernel := of_linear_layers(learner, params, train)) is not None:
-        return KernelComplexity(kernel * slope * slope[:, None], residual, owners_N, reading.ridge)
+    if exact and slope is not None and (kernel := of_linear_layers(learner, params, train)) is not None:
+        scaled = kernel * slope * slope[:, None]
+        return KernelComplexity(scaled, residual, owners_N, _ridge(reading, scaled.diagonal()))
     width = EXACT_ENTRIES // examples if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.scope_stream("projection", seed).integers(2**62)))
     gradients = output_gradients(learner, params, train, width, generator, output)
     if exact:
-        return KernelComplexity(gram(gradients), residual, owners_N, reading.ridge)
-    return ProjectedComplexity(gradients, residual, owners_N, len(problem.contributors), reading.ridge)
+        kernel = gram(gradients)
+        return KernelComplexity(kernel, residual, owners_N, _ridge(reading, kernel.diagonal()))
+    ridge = _ridge(reading, gradients.double().square().sum(1))
+    return ProjectedComplexity(gradients, residual, owners_N, len(problem.contributors), ridge)
+
+
+def _ridge(reading: Reading, diagonal_N: torch.Tensor) -> float:
+    """As a multiple of the kernel's mean diagonal."""
+    return reading.ridge / max(float(diagonal_N.mean()), 1e-12) if reading.absolute else reading.ridge
+
+
+def _true_logits(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
+    """The true label's, N."""
+    return learner.predict(params, batch)[0].gather(1, batch["targets"][:, None])[:, 0]
+
+
+@torch.no_grad()
+def _logits(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
+    return torch.cat([_true_logits(learner, params, block) for block in blocks(batch, learner)]).double()
 
 
 class KernelComplexity:

@@ -14,7 +14,7 @@ Scheme = Literal["scale", "paper", "calibrated", "single:loss", "single:discrepa
 
 
 def scale(terms_C4: Floats) -> Floats:
-    """1 / mean size of each term over the contributors alone, as DAVINZ sets its factor (Wu et al. 2022, ICML).
+    """1 / mean size of each term over the contributors alone, in the manner of DAVINZ's factor (Wu et al. 2022, ICML).
 
     Only an unbiased discrepancy can be negative, and its mean near zero.
     """
@@ -23,7 +23,7 @@ def scale(terms_C4: Floats) -> Floats:
 
 
 def paper(terms_C4: Floats) -> Floats:
-    """Least squares of (loss + discrepancy) / 2 on the four terms, as arXiv 2511.13640 is reported to do.
+    """Least squares of (loss + discrepancy) / 2 on the four terms: a reading of arXiv 2511.13640, at second hand.
 
     Circular: the target is made of two of the regressors, so the answer is 1/2, 1/2, 0, 0 wherever the terms
     are linearly independent. Kept for comparison.

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from harness import registry
 from harness.retraining.training import on_device
 from harness.types import Learner, Problem
 from methods.gradient_cosine import GradientCosine
 from methods.gradients import cosines as module
 from methods.less import Less
 from methods.tracin import TracIn
+from methods.trackstar import TrackStar
 from tests.exact.test_gradients import loss_gradients
-from tests.tiny import problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
+from tests.tiny import evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 POOL = tiny_pool()
 DATA, HELD_OUT = on_device(POOL.train, "cpu"), on_device(POOL.validation, "cpu")
@@ -90,6 +93,29 @@ def test_gradient_cosines_are_those_of_gradients_one_by_one(
     for run in range(2):
         expected_N = cosines_one_by_one(problem, problem.fit(run).params)
         np.testing.assert_allclose(found_SN[run], expected_N, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [Less(runs=1), GradientCosine(runs=1), TrackStar(runs=1)])
+def test_a_contributor_s_mean_times_its_size_is_its_sum(
+    method: Less | GradientCosine | TrackStar, tmp_path: Path
+) -> None:
+    evaluator, answers = evaluator_of(tmp_path, POOL, tiny_mlp(ADAMW)), []
+    for made in (method, replace(method, over="mean")):
+        found = evaluator.evaluate("one", made, "shapley")
+        assert not isinstance(found, str)
+        answers.append(found.values_C)
+    summed_C, mean_C = answers
+    sizes_C = np.array([contributor.planted["size"] for contributor in POOL.contributors])
+    assert len(set(sizes_C)) > 1
+    np.testing.assert_allclose(mean_C * sizes_C, summed_C, rtol=1e-9)
+    assert np.abs(mean_C).max() <= 1  # cosines, as each example's is
+
+
+@pytest.mark.parametrize("name", ["less", "gradient-cosine"])
+def test_means_have_rows_and_do_not_claim_to_add_up(name: str) -> None:
+    summed, mean = registry.method(name), registry.method(f"{name}:mean")
+    assert mean == replace(summed, over="mean")  # type: ignore[type-var]
+    assert summed.claims - mean.claims == {"additive"}
 
 
 def test_the_cosine_with_nothing_is_nothing() -> None:

@@ -159,12 +159,13 @@ def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
 def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    method = FreeShap(damping=0.1, seeds=1)
+    whole = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
     monkeypatch.setattr(kernel_regression, "NTK_EXACT_UP_TO", 5)
-    wide = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)  # 103 parameters: all are kept
+    wide = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)  # 103 parameters: all are kept
     np.testing.assert_allclose(wide, whole, rtol=1e-4)
     monkeypatch.setattr(kernel_regression, "PROJECTED_WIDTH", 3 * 80)
-    sketched = FreeShap(seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    sketched = method.scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
     np.testing.assert_allclose(sketched, whole, rtol=0.3)
     assert not np.allclose(sketched, whole, rtol=1e-3)
 
@@ -172,14 +173,20 @@ def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
 # --- the methods ------------------------------------------------------------------------------------
 
 
-def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damping", [1e-6, 0.1])
+@pytest.mark.parametrize("start", ["nothing", "logits", "probabilities"])
+def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(
+    damping: float, start: str, tmp_path: Path
+) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), affine())
     x, held_out = (
         np.c_[e.columns["inputs"].reshape(len(e), -1), np.ones(len(e))] for e in (problem.train, problem.validation)
     )
-    ridge = 0.1 * (x**2).sum(axis=1).mean()
+    ridge = damping * (x**2).sum(axis=1).mean()
+    made = {"nothing": torch.zeros_like, "logits": torch.clone, "probabilities": lambda logits: logits.softmax(1)}
     starts = [
-        logits_of(problem, e.columns["inputs"]).softmax(1).detach().numpy() for e in (problem.train, problem.validation)
+        made[start](logits_of(problem, e.columns["inputs"])).detach().numpy()  # type: ignore[operator]
+        for e in (problem.train, problem.validation)
     ]
     residual, lacking = (
         np.eye(CLASSES)[e.targets] - start for e, start in zip((problem.train, problem.validation), starts, strict=True)
@@ -189,8 +196,23 @@ def test_on_a_linear_model_freeshap_is_ridge_regression_trained_anew(tmp_path: P
         own = row[problem.train.owners_N]
         fitted = Ridge(alpha=ridge, fit_intercept=False).fit(x[own], residual[own]).predict(held_out)
         expected.append(-((lacking - fitted) ** 2).sum(axis=1).mean())
-    found = FreeShap(seeds=1).scorers(problem)[0](COALITIONS)
+    found = FreeShap(damping, start, seeds=1).scorers(problem)[0](COALITIONS)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_freeshap_by_its_authors_code_is_the_default() -> None:
+    assert FreeShap() == FreeShap(damping=1e-6, start="nothing")
+
+
+@pytest.mark.parametrize("start", ["nothing", "logits", "probabilities"])
+def test_of_responses_freeshap_s_one_output_starts_from_0_or_its_probability(start: str, tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    problem.learner.one_label = False
+    logits = logits_of(problem, problem.train.columns["inputs"]).detach()
+    true_N = logits.softmax(1).numpy()[np.arange(len(problem.train)), problem.train.targets]
+    expected = 1 - (0 if start == "nothing" else 1) * true_N
+    found = tangents(problem, 0, 3, start)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.residual_NO.numpy()[:, 0], expected, rtol=1e-5)
 
 
 def test_freeshap_s_shapley_values_are_those_of_all_orders(tmp_path: Path) -> None:
@@ -227,8 +249,12 @@ def test_deviation_left_out_is_the_distance_between_two_ridge_regressions(tmp_pa
     np.testing.assert_allclose(score(whole) - score(but_one), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_davinz_is_its_two_terms_with_equal_means(tmp_path: Path) -> None:
-    problem = problem_of(tmp_path, tiny_pool(4))
+BUT_ONE = np.vstack([np.ones((1, 4), dtype=bool), ~np.eye(4, dtype=bool)])
+ALONE = np.vstack([np.zeros((1, 4), dtype=bool), np.eye(4, dtype=bool)])
+
+
+def davinz_by_hand(problem: Problem, coalitions_KC: Bools, ridge: float, output: str) -> tuple[Floats, Floats]:
+    """Complexity and MMD of each coalition, by a backward pass an example and a dense inverse; 0 for nobody."""
     module = problem.learner.module(problem.initial(0)).double()
     train, validation = (
         module.inner(torch.tensor(e.columns["inputs"]).double())[1].detach()
@@ -240,18 +266,66 @@ def test_davinz_is_its_two_terms_with_equal_means(tmp_path: Path) -> None:
         squares = ((a[:, None] - b[None]) ** 2).sum(2)
         return float(np.mean([torch.exp(-squares / (2 * (f * median) ** 2)).mean() for f in (0.25, 0.5, 1, 2, 4)]))
 
-    def mmd(coalition_C: Bools) -> float:
-        own = train[torch.tensor(coalition_C[problem.train.owners_N])]
-        return float(
-            np.sqrt(mean_kernel(own, own) - 2 * mean_kernel(own, validation) + mean_kernel(validation, validation))
-        )
+    gradients, outputs = [], []
+    for image, target in zip(problem.train.columns["inputs"], problem.train.targets, strict=True):
+        logits = module(torch.tensor(image[None]).double())[0]
+        of_target = (logits if output == "logit" else logits.softmax(0))[target]
+        found = torch.autograd.grad(of_target, list(module.parameters()))
+        gradients.append(torch.cat([g.flatten() for g in found]).numpy())
+        outputs.append(float(of_target.detach()))
+    rows, lacking = np.array(gradients), 1 - np.array(outputs)
+    complexities, distances = np.zeros(len(coalitions_KC)), np.zeros(len(coalitions_KC))
+    for k, coalition_C in enumerate(coalitions_KC):
+        own = coalition_C[problem.train.owners_N]
+        if own.any():
+            inverse = np.linalg.inv(rows[own] @ rows[own].T + ridge * np.eye(own.sum()))
+            complexities[k] = np.sqrt(lacking[own] @ inverse @ lacking[own] / own.sum())
+            own_rows = train[torch.tensor(own)]
+            pairs = mean_kernel(own_rows, own_rows), mean_kernel(own_rows, validation)
+            distances[k] = np.sqrt(pairs[0] - 2 * pairs[1] + mean_kernel(validation, validation))
+    return complexities, distances
 
-    complexity = Terms(problem, 0).of(COALITIONS[1:], ("ntk",))[:, TERMS.index("ntk")]
-    alone = Terms(problem, 0).of(np.eye(4, dtype=bool), ("ntk",))[:, TERMS.index("ntk")]
-    kappa = np.mean([mmd(row) for row in np.eye(4, dtype=bool)]) / alone.mean()
-    paper = np.array([-(kappa * c + mmd(row)) for c, row in zip(complexity, COALITIONS[1:], strict=True)])
-    found = Davinz(seeds=1).scorers(problem)[0](COALITIONS[1:])
-    np.testing.assert_allclose(found / found[0], paper / paper[0], rtol=1e-4)
+
+@pytest.mark.parametrize("asked", [ALONE, BUT_ONE, COALITIONS], ids=["alone", "left out", "any"])
+@pytest.mark.parametrize(("ridge", "output"), [(1e-4, "logit"), (0.5, "logit"), (0.01, "probability")])
+def test_davinz_is_its_two_terms_with_kappa_over_what_is_asked(
+    asked: Bools, ridge: float, output: str, tmp_path: Path
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    complexity_K, distance_K = davinz_by_hand(problem, asked, ridge, output)
+    some_K = asked.any(axis=1)
+    kappa = np.mean(distance_K[some_K]) / np.mean(complexity_K[some_K])
+    found = Davinz(ridge, output, seeds=1).scorers(problem)[0](asked)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, -(kappa * complexity_K + distance_K), rtol=1e-3)
+
+
+def test_davinz_by_its_authors_code_is_the_default(tmp_path: Path) -> None:
+    """Leave-one-out as there: everyone and all but one have a kappa of their own, other than the contributors alone."""
+    pool = tiny_pool(4)
+    problem = problem_of(tmp_path, pool)
+    parts = [davinz_by_hand(problem, asked, 1e-4, "logit") for asked in (BUT_ONE, ALONE[1:])]
+    kappas = [np.mean(distance_K) / np.mean(complexity_K) for complexity_K, distance_K in parts]
+    values = [-(kappa * parts[0][0] + parts[0][1]) for kappa in kappas]
+    found = evaluator_of(tmp_path, pool).evaluate("davinz", Davinz(seeds=1), "leave-one-out")
+    assert not isinstance(found, str)
+    np.testing.assert_allclose(found.values_C, values[0][0] - values[0][1:], rtol=1e-2, atol=1e-5)
+    assert not np.allclose(found.values_C, values[1][0] - values[1][1:], rtol=1e-2, atol=1e-5)
+
+
+def test_of_responses_davinz_takes_the_true_target_s_probability(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4))
+    problem.learner.one_label = False
+    found = [Davinz(output=output, seeds=1).scorers(problem)[0](COALITIONS) for output in ("logit", "probability")]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_a_large_pool_s_projected_complexity_has_the_same_absolute_ridge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Davinz(0.5, seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    monkeypatch.setattr(terms, "EXACT_UP_TO", 5)  # 103 parameters: all are kept
+    wide = Davinz(0.5, seeds=1).scorers(problem_of(tmp_path, tiny_pool(4)))[0](COALITIONS)
+    np.testing.assert_allclose(wide, whole, rtol=1e-4)
 
 
 @pytest.mark.parametrize("question", ["standalone", "leave-one-out", "shapley"])

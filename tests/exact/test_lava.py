@@ -110,7 +110,7 @@ def test_distances_of_gaussians_are_those_with_matrix_square_roots(sizes: tuple[
 
 def test_the_cost_is_feature_distance_and_label_distance(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
-    across, within = costs(problem, 0)
+    across, within = costs(problem, problem.initial(0))
     assert across.shape == (len(problem.train), len(problem.validation))
     assert np.abs(np.diag(within)).max() < 1e-6
     module = problem.learner.module(problem.initial(0))
