@@ -83,7 +83,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "kairos": Entry(
         "methods.kairos:Kairos",
-        "Minus the derivative of the squared MMD to validation as training data move towards an example.",
+        "Minus what drawing training data towards an example adds to the MMD of inputs and the residual of labels.",
     ),
     "kairos:trained": Entry(
         "methods.kairos:Kairos",
