@@ -112,7 +112,8 @@ def test_less_than_a_whole_seed_does_not_suit(one: Method, tmp_path: Path) -> No
 JOINS = {
     "shapley": probabilistic.shapley_chances(PLAYERS),
     "banzhaf": banzhaf_chances(PLAYERS),
-    "beta": probabilistic.beta_chances(PLAYERS, 16, 1),
+    "beta": probabilistic.beta_chances(PLAYERS, 4, 1),
+    "almost standalone": probabilistic.beta_chances(PLAYERS, 16, 1),
     "the other end": probabilistic.beta_chances(PLAYERS, 1, 4),
 }
 EVERY_JOIN = pytest.mark.parametrize("joins_S", JOINS.values(), ids=list(JOINS))
@@ -168,7 +169,7 @@ def test_estimates_are_unbiased_whatever_the_seeds_levels(tmp_path: Path, one: R
     game = GAMES[name]()
     problem = problem_about(tmp_path, game, level=3.0)
     beta = isinstance(one, BetaShapley)
-    joins_S = probabilistic.beta_chances(PLAYERS, 16, 1) if beta else probabilistic.shapley_chances(PLAYERS)
+    joins_S = JOINS["beta" if beta else "shapley"]
     found_RC = np.array([one.contributor_values(drawn_anew(problem, r)).mean(axis=0) for r in range(150)])
     errors_C = found_RC.mean(axis=0) - semivalue(game.score, PLAYERS, joins_S)
     assert (np.abs(errors_C) < 4.5 * found_RC.std(axis=0, ddof=1) / np.sqrt(150) + 1e-9).all()
@@ -257,6 +258,17 @@ def test_beta_chances_are_a_coin_s_whose_bias_is_beta_distributed(alpha: float, 
         return float(quad(density, 0, 1)[0] / np.exp(betaln(beta, alpha)))
 
     np.testing.assert_allclose(probabilistic.beta_chances(8, alpha, beta), [chance(s) for s in range(8)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "nobody", "at_most_two"), [(4, 0.15, 0.39), (16, 0.41, 0.81)])
+def test_a_larger_alpha_leans_to_small_coalitions(alpha: float, nobody: float, at_most_two: float) -> None:
+    """Of 24, as the method tells; by Kwon & Zou's weights for coalitions of j - 1 others and how many of these are."""
+    weight_J = np.array([np.exp(betaln(j, 24 - j + alpha) - betaln(alpha, 1)) for j in range(1, 25)])  # eq. 5, beta = 1
+    chance_J = weight_J * [comb(23, j - 1) for j in range(1, 25)]
+    found_S = probabilistic.beta_chances(24, alpha, 1)
+    np.testing.assert_allclose(found_S, chance_J / chance_J.sum(), rtol=1e-9)
+    assert (np.diff(found_S) < 0).all()
+    assert (found_S[0], found_S[:3].sum()) == pytest.approx((nobody, at_most_two), abs=0.006)
 
 
 def test_beta_1_1_is_shapley() -> None:
