@@ -9,8 +9,8 @@ from harness.types import Plain, Question
 
 DENSE = "methods.references.dense:DenseInfluence"
 UTILITY = "methods.references.retrained:Utility"
-WHOLE = 1_000_000_000
-"""A projection that no model's gradients are wider than."""
+WHOLE = 1_000_000
+"""A projection wider than the gradients of the tasks' models."""
 
 
 @dataclass(frozen=True, slots=True)
