@@ -61,24 +61,24 @@ def walks(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
 
 
 def even_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
-    """The truth's: sizes in proportion to 1 / sqrt(s (C - s))."""
+    """The truth's: sizes in proportion to 1 / (s (C - s))."""
     return Drawn(np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)]))
 
 
-def kernel_sizes() -> AbstractContextManager[object]:
-    """Within it the truth's repeats have sizes in proportion to 1 / (s (C - s)), the Shapley kernel's."""
+def root_sizes() -> AbstractContextManager[object]:
+    """Within it the truth's repeats have sizes in proportion to 1 / sqrt(s (C - s))."""
 
     def chances(contributors: int) -> Floats:
         size = np.arange(1, contributors // 2 + 1)
-        chance = np.where(2 * size == contributors, 0.5, 1.0) / (size * (contributors - size))
+        chance = np.where(2 * size == contributors, 0.5, 1.0) / np.sqrt(size * (contributors - size))
         return np.asarray(chance / chance.sum())
 
     return patch.object(shapley, "size_chances", chances)
 
 
-def kernel_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
+def root_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     """The truth's but for the sizes."""
-    with kernel_sizes():
+    with root_sizes():
         return even_pairs(repeats, contributors, rng)
 
 
@@ -133,8 +133,8 @@ def gaussian_process(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(shapley.estimator(drawn.rows_RKC, scores_RK)(scores_RK).mean(axis=0))
 
 
-def kernel_process(drawn: Drawn, scores_RK: Floats) -> Floats:
-    with kernel_sizes():
+def root_process(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with root_sizes():
         return gaussian_process(drawn, scores_RK)
 
 
@@ -170,8 +170,8 @@ def trees(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(found.mean(axis=0))
 
 
-def kernel_trees(drawn: Drawn, scores_RK: Floats) -> Floats:
-    with kernel_sizes():
+def root_trees(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with root_sizes():
         return trees(drawn, scores_RK)
 
 
@@ -238,8 +238,8 @@ ESTIMATORS: Mapping[str, Estimator] = {
     OURS: Estimator(even_pairs, gaussian_process),
     "complement pairs, boosted trees with sample reuse": Estimator(even_pairs, trees),
     "complement pairs, sample reuse alone": Estimator(even_pairs, reuse),
-    "Shapley-kernel pairs, Gaussian process": Estimator(kernel_repeats, kernel_process),
-    "Shapley-kernel pairs, boosted trees with sample reuse": Estimator(kernel_repeats, kernel_trees),
+    "root-size pairs, Gaussian process": Estimator(root_repeats, root_process),
+    "root-size pairs, boosted trees with sample reuse": Estimator(root_repeats, root_trees),
     "complement pairs, linear surrogate with sample reuse": Estimator(even_pairs, linear_even),
     "Shapley-kernel pairs, linear surrogate with sample reuse": Estimator(kernel_pairs, linear_kernel),
     "antithetic permutations": Estimator(walks, plain_walks),
