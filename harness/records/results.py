@@ -172,8 +172,8 @@ class Results:
         Answers to another pool, or beside another truth, than the present ones are left out.
         """
         pools = {key: record for key, record in self.pools.items() if key[0] == task}
-        truths = [r for key, r in sorted(self.truths.items()) if _current(r, pools)]
-        valuations = [r for key, r in sorted(self.valuations.items()) if _current(r, pools)]
+        truths = [r for _, r in sorted(item for item in self.truths.items() if _current(item[1], pools))]
+        valuations = [r for _, r in sorted(item for item in self.valuations.items() if _current(item[1], pools))]
         answers: list[Answer] = [*truths, *valuations]
         named = {record.run for record in answers}
         runs = [record for name, record in sorted(self.runs.items()) if name in named]

@@ -53,7 +53,7 @@ def scored(matter: Matter) -> tuple[Scored, dict[str, tuple[PoolPoints, ...]]]:
     for pool in matter.pools if methods else ():
         truth_C = mean_values(matter.truths[pool].values)
         values = [mean_values(matter.valuations[name][pool].values) for name in methods]
-        found = pool_scores(values, [truth_C] * len(methods))
+        found = pool_scores(values, [truth_C])
         seen.append(found)
         contributors, truth = matter.dealt[pool].contributors, tuple(truth_C.tolist())
         for name, values_C, score in zip(methods, values, found.scores_M, strict=True):

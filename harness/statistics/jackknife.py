@@ -96,7 +96,11 @@ def mean_of(several: Sequence[PoolScores]) -> PoolScores:
 
 
 def pool_scores(values_MC: Sequence[Floats], truth_MC: Sequence[Floats]) -> PoolScores:
-    """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0."""
+    """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0.
+
+    Args:
+        truth_MC: each column's, or a single one that all of them have.
+    """
     values_MCC, truth_MCC = below(np.asarray(values_MC)), below(np.asarray(truth_MC))
     scores_M = correlation(values_MCC.sum(axis=1), truth_MCC.sum(axis=1))
     without_MC = np.nan_to_num(correlation(_deleted_ranks(values_MCC), _deleted_ranks(truth_MCC)))
