@@ -58,7 +58,7 @@ def compared(
             scores: what pools have in common cancels.
     """
     first, second = pairs(columns := len(tasks[0][0].scores_M))
-    found = estimate([[pool.differences() for pool in pools] for pools in tasks], prior)
+    found = estimate([[pool.differences for pool in pools] for pools in tasks], prior)
     covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)
     variance_M = np.diag(covariance_MM)
     sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))

@@ -123,7 +123,7 @@ def test_differences_and_means_are_linear() -> None:
     assert list(zip(first, second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
     weights = np.zeros((3, 3))
     weights[np.arange(3), first], weights[np.arange(3), second] = 1, -1
-    found = pool.differences()
+    found = pool.differences
     np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
     np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
     mean, weight_M = mean_of([pool.take([0, 1]), pool.take([2, 0])]), np.array([[0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -250,7 +250,7 @@ def test_a_column_that_is_there_twice_widens_nobody_s_margin() -> None:
 
 def test_the_margin_of_a_single_pair_is_student_s() -> None:
     pools = simulated(8, [0.2, 0.6], np.random.default_rng(11))
-    found = estimate([[pool.differences() for pool in pools]], AS_SAMPLED)
+    found = estimate([[pool.differences for pool in pools]], AS_SAMPLED)
     margin_MM = compared([pools], AS_SAMPLED, np.random.default_rng(0), draws=200_000).margin_MM
     assert margin_MM[0, 1] == margin_MM[1, 0]
     assert margin_MM[0, 1] == pytest.approx(stats.t.ppf(0.975, found.df_M[0]) * found.error_M[0], rel=0.01)
@@ -260,7 +260,7 @@ def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
     """Whole families of six methods of one strength, correlated by their truth, in four pools: 5 % within 3 errors."""
     rng, families = np.random.default_rng(10), 300
     cells = [simulated(4, [0.5] * 6, rng) for _ in range(families)]
-    prior = moderate([pool.differences() for pool in pools] for pools in cells)
+    prior = moderate([pool.differences for pool in pools] for pools in cells)
     wrong = sum(compared([pools], prior, rng, draws=2_000).apart_MM.any() for pools in cells)
     assert 0.05 * families - 3 * math.sqrt(0.05 * 0.95 * families) <= wrong
     assert wrong <= 0.05 * families + 3 * math.sqrt(0.05 * 0.95 * families)
