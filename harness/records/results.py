@@ -137,6 +137,7 @@ KINDS: Mapping[str, type[Record]] = {
     "truth": TruthRecord,
     "valuation": ValuationRecord,
 }
+NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
 
 
 @dataclass(slots=True)
@@ -275,11 +276,12 @@ def _from_json(line: object) -> Record:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}")
     if written < 3 and kind is TruthRecord and "ceiling" in content:
         content["reliability"] = content.pop("ceiling")
-    names = {field.name for field in fields(kind)}
-    later = frozenset[str]().union(*(new for since, new in SINCE.items() if since > written))
-    missing = names - set(content) - later
-    if missing or set(content) - names:
-        raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(set(content) - names)}")
+    names = NAMES[kind]
+    missing = names - content.keys()
+    if missing:
+        missing -= frozenset[str]().union(*(new for since, new in SINCE.items() if since > written))
+    if missing or content.keys() - names:
+        raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(content.keys() - names)}")
     read = {RunRecord: _run, PoolRecord: _pool}.get(kind, _answer)
     return kind(**{**content, **read(content)})
 

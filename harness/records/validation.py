@@ -12,6 +12,8 @@ from harness.types import LARGEST_VALUE, QUESTIONS, Cost
 SINCE_FORMAT_3 = {"forward_passes", "bytes_moved", "launches", "load"}
 """What costs did not say before."""
 
+COSTS = frozenset(field.name for field in fields(Cost))
+
 COUNTED = ("flops", "bytes_moved", "launches")
 """What of a cost is undefined where nothing was counted."""
 
@@ -62,14 +64,11 @@ def check_width(values: Values, contributors: int) -> None:
 def values_of(content: object) -> Values:
     """Repeats x contributors, all finite and small enough for their squares to be so."""
     rows = sequence_of(content, "values")
-    found = tuple(
-        tuple(_number(value, f"values, repeat {k + 1}") for value in sequence_of(row, f"values, repeat {k + 1}"))
-        for k, row in enumerate(rows)
-    )
+    found = tuple(_numbers(row, f"values, repeat {k + 1}") for k, row in enumerate(rows))
     for k, row in enumerate(found):
         if not row or len(row) != len(found[0]):
             raise ValueError(f"values, repeat {k + 1}: expected as many numbers as in repeat 1, got {len(row)}")
-        if any(abs(value) > LARGEST_VALUE for value in row):
+        if max(map(abs, row)) > LARGEST_VALUE:
             raise ValueError(
                 f"values, repeat {k + 1}: expected numbers up to {LARGEST_VALUE:g}, got {max(row, key=abs)}"
             )
@@ -78,16 +77,14 @@ def values_of(content: object) -> Values:
 
 def cost_of(content: object) -> Cost:
     given = mapping_of(content, "cost")
-    names = {field.name for field in fields(Cost)}
-    if not names - SINCE_FORMAT_3 <= set(given) <= names:
-        raise ValueError(f"cost: expected {', '.join(sorted(names))}, got {', '.join(sorted(given)) or 'nothing'}")
-    for name in COUNTED:
-        if name in given:
-            given[name] = undefined_or_number(given[name], f"cost, {name}")
+    if not COSTS - SINCE_FORMAT_3 <= given.keys() <= COSTS:
+        raise ValueError(f"cost: expected {', '.join(sorted(COSTS))}, got {', '.join(sorted(given)) or 'nothing'}")
     for name, value in given.items():
-        if name not in COUNTED:
+        if value is None and name in COUNTED:
+            given[name] = math.nan
+        elif not _is_plain(value):
             _number(value, f"cost, {name}")
-        if value < 0:
+        if given[name] < 0:
             raise ValueError(f"cost, {name}: expected no less than 0, got {value}")
     return Cost(**given)
 
@@ -167,6 +164,16 @@ def sequence_of(content: object, name: str) -> Sequence[Any]:
     if not isinstance(content, list | tuple):
         raise ValueError(f"{name}: expected a list, got {content!r}")
     return content
+
+
+def _numbers(content: object, name: str) -> tuple[float, ...]:
+    numbers = sequence_of(content, name)
+    return tuple(number if _is_plain(number) else _number(number, name) for number in numbers)
+
+
+def _is_plain(content: object) -> bool:
+    """Whether there is nothing to ask of a number, as of nearly all of the millions that a suite has."""
+    return type(content) is float and -math.inf < content < math.inf
 
 
 def _number(content: object, name: str) -> float:
