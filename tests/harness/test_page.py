@@ -24,7 +24,7 @@ from harness.records.results import load
 from harness.report.files import drawn
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import ALL
-from harness.report.page.codes import ALPHABET, coded, digits, points
+from harness.report.page.codes import ALPHABET, coded, digits, grid
 from harness.report.page.document import SCRIPTS, html, safe_json
 from harness.report.view import TRUTH, View
 from harness.statistics.scores import levels
@@ -175,7 +175,7 @@ def test_the_grid_has_a_place_for_every_contributor(contributors: int, count: in
     places = decoded(text, count)[:contributors]
     assert places == sorted(set(places))
     assert (places[0], places[-1]) == (0, 8**count - 1)
-    assert (digits(contributors), points(count)) == (count, 8**count)
+    assert (digits(contributors), grid(count)) == (count, 8**count)
 
 
 # --- names that would be markup -------------------------------------------------------------------------------

@@ -22,22 +22,23 @@ def coded(values_MC: Sequence[Sequence[float]]) -> list[str]:
     What of two values is larger gets a larger place also where the grid is too coarse for both. The last one of an odd
     number is followed by a 0.
     """
-    values_MC = np.asarray(values_MC, dtype=np.float64)
-    contributors, count = values_MC.shape[1], digits(values_MC.shape[1])
-    places_MC = np.pad(_places(values_MC, points(count) - 1), ((0, 0), (0, contributors % 2)))
-    pairs_MP = places_MC[:, ::2] * points(count) + places_MC[:, 1::2]
+    exact_MC = np.asarray(values_MC, dtype=np.float64)
+    contributors = exact_MC.shape[1]
+    count = digits(contributors)
+    places_MC = np.pad(_places(exact_MC, grid(count) - 1), ((0, 0), (0, contributors % 2)))
+    pairs_MP = places_MC[:, ::2] * grid(count) + places_MC[:, 1::2]
     digits_MPD = pairs_MP[..., None] // len(ALPHABET) ** np.arange(count)[::-1] % len(ALPHABET)
     return [row.tobytes().decode("ascii") for row in _DIGITS[digits_MPD]]
 
 
 def digits(contributors: int) -> int:
     """Of two values: as many as it takes for all contributors to differ."""
-    return next(count for count in itertools.count(FEWEST) if points(count) >= contributors)
+    return next(count for count in itertools.count(FEWEST) if grid(count) >= contributors)
 
 
-def points(count: int) -> int:
-    """Of the grid of values of which two are written in so many digits."""
-    return 8**count
+def grid(count: int) -> int:
+    """Points of the grid of values of which two are written in so many digits."""
+    return int(8**count)
 
 
 _DIGITS = np.frombuffer(ALPHABET.encode("ascii"), dtype=np.uint8)
