@@ -197,32 +197,25 @@ def _linear(drawn: Drawn, scores_RK: Floats, expected_S: Floats) -> Floats:
 
 def unbiased_kernel(drawn: Drawn, scores_RK: Floats) -> Floats:
     pairs = zip(drawn.rows_RKC, scores_RK, strict=True)
-    return np.mean([kernel_shap.least_squares(rows_KC, scores_K) for rows_KC, scores_K in pairs], axis=0)
+    return np.mean([kernel_shap.unbiased(rows_KC, scores_K) for rows_KC, scores_K in pairs], axis=0)
 
 
 def kernel_regression(drawn: Drawn, scores_RK: Floats) -> Floats:
     """Least squares on coalitions that were drawn by their weight, all repeats together (Lundberg & Lee 2017)."""
-    return _regression(drawn, scores_RK, lambda size_K: np.ones(len(size_K)))
+    return kernel_shap.regression(list(drawn.rows_RKC), list(scores_RK))
 
 
 def leverage_regression(drawn: Drawn, scores_RK: Floats) -> Floats:
-    """Least squares in which a size counts by the Shapley kernel, however many of it were drawn (Musco & Witter)."""
-    contributors = drawn.rows_RKC.shape[2]
+    """Least squares in which a size counts by the Shapley kernel, however many of it were drawn (Musco & Witter).
 
-    def weight(size_K: Ints) -> Floats:
-        return 1.0 / (size_K * (contributors - size_K) * np.bincount(size_K)[size_K])
-
-    return _regression(drawn, scores_RK, weight)
-
-
-def _regression(drawn: Drawn, scores_RK: Floats, weight: Callable[[Ints], Floats]) -> Floats:
-    """Weighted least squares whose values add up to the whole, C; each seed's own ends are taken off its scores."""
+    Values add up to the whole; each seed's own ends are taken off its scores.
+    """
     contributors = drawn.rows_RKC.shape[2]
     rows = drawn.rows_RKC[:, 2:].reshape(-1, contributors)
     size_K = rows.sum(axis=1)
     gain_R1 = scores_RK[:, 1:2] - scores_RK[:, :1]
     straight_RK = scores_RK[:, :1] + gain_R1 * drawn.rows_RKC[:, 2:].sum(axis=2) / contributors
-    root_K = np.sqrt(weight(size_K))
+    root_K = np.sqrt(1.0 / (size_K * (contributors - size_K) * np.bincount(size_K)[size_K]))
     features_KC = root_K[:, None] * (rows - size_K[:, None] / contributors)
     left_C, *_ = np.linalg.lstsq(features_KC, root_K * (scores_RK[:, 2:] - straight_RK).ravel(), rcond=None)
     return np.asarray(left_C + gain_R1.mean() / contributors)

@@ -29,7 +29,7 @@ from tests.benchmarks.peers import Route, Trained, dattri_trak, traker
 RECIPE = Recipe(steps=300, batch_size=64, rate=0.1)
 DAMPING = 0.1
 PROJECTION = 512
-WHOLE = 1_000_000_000
+WHOLE = 1_000_000
 INVERTED = 2_000
 """Most parameters whose whole gradients traker is asked for: it solves with a matrix of as many rows; dattri too."""
 

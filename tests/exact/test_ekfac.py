@@ -248,7 +248,7 @@ def test_by_its_paper_s_damping_it_is_nearer_to_the_exact_solve_than_pydvl_s(tmp
     dense = fitted(tmp_path)
     expected = dense.values(dense.gauss_newton_PP, dense.tenth_P)
     ours = Ekfac(runs=1, damping=0.1).example_values(dense.problem)[0]
-    theirs = InfluenceEkfac(runs=1).example_values(dense.problem)[0]
+    theirs = InfluenceEkfac(runs=1, damping=0.1).example_values(dense.problem)[0]
     assert spearmanr(ours, expected)[0] > 0.8 > spearmanr(theirs, expected)[0]
     assert relative_error(ours, expected) < 0.1 * relative_error(theirs, expected)
 

@@ -54,9 +54,9 @@ def strange(kind: str) -> tuple[Pool, Learner]:
         case "one label alone":
             return changed(pool, targets=np.zeros_like(pool.train.targets)), learner
         case "one example each":
-            owners = np.arange(2)
-            train = Examples(images(2, np.random.default_rng(0)), owners, np.ones(2, dtype=bool))
-            return replace(pool, contributors=pool.contributors[:2], train=train), learner
+            owners = np.arange(3)
+            train = Examples(images(3, np.random.default_rng(0)), owners, np.ones(3, dtype=bool))
+            return replace(pool, contributors=pool.contributors[:3], train=train), learner
         case "not labels":
             learner.one_label = False
             return pool, learner

@@ -339,8 +339,10 @@ def stopped(tmp_path: Path) -> Path:
             return super().example_values(problem)
 
     methods = {"size": method("size"), "stops": Stops(), "mmd": method("mmd")}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where tests run in the background
     with pytest.raises(KeyboardInterrupt):
         runner(tmp_path, methods=methods, questions=["standalone"]).run()
+    signal.signal(signal.SIGINT, before)
     return tmp_path
 
 

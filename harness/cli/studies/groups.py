@@ -9,8 +9,8 @@ from harness.types import Plain, Question
 
 DENSE = "methods.references.dense:DenseInfluence"
 UTILITY = "methods.references.retrained:Utility"
-WHOLE = 1_000_000_000
-"""A projection that no model's gradients are wider than."""
+WHOLE = 1_000_000
+"""A projection wider than the gradients of the tasks' models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ GROUPS = (
     ),
     Group(
         "Banzhaf and Beta Shapley",
-        "At equal retrainings; both Banzhaf values are of the same coalitions. Beta(16, 1).",
+        "At equal retrainings; both Banzhaf values are of the same coalitions. Beta(4, 1).",
         "shapley",
         (
             Member("data-banzhaf", "data-banzhaf"),
