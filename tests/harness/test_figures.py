@@ -102,16 +102,16 @@ def test_the_front_is_drawn_through_its_steps(view: View) -> None:
 def test_names_beside_costs_cover_no_other_name_and_no_mark() -> None:
     """Of eighty methods: the front's all have names, and those of the others that have room."""
     with styled():
-        figure = Figure(figsize=(5, 4), layout="constrained")
+        figure = Figure(figsize=(4, 3), layout="constrained")
         axes = figure.subplots()
         at = [(x, y) for x in np.linspace(0, 1, 8) for y in np.linspace(0, 1, 10)]
         axes.plot(*zip(*at, strict=True), "o", markersize=3)
-        name_spots(figure, axes, [Spot(f"method {k}", x, y, k >= 78) for k, (x, y) in enumerate(at)])
+        name_spots(figure, axes, [Spot(f"method of some words {k}", x, y, k >= 78) for k, (x, y) in enumerate(at)])
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in axes.texts]
         marks = axes.transData.transform(at)
-    assert {"method 78", "method 79"} <= {text.get_text() for text in axes.texts}
-    assert 30 < len(boxes) < 80
+    assert {"method of some words 78", "method of some words 79"} <= {text.get_text() for text in axes.texts}
+    assert 10 < len(boxes) < 80
     assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
     assert not any(box.contains(*mark) for box in boxes for mark in marks)
 
