@@ -155,7 +155,7 @@ def counts_of(content: object, name: str) -> dict[str, float]:
 
 
 def mapping_of(content: object, name: str) -> dict[str, Any]:
-    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+    if not isinstance(content, Mapping) or not set(map(type, content)) <= {str}:
         raise ValueError(f"{name}: expected names with values, got {content!r}")
     return dict(content)
 

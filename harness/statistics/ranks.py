@@ -14,8 +14,6 @@ from harness.statistics.scores import TIED
 from harness.types import Bools, Floats, Ints
 
 DRAWS = 10_000
-BLOCK = 1_000
-"""Draws at a time, few enough that one column's differences from all others stay in a core's cache."""
 
 
 class RankRange(NamedTuple):
@@ -84,20 +82,14 @@ def mean_covariance(pools: Sequence[PoolScores]) -> Floats:
 def largest_t(
     covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
 ) -> Floats:
-    """Draws of the largest |T| over pairs of equal columns, D.
-
-    Args:
-        first, second: the columns of each pair, the first one further left; spread_K: standard errors.
-    """
-    drawn_DM = rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)
-    spread_MM = np.full(covariance_MM.shape, np.inf)  # whatever is not asked for is divided down to 0
-    spread_MM[first, second] = spread_K
-    largest_D = np.zeros(draws)
-    for start in range(0, draws, BLOCK):
-        block_MD, block_D = drawn_DM[start : start + BLOCK].T.copy(), largest_D[start : start + BLOCK]
-        for m, own_D in enumerate(block_MD[:-1]):
-            t_MD = (block_MD[m + 1 :] - own_D) / spread_MM[m, m + 1 :, None]
-            np.maximum(block_D, np.abs(t_MD, out=t_MD).max(axis=0), out=block_D)
+    """Draws of the largest |T| over pairs of equal columns, D."""
+    drawn_MD = (rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)).T.copy()
+    largest_D, t_D = np.zeros(draws), np.empty(draws)
+    for one, other, spread in zip(first.tolist(), second.tolist(), spread_K.tolist(), strict=True):
+        # A pair at a time, in place: its draws stay in a core's cache, as those of all pairs would not.
+        np.subtract(drawn_MD[one], drawn_MD[other], out=t_D)
+        np.divide(t_D, spread, out=t_D)
+        np.maximum(largest_D, np.abs(t_D, out=t_D), out=largest_D)
     return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
 
 

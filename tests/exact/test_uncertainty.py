@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize, special, stats
+from scipy import linalg, optimize, special, stats
 
 from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
 from harness.statistics.gains import gain
@@ -223,6 +223,30 @@ def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(colum
     assert np.quantile(drawn_D, 0.95) == pytest.approx(
         stats.studentized_range.ppf(0.95, columns, df) / math.sqrt(2), rel=0.02
     )
+
+
+def test_the_largest_t_is_the_largest_of_the_pairs_that_are_asked() -> None:
+    """The same draws, all pairs of them at once."""
+    rng = np.random.default_rng(13)
+    factor_MM, (first, second) = rng.standard_normal((5, 5)), np.array([[3, 0, 1], [4, 2, 4]])
+    covariance_MM, spread_K = factor_MM @ factor_MM.T, rng.uniform(1, 2, 3)
+    found_D = largest_t(covariance_MM, first, second, spread_K, 7.0, np.random.default_rng(0), 2_500)
+    again = np.random.default_rng(0)
+    drawn_DM = again.standard_normal((2_500, 5)) @ linalg.sqrtm(covariance_MM)
+    t_DK = np.abs(drawn_DM[:, first] - drawn_DM[:, second]) / spread_K
+    scale_D = np.sqrt(again.chisquare(7.0, size=2_500) / 7.0)
+    np.testing.assert_allclose(found_D, t_DK.max(axis=1) / scale_D, rtol=1e-9)
+
+
+def test_differences_that_only_rounding_moves_are_still() -> None:
+    pool = from_deletions(
+        np.array([0.5, 0.2, 0.1]), np.random.default_rng(14).standard_normal((1, 8)).repeat(3, axis=0)
+    )
+    pool.deviations_MC[1] += 1e-13
+    pool.deviations_MC[2, 0] += 1e-9
+    assert pool.differences.still_M.tolist() == [True, False, False]
+    assert pool.differences.variance_M[0] == 0
+    assert (pool.differences.variance_M[1:] > 0).all()
 
 
 def test_far_columns_are_told_apart_and_equal_ones_are_not() -> None:

@@ -234,6 +234,16 @@ def test_every_file_of_the_page_is_used_and_installed() -> None:
     assert all(any(fnmatch(name, pattern) for pattern in patterns["harness.report.page"]) for name in found)
 
 
+def test_a_page_of_eighty_methods_has_room_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of whose values differ, over four tasks of 24 pools: more than any suite that is published."""
+    methods = {f"method-{m}:setting={m}": ("additive", m, 0.1 * (m + 1)) for m in range(80)}
+    monkeypatch.setattr("tests.harness.page_results.METHODS", methods)
+    suite = suite_of(tasks=("one", "two", "three", "four"), pools=24)
+    page = html(leaderboard(suite, results_of(suite)))
+    assert len(content_of(page)["methods"]) == 80
+    assert len(page.encode()) < 0.85 * MOST
+
+
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
 def test_a_published_page_is_what_its_results_give(folder: Path) -> None:
     """Numbers may differ in their last digit: machines round differently."""
