@@ -40,6 +40,12 @@ class KernelShap(Sampling, Retraining):
     )
     claims = frozenset({"efficient"})
 
+    @property
+    def summary(self) -> str:
+        if self.variant == "regression":
+            return super().summary
+        return "KernelSHAP with the exact matrix of second moments in place of the drawn coalitions'."
+
     def algebra(self, size: JobSize) -> float:
         """One least squares of all coalitions, or a product with each repeat's."""
         rows, contributors = self.each(size.contributors), size.contributors
