@@ -70,7 +70,11 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
 @click.option("--synthetic", callback=names, metavar="NAMES", help="Contributors whose rows a generator made.")
 @click.option("--method", default="auto", show_default=True, help="METHOD or METHOD:knob=value, or auto.")
 @click.option("--question", default="shapley", show_default=True, help="standalone, leave-one-out or shapley.")
-@click.option("--budget", metavar="TIME", help="10 (minutes), 2h, or 0.5gpuh (GPU-hours).")
+@click.option(
+    "--budget",
+    metavar="TIME",
+    help="Of the method, parts of the target and the audit: 10 (minutes), 2h, or 0.5gpuh (GPU-hours).",
+)
 @click.option(
     "--model", default="small", show_default=True, metavar="small|DIR", help="A pretrained model's folder or hub name."
 )
@@ -90,6 +94,7 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
     "--audit", type=int, default=0, metavar="N", help="Retrain N coalitions and hold the values against them."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random stream.")
+@click.option("--without-texts", is_flag=True, help="Say of examples where they stand, and not what they say.")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=folder, help="The folder of the answer.  [default: runs/values/NAME]")
 def value(
@@ -109,6 +114,7 @@ def value(
     parts: int,
     audit: int,
     seed: int,
+    without_texts: bool,
     device: str,
     out: Path | None,
     revision: str | None,
@@ -164,6 +170,7 @@ def value(
             seed=seed,
             device=device_of(device),
             out=place,
+            texts=not without_texts,
         )
     except KeyboardInterrupt:
         again = shlex.join(["dataworth", *sys.argv[1:]])

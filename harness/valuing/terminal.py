@@ -10,21 +10,15 @@ from rich.text import Text
 from harness.valuing.sections import Section, Table, sections
 from harness.valuing.valuation import Outcome
 
-ON_TERMINAL = (
-    "Values",
-    "To look into",
-    "Trust",
-    "Audit",
-    "What the intervals hold",
-    "The bill",
-    "What contributors look like",
-)
-"""The rest is in the files."""
+LABELS = 6
+"""Labels that fit a table's line."""
 
 
 def print_outcome(console: Console, found: Outcome) -> None:
+    """All but examples and labels that are many: the rest is in the files."""
     for section in sections(found):
-        if section.title in ON_TERMINAL:
+        is_wide = section.title == "Labels" and len(found.labels) > LABELS
+        if not (is_wide or section.title.startswith("Examples of ")):
             _print(console, section)
 
 
