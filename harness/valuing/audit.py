@@ -47,7 +47,7 @@ class LeftOut:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Audit:
     """How well values foretell retrainings of the user's own data.
 
@@ -76,7 +76,7 @@ class Audit:
     retrainings: int
     cost: Cost
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.sentences())
 
     def _repr_html_(self) -> str:

@@ -159,13 +159,15 @@ def choose(session: Session, question: Question, found: list[Board], budget: Bud
     for name, made in sorted(lesser, key=lambda one: -_score(found, one[0])):
         why = (
             f"{name} was chosen: no method that the leaderboard{'s' * (len(found) > 1)} {where} cannot tell from the "
-            f"best ({tops}) fits {of_budget}here; of those that do, it scores highest there, and is told to be worse "
+            f"best ({tops}) fits {of_budget.strip() or 'here'}; of those that do, it scores highest there, and is told to be worse "
             f"than the best; it should take {prices[name]}."
         )
         yield Choice(name, made, why), prices[name]
     cheapest = min(prices.values(), key=lambda one: one.seconds, default=None)
     least = "" if cheapest is None else f" The cheapest would take {cheapest}."
-    raise UserError(f"No method fits {of_budget}here.{least} Raise --budget, or name a method with --method.")
+    raise UserError(
+        f"No method fits {of_budget.strip() or 'here'}.{least} Raise --budget, or name a method with --method."
+    )
 
 
 def some(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from harness.valuing.sections import Table, sections
 from harness.valuing.valuation import Outcome
 
 CSV, JSON, PAGE, HTML = "values.csv", "values.json", "README.md", "values.html"
-FORMAT = 1
+FORMAT = 2
 MARK = "values of dataworth, format"
 """Stands in the JSON file, and tells a folder of ours."""
 

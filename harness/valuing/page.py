@@ -27,7 +27,7 @@ from harness.valuing.sections import (
 from harness.valuing.valuation import Outcome, Value
 
 STYLE = """
-.dataworth { --line: #8885; --bar: #4a7fd4; --loud: #d23f4b; --soft: #8881; }
+.dataworth { --line: #8885; --bar: #4a7fd4; --loud: #d23f4b; }
 .dataworth h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .6rem; }
 .dataworth h2 { font-size: 1.2rem; margin: 2rem 0 .4rem; }
 .dataworth p { max-width: 48rem; margin: .4rem 0; } .dataworth li { max-width: 48rem; margin: .3rem 0; }

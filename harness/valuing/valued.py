@@ -111,7 +111,7 @@ class Valued:
             for one in self.values
         ]
         loud = [f"! {one.text}" for one in self.findings if one.loud]
-        return "\n".join([f"Values by {self.method} ({self.outcome.question}):", *lines, *loud])
+        return "\n".join([*loud, f"Values by {self.method} ({self.outcome.question}):", *lines])
 
     def _repr_html_(self) -> str:
         """For notebooks: what is loud, and the table of values with its figure."""

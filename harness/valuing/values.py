@@ -20,6 +20,7 @@ from harness.types import QUESTIONS, Question
 from harness.validation import first_mistake
 from harness.valuing import files
 from harness.valuing.choosing import AUTO, budget_of
+from harness.valuing.notebook import NotebookProgress
 from harness.valuing.session import Progress
 from harness.valuing.target import PARTS
 from harness.valuing.valuation import Request
@@ -170,4 +171,7 @@ def _settings(model: str, others: Mapping[str, Any]) -> TaskSettings:
 
 
 def _progress(shown: bool) -> Progress:
-    return ProgressDisplay(Console(stderr=True, highlight=False)) if shown else Silent()
+    console = Console(stderr=True, highlight=False)
+    if not shown:
+        return Silent()
+    return NotebookProgress() if console.is_jupyter else ProgressDisplay(console)
