@@ -23,7 +23,7 @@ from harness.types import Cost, Floats, Question
 from harness.valuing.asking import Answer, Asking, Extremes, Unsuitable, ask
 from harness.valuing.audit import Audit, run_audit, trainings
 from harness.valuing.boards import Board, boards, trust
-from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price, price_of_training
+from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price, price_of_training, row_of
 from harness.valuing.findings import Finding, findings_of
 from harness.valuing.look import Look, look
 from harness.valuing.precision import exact, holds
@@ -253,8 +253,7 @@ def _named(session: Session, request: Request, rows: list[Board], budget: Budget
         )
     choice, expected = Choice(name, method), Price(0.0, 0.0)
     if request.budget is not None:
-        row = next((row for board in rows if (row := board.row(name))), None)
-        expected = price(session, method, row, session.size(request.question))
+        expected = price(session, method, row_of(rows, name), session.size(request.question))
         if not expected.within(budget):
             beside = " beside the audit" if request.audit else ""
             raise UserError(

@@ -21,7 +21,6 @@ from harness.valuing.valued import Silent
 from tests.valuing.files import vendors
 from tests.valuing.test_reading import brought
 
-
 SHORT = TaskSettings(steps=20, rate=0.05)
 
 

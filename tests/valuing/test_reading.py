@@ -135,7 +135,7 @@ def test_sides_are_told_by_name_by_column_or_unknown(tmp_path: Path) -> None:
 
 
 def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path) -> None:
-    """Columns, labels, which rows, what is cut out, and the side; beside its file in a folder it stands for that file."""
+    """Columns, labels, which rows, what is cut out, and the side; beside its file it stands for that."""
     folder, target = vendors(tmp_path)
     own = reviews(24, 0)
     lines = pd.DataFrame(
@@ -148,7 +148,8 @@ def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path)
     lines.to_csv(folder / "v0.csv", index=False)
     plain = brought({name: tmp_path / "vendors" / f"{name}.csv" for name in ("v1", "v2")}, target)
     (folder / "v0.toml").write_text(
-        """task = "sentiment"\nside = "synthetic"\npath = "v0.csv"\nlabels = {up = "positive", down = "negative"}
+        """task = "sentiment"\nside = "synthetic"\npath = "v0.csv"
+        labels = {up = "positive", down = "negative"}
         where = {lang = "en"}\nextract = {prompt = "#\\\\d+# (.*)"}\n[columns]\nprompt = "{body}"\nanswer = "{mark}"\n"""
     )
     by_folder = brought(folder, target)
@@ -176,7 +177,8 @@ def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path)
 def test_a_target_may_be_described_too(tmp_path: Path) -> None:
     folder, target = vendors(tmp_path)
     (tmp_path / "target.toml").write_text(
-        """task = "sentiment"\nside = "real"\npath = "target.csv"\nlabels = {positive = "positive", negative = "negative"}
+        """task = "sentiment"\nside = "real"\npath = "target.csv"
+        labels = {positive = "positive", negative = "negative"}
         [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
     )
     assert brought(folder, tmp_path / "target.toml").target.digest() == brought(folder, target).target.digest()
