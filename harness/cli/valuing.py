@@ -147,7 +147,7 @@ def value(
         "batch_size": batch_size,
         "rate": rate,
     }
-    place = out or Path(RUNS) / Path(contributors or target).stem
+    place = out or Path(RUNS) / Path(contributors or target).resolve().stem  # "." has a name too
     console = make_console()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -35,11 +35,17 @@ LONGEST = 160
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a heading each; the first column names, the others are figures where ``right`` says so."""
+    """Rows under a heading each.
+
+    Args:
+        right: columns of figures.
+        names: the column that says what a row is about.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[int, ...] = ()
+    names: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +136,16 @@ def values_table(found: Outcome) -> Table:
         (
             ranks(one),
             plain(one.name),
-            f"{sizes[one.name]:,}",
             figure(one.value),
             interval(one.low, one.high),
             percent(one.share),
+            f"{sizes[one.name]:,}",
             ", ".join(marked.get(one.name, ())),
         )
         for one in found.ordered
     )
-    return Table(
-        ("rank", "contributor", "examples", "value", "95 % interval", "share", "look into"), rows, (2, 3, 4, 5)
-    )
+    columns = ("rank", "contributor", "value", "95 % interval", "share", "examples", "look into")
+    return Table(columns, rows, (2, 3, 4, 5), names=1)
 
 
 def looks_table(found: Outcome) -> Table:

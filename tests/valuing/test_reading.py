@@ -150,7 +150,8 @@ def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path)
     (folder / "v0.toml").write_text(
         """task = "sentiment"\nside = "synthetic"\npath = "v0.csv"
         labels = {up = "positive", down = "negative"}
-        where = {lang = "en"}\nextract = {prompt = "#\\\\d+# (.*)"}\n[columns]\nprompt = "{body}"\nanswer = "{mark}"\n"""
+        where = {lang = "en"}\nextract = {prompt = "#\\\\d+# (.*)"}\n[columns]
+        prompt = "{body}"\nanswer = "{mark}"\n"""
     )
     by_folder = brought(folder, target)
     by_name = brought(
