@@ -167,7 +167,9 @@ def _by_owner(parts: Sequence[_Part], columns: Mapping[str, str], notes: list[st
             f"{part.shown} has no column that names contributors; it has {', '.join(part.columns)}. Say which one does "
             "(--columns contributor=COLUMN), or give a folder with one file or folder a contributor."
         )
-    owners = [plain(as_text(value).strip()) for value in part.content[column]]
+    said = [as_text(_python(value)) for value in _column(part, column)]
+    names = {text: plain(text.strip()) for text in set(said)}
+    owners = [names[text] for text in said]
     nobody = sum(not owner for owner in owners)
     if nobody:
         notes.append(f"{nobody:,} rows of {part.shown} name no contributor and are left out.")
