@@ -67,7 +67,10 @@ def beside(planted: Mapping[str, str], found: Mapping[str, Mapping[str, Any]]) -
     for folder, one in found.items():
         lines.append(f"- {folder} ({one['method']}): {_orders(one)}")
         lines.append(f"- {folder} ({one['method']}), audit: {_audit(one)}")
-    lines += ["", "A high value is no praise: katsura's is in part what it copied from the target, which only the warning tells."]
+    lines += [
+        "",
+        "A high value is no praise: katsura's is in part what it copied from the target, which only the warning tells.",
+    ]
     return "\n".join(lines) + "\n"
 
 

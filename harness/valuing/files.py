@@ -29,7 +29,7 @@ LEFT_OUT = ("certainty",)
 VALUE_FIELDS = ("value", "low", "high", "rank_low", "rank_high", "share", "share_low", "share_high")
 LOOK_FIELDS = (
     *("side", "read", "examples", "within", "elsewhere", "leaked"),
-    *("distance", "off_target", "label_distance", "loss", "disagree"),
+    *("distance", "off_target", "label_distance", "loss", "own", "disagree", "sure", "sure_disagree"),
 )
 
 

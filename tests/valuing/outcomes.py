@@ -82,7 +82,10 @@ def _look(one: Value) -> Look:
         labels=(0.4, 0.6),
         label_distance=0.1,
         loss=0.6,
+        own=58,
         disagree=0.3,
+        sure=20,
+        sure_disagree=0.1,
         unusual=((0, 0.9),),
     )
 
