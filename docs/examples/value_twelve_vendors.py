@@ -21,7 +21,9 @@ TO_TELL: Mapping[str, str] = {
     **dict.fromkeys(("alder", "hazel"), "copy"),
     **dict.fromkeys(("dogwood", "elm"), "labels"),
     **dict.fromkeys(("fir", "ginkgo", "juniper"), "off target"),
-    **{"ivy": "duplicates", "katsura": "leakage", "larch": "balance"},
+    "ivy": "duplicates",
+    "katsura": "leakage",
+    "larch": "balance",
 }
 """Vendor -> the kind of warning that what was planted deserves; of the others there is nothing to tell."""
 
@@ -107,6 +109,8 @@ def _orders(one: Mapping[str, Any]) -> str:
 
 def _audit(one: Mapping[str, Any]) -> str:
     audit = one["audit"]
+    if audit["low"] is None:
+        return "no order of these halves can be compared."
     ceiling = "" if audit["ceiling"] is None else f", where {audit['ceiling']:.2f} could be reached"
     verdict = "the values foretell retraining" if audit["low"] > 0 else "**the values say nothing of retraining**"
     return (
