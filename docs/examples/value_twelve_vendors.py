@@ -52,8 +52,8 @@ def beside(planted: Mapping[str, str], found: Mapping[str, Mapping[str, Any]]) -
     heads = [f"[{folder}: {one['method']}]({folder}/README.md)" for folder, one in found.items()]
     lines = [
         "# Twelve vendors' values beside what was planted\n",
-        "Made by `python docs/examples/value_twelve_vendors.py`, of files by `twelve_vendors.py`. Each column of values "
-        "links to that method's page.\n",
+        "Made by `python docs/examples/value_twelve_vendors.py`, of files by `twelve_vendors.py`. Each column of "
+        "values links to that method's page.\n",
         f"| vendor | planted | told | | {' | '.join(heads)} |",
         f"|---|---|---|---|{'---:|' * len(heads)}",
     ]

@@ -173,8 +173,8 @@ def looks_table(found: Outcome) -> Table:
 
 def _look_lines(found: Outcome) -> tuple[str, ...]:
     last = (
-        "contradicted: of what nobody else brings, answered otherwise by a model trained on half of the contributors and "
-        f"not on these (which is right on {found.crossed:.0%} of the target)"
+        "contradicted: of what nobody else brings, answered otherwise by a model trained on half of the contributors "
+        f"and not on these (which is right on {found.crossed:.0%} of the target)"
         if found.labels
         else "loss: of a model trained on half of the contributors and not on these, nats a token"
     )

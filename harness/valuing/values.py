@@ -109,6 +109,7 @@ def valued(wanted: Wanted, request: Request, folder: Path | None, progress: Prog
     if wanted.rows < 1:
         raise UserError(f"--rows counts examples, got {wanted.rows}.")
     if folder is not None:
+        _refuse_among_contributors(folder, wanted.contributors)
         files.refuse_foreign(folder)
     with progress.shown():
         with progress.stage("reading"):
@@ -120,6 +121,16 @@ def valued(wanted: Wanted, request: Request, folder: Path | None, progress: Prog
     if folder is not None:
         files.write(folder, found)
     return Valued(found, brought, request, kept, progress)
+
+
+def _refuse_among_contributors(folder: Path, contributors: Mapping[str, Given]) -> None:
+    """What is written there would be read as a contributor's the next time."""
+    for given in contributors.values():
+        if isinstance(given, Path) and given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+            raise UserError(
+                f"The answer would be written to {folder}, which lies inside {given}, where contributors' files are "
+                "read from. Choose another folder with --out."
+            )
 
 
 def _given(contributors: Mapping[str, Any] | Any) -> dict[str, Given]:

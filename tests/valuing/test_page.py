@@ -1,4 +1,4 @@
-"""What pages, terminals and notebooks draw of an outcome: what is loud first, figures true, texts kept back if asked."""
+"""What pages, terminals and notebooks draw of an outcome: what is loud first, figures true, texts told or not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_each_row_s_figure_is_its_value_and_interval_on_one_axis() -> None:
     np.testing.assert_allclose(circles, start + slope * np.array(values), atol=0.01)
     expected = [[start + slope * one.low, start + slope * one.high] for one in found.ordered]
     np.testing.assert_allclose(ends, expected, atol=0.02)
-    zero = [float(str(one["x1"])[:-1]) for one in page.all("line") if str(one["x1"]).endswith("%")][0]
+    zero = next(float(str(one["x1"])[:-1]) for one in page.all("line") if str(one["x1"]).endswith("%"))
     assert zero == pytest.approx(start, abs=0.01)
     assert 0 <= min(zero, *ends.ravel()) < max(zero, *ends.ravel()) <= 100
 

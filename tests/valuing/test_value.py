@@ -375,6 +375,22 @@ def test_nothing_of_the_user_s_is_overwritten(made: tuple[Path, Path], command: 
     assert (tmp_path / "mine" / "README.md").read_text() == "my own notes"
 
 
+def test_an_answer_may_keep_texts_to_itself_and_never_lies_among_contributors(
+    made: tuple[Path, Path], command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(made[0])
+    asked = ("value", "--task", "sentiment", "--contributors", ".", "--target", made[1], "--method", "mmd:seeds=1")
+    inside = command(*asked)
+    assert inside.status == 2
+    assert "written to runs/values/vendors, which lies inside ., where contributors' files are read from" in inside.err
+    said = command(*asked, "--parts", 0, "--without-texts", *SHORTLY, "--out", tmp_path / "answer")
+    assert said.status == 0, said.err
+    texts = pd.read_csv(made[0] / "v0.csv")["text"]
+    written = "".join((tmp_path / "answer" / name).read_text(encoding="utf-8") for name in (CSV, JSON, PAGE, HTML))
+    assert "v0.csv, row" in written
+    assert not any(text in written for text in texts)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
