@@ -55,7 +55,8 @@ class LoGra(Additive):
     def algebra(self, size: JobSize) -> float:
         """A transformer's block has six linear layers of twelve times its squared width together.
 
-        A whole gradient's wider side is projected first, at AdamW's damping.
+        At AdamW's damping a layer's gradient is made whole and its inputs' side projected first, which is most of it;
+        at SGD's it is not, and this is too much.
         """
         layers = max(1.0, size.parameters / (2 * size.features**2))
         width = min(self.projection, size.parameters)

@@ -33,7 +33,7 @@ class MixMin(SetFunction):
     retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     source: ClassVar[str] = "Thudi, Rovers, Ruan, Thrush & Maddison (2025), MixMin, arXiv 2502.10510"
-    passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"
+    passes: ClassVar[str] = "contributors + 1 retrainings a seed, 3 seeds of 24 contributors"
     choices: ClassVar[str] = (
         "contributors are the sources, and a model of each its proxy; a coalition is worth what the best mixture of "
         "its models gives, nobody what was retrained; multiplicative updates (expectation maximisation) up to a "

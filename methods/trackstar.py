@@ -1,4 +1,4 @@
-"""TrackStar: cosines between projected gradients, in the optimiser's units, whitened by training and validation."""
+"""TrackStar: cosines between projected gradients, whitened by the second moments of training and validation."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ class KernelShap(Sampling, Retraining):
     Args:
         variant: ``regression`` solves the least squares of the drawn coalitions; ``unbiased`` puts the matrix of second
             moments that they have on average in its place.
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own: one regression is fitted to all of them, while the
+            unbiased variant has a repeat of each.
     """
 
     variant: Literal["regression", "unbiased"] = "regression"
