@@ -10,7 +10,8 @@ from harness.statistics.intervals import estimate
 from harness.statistics.jackknife import PoolScores
 from harness.statistics.overdispersion import Moderation
 from harness.statistics.ranks import mean_covariance, root
-from harness.types import Bools, Floats
+from harness.statistics.scores import TIED
+from harness.types import Bools, Floats, Ints
 
 DRAWS = 2_000
 
@@ -38,6 +39,7 @@ def score_draws(
 
     Each column's error and degrees of freedom are those of its interval, on the same scale (``intervals``); how columns
     go together is the jackknife's correlation of their means, so that what all methods share does not reorder them.
+    Columns that are the same but for rounding are drawn as one, for a front tells the least difference apart.
 
     Args:
         tasks: the pools of each task, all with the same columns.
@@ -50,4 +52,15 @@ def score_draws(
     df = float(np.min(found.df_M, initial=np.inf))
     student_DM = normal_DM / np.sqrt(rng.chisquare(df, size=(draws, 1)) / df)
     mean_M = np.clip(found.mean_M, -1 + 1e-12, 1 - 1e-12)  # a mean of 1 in all pools has no error to draw
-    return np.asarray(np.tanh(np.arctanh(mean_M) + student_DM * found.error_M / (1 - mean_M**2)))
+    drawn_DM = np.tanh(np.arctanh(mean_M) + student_DM * found.error_M / (1 - mean_M**2))
+    return np.asarray(drawn_DM[:, _first_alike(mean_M, covariance_MM)])
+
+
+def _first_alike(mean_M: Floats, covariance_MM: Floats) -> Ints:
+    """For each column the first that has its mean and moves with it in all that moves either."""
+    variance_M = np.diag(covariance_MM)
+    either_MM = variance_M[:, None] + variance_M
+    alike_MM = np.abs(mean_M[:, None] - mean_M) <= TIED
+    alike_MM &= either_MM - 2 * covariance_MM <= 1e-12 * either_MM
+    np.fill_diagonal(alike_MM, True)  # also of one whose error nothing tells
+    return np.asarray(alike_MM.argmax(axis=1))

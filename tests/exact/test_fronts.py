@@ -81,6 +81,20 @@ def test_a_score_whose_error_nothing_tells_has_no_draws_and_touches_nobody_else_
     assert np.isfinite(draws_DM[:, 1]).all()
 
 
+def test_columns_that_are_one_but_for_rounding_are_drawn_as_one() -> None:
+    def rounded(pool: PoolScores) -> PoolScores:
+        """The third again, as another order of sums would leave it."""
+        order = [0, 1, 2, 2]
+        off = np.array([[1.0], [1.0], [1.0], [1 + 1e-15]])
+        return PoolScores(pool.scores_M[order] * off[:, 0], pool.deviations_MC[order] * off, pool.exact_M[order])
+
+    draws_DM = score_draws([[rounded(pool) for pool in pools_of()]], AS_SAMPLED, RNG(0))
+    assert (draws_DM[:, 3] == draws_DM[:, 2]).all()
+    assert (draws_DM[:, 1] != draws_DM[:, 0]).all()
+    shares_M = on_front(np.array([9.0, 9.0, 1.0, 1.0]), draws_DM).mean(axis=0)
+    assert shares_M.tolist() == [shares_M[0], shares_M[1], 1.0, 1.0]
+
+
 def test_the_same_stream_draws_the_same_and_another_does_not() -> None:
     one, again, other = (score_draws([pools_of()], AS_SAMPLED, RNG(seed)) for seed in (3, 3, 4))
     assert (one == again).all()
