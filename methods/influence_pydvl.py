@@ -128,8 +128,8 @@ class InfluenceEkfac(Additive):
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), arXiv 2308.03296; pyDVL 0.10 EkfacInfluence"
     passes = "1 retraining a run; 3 passes; 16 to 24 for a mean eigenvalue"
     choices = (
-        "damping: by the rule of influence after SGD; after AdamW, whose damping by that rule is each parameter's own, "
-        "its paper's 0.1 of the mean eigenvalue"
+        "damping: by the rule of influence after SGD, and after AdamW, whose damping by that rule is each parameter's "
+        "own, its paper's 0.1 of the mean eigenvalue"
     )
     claims = frozenset({"null", "copies", "additive"})
 

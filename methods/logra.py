@@ -38,12 +38,12 @@ class LoGra(Additive):
         "to 2 a checkpoint"
     )
     choices = (
-        "Random projections to 64 x 64, Gaussian: as wide as TRAK's least. Damping: influence's D; gradients are "
-        "multiplied by D^-1/2 before they are projected, and the ridge is 1. AdamW's D is no product of one for each "
-        "side, so a layer's gradient is then made whole, an example at a time, before its sides are projected. "
-        "damping=0.1 is the authors' code's, a tenth of the mean eigenvalue, the mean taken over min(examples, "
-        "parameters) eigenvalues so that k does not move it. Biases, norms, embeddings and whatever else the learner "
-        "gives no signals of, tied weights too, go through a plain count sketch together, as one layer."
+        "damping: influence's D, by whose D^-1/2 gradients are multiplied before they are projected, so that the ridge "
+        "is 1; AdamW's D is no product of one for each side, so a layer's gradient is then made whole, an example at a "
+        "time, before its sides are projected; damping=0.1 is the authors' code's, a tenth of the mean eigenvalue, the "
+        "mean taken over min(examples, parameters) eigenvalues so that k does not move it; random projections to 64 x "
+        "64, Gaussian: as wide as TRAK's least; biases, norms, embeddings and whatever else the learner gives no "
+        "signals of, tied weights too, go through a plain count sketch together, as one layer"
     )
     claims = frozenset({"null", "copies", "additive"})
 

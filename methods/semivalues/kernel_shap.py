@@ -33,11 +33,12 @@ class KernelShap(Sampling, Retraining):
     )
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "the usual estimator, to which Covert & Lee find next to no bias and less variance than to their unbiased one; "
-        "one fit of all seeds' coalitions, each less what its own seed says of nobody and everyone, for with as many "
-        "pairs as contributors a repeat alone is close to singular: so one row of values, without a spread; the least "
-        "of norm where coalitions don't settle it. At this budget, twice as many pairs as contributors, the unbiased "
-        "variant errs less on our tasks; coalitions are drawn in balance, not independently"
+        "retrainings: 4 a contributor, data-shapley's budget; the usual estimator, to which Covert & Lee find next to "
+        "no bias and less variance than to their unbiased one; one fit of all seeds' coalitions, each less what its "
+        "own seed says of nobody and everyone, for with as many pairs as contributors a repeat alone is close to "
+        "singular: so one row of values, without a spread; the least of norm where coalitions don't settle it; at this "
+        "budget, twice as many pairs as contributors, the unbiased variant errs less on our tasks; coalitions are "
+        "drawn in balance, not independently"
     )
     claims = frozenset({"efficient"})
 
