@@ -27,9 +27,9 @@ class Ame(Sampling, Retraining):
     source: ClassVar[str] = "Lin, Zhang, Lecuyer, Li, Panda & Sen (2022), ICML (AME, LASSO estimator)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "chances of inclusion 0.2, 0.4, 0.6 and 0.8 alike, the paper's; the lasso's strength by 5-fold "
-        "cross-validation; one fit to all seeds' coalitions, with a level for each seed; no knockoffs, for values are "
-        "ranked and none is tested"
+        "retrainings: 4 a contributor, data-shapley's budget; chances of inclusion 0.2, 0.4, 0.6 and 0.8 alike, the "
+        "paper's; the lasso's strength by 5-fold cross-validation; one fit to all seeds' coalitions, with a level for "
+        "each seed; no knockoffs, for values are ranked and none is tested"
     )
 
     def algebra(self, size: JobSize) -> float:

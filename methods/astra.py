@@ -33,9 +33,10 @@ class Astra(Additive):
         "forward-mode pass; for AdamW 1 to 2 a checkpoint"
     )
     choices = (
-        "the paper's iteration is Neumann's series on batches, preconditioned by EK-FAC; here its steps are those of "
-        "conjugate gradients on all examples, which need no step size and no more steps than any series of the same "
-        "products; it ends by influence's rule, so that both give the same up to its tolerance"
+        "damping: influence's rule; the paper's iteration is Neumann's series on batches, preconditioned by EK-FAC; "
+        "here its steps are those of conjugate gradients on all examples, which need no step size and no more steps "
+        "than any series of the same products; it ends by influence's rule, so that both give the same up to its "
+        "tolerance"
     )
     claims = frozenset({"null", "copies", "additive"})
 

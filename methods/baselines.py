@@ -126,7 +126,7 @@ class Mmd(SetFunction):
     """Minus the multi-kernel MMD between a coalition and the validation split, on joint features.
 
     Args:
-        seeds: initialisations whose features are averaged over.
+        seeds: initialisations, over whose features values are averaged.
     """
 
     seeds: Count = 3

@@ -44,9 +44,10 @@ class CoalitionGp(Sampling, SetFunction):
     )
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds; a Gaussian process on each seed's"
     choices: ClassVar[str] = (
-        "the kernel adds members, shares of examples, size and a Gaussian on shares, for a fixed number of steps makes "
-        "utility a function of the mixture; scales by the largest posterior density; nobody is no mixture: its utility "
-        "is the one that was retrained; pairs of complements, kernel-shap's"
+        "retrainings: 4 a contributor, data-shapley's budget; the kernel adds members, shares of examples, size and a "
+        "Gaussian on shares, for a fixed number of steps makes utility a function of the mixture; scales by the "
+        "largest posterior density; nobody is no mixture: its utility is the one that was retrained; pairs of "
+        "complements, kernel-shap's"
     )
 
     def algebra(self, size: JobSize) -> float:

@@ -25,7 +25,7 @@ LEAST = 4
 
 
 def whole_seeds(retrainings: int | None, contributors: int) -> int:
-    """How many seeds of C + 1 retrainings fit in, at least one."""
+    """How many seeds of C + 1 retrainings fit in; one where none does, which ``no_whole_seed`` refuses."""
     return max(1, retrainings_of(retrainings, contributors) // (contributors + 1))
 
 
@@ -68,7 +68,7 @@ class Sampling(Method):
             )
 
     def each(self, contributors: int) -> int:
-        """Coalitions a repeat."""
+        """Coalitions a repeat: ``LEAST`` where the rule leaves each of many seeds fewer."""
         return max(LEAST, retrainings_of(self.retrainings, contributors) // self.seeds)
 
     def budget(self, contributors: int, examples: int) -> Budget:

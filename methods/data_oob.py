@@ -19,7 +19,7 @@ class DataOob(Additive):
     Args:
         trees: in a bag.
         features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
-        seeds: initialisations whose features are averaged over, or training runs from them, each with a bag of its own.
+        seeds: initialisations, or training runs from them, each with a bag of its own; values are averaged over them.
     """
 
     trees: Count = 50

@@ -25,10 +25,10 @@ class Datamodels(Sampling, Retraining):
     source: ClassVar[str] = "Ilyas, Park, Engstrom, Leclerc & Madry (2022), ICML (linear datamodels)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "subsets of a share alpha = 1/2 of contributors, the paper's main setting; one datamodel of the mean "
-        "log-likelihood in place of the mean of one a validation example; the lasso's strength by 5-fold "
-        "cross-validation, as the paper has it by held-out subsets; one fit to all seeds' coalitions, with a level for "
-        "each seed"
+        "retrainings: 4 a contributor, data-shapley's budget; subsets of a share alpha = 1/2 of contributors, the "
+        "paper's main setting; one datamodel of the mean log-likelihood in place of the mean of one a validation "
+        "example; the lasso's strength by 5-fold cross-validation, as the paper has it by held-out subsets; one fit to "
+        "all seeds' coalitions, with a level for each seed"
     )
 
     def algebra(self, size: JobSize) -> float:

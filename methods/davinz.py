@@ -27,7 +27,8 @@ class Davinz(SetFunction):
     seed_scope = "ntk-mmd"  # initial losses are NTK-MMD's, worked out once for both
     source = "Wu, Shu & Low (2022), ICML, eq. 4 with kappa as in sec. 4, and the authors' code"
     passes = (
-        "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches, kernels of pairs"
+        "3 forward passes (2 for probabilities) and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 "
+        "sketches, kernels of pairs"
     )
     choices = (
         "ridge, output and kappa are those of the authors' code: 1e-4, the true target's logit, and the ratio of both "
@@ -62,6 +63,7 @@ class Davinz(SetFunction):
         mmd = CoalitionMmd(features_alone(problem, problem.initial(seed)), problem)
 
         def score(coalitions_KC: Bools) -> Floats:
+            """Kappa is of the coalitions of one call, which is how the harness asks a question: all at once."""
             complexity_K, distance_K = terms.of(coalitions_KC, ("ntk",))[:, place], mmd.distances(coalitions_KC)
             some_K = coalitions_KC.any(axis=1)  # nobody has neither term
             weighed = complexity_K[some_K].sum()

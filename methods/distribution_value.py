@@ -19,7 +19,7 @@ class DistributionValue(SetFunction):
 
     Args:
         reference: what a contributor's examples are held against: ``validation``, or the whole ``pool``.
-        seeds: initialisations whose features are averaged over.
+        seeds: initialisations, over whose features values are averaged.
     """
 
     reference: Literal["validation", "pool"] = "validation"

@@ -37,7 +37,8 @@ class FreeShap(SetFunction):
     seed_scope = "tangents"
     source = "Wang et al. (2024), ICML (arXiv 2406.04606): kernel regression on the empirical tangent kernel as utility"
     passes = (
-        "1 forward pass and 3 backward passes a seed (1 for responses), n x n Cholesky (n <= 4,000) or 512 sketches"
+        "2 forward passes (1 from probabilities) and 3 backward passes a seed (1 for responses), n x n Cholesky (n <= "
+        "4,000) or 512 sketches"
     )
     choices = (
         "ridge and start are those of the authors' code: 1e-6, there added as it is to kernels that it brings to one "

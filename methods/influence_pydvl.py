@@ -128,8 +128,8 @@ class InfluenceEkfac(Additive):
     source = "George et al. (2018), NeurIPS; Grosse et al. (2023), arXiv 2308.03296; pyDVL 0.10 EkfacInfluence"
     passes = "1 retraining a run; 3 passes; 16 to 24 for a mean eigenvalue"
     choices = (
-        "damping: by the rule of influence after SGD; after AdamW, whose damping by that rule is each parameter's own, "
-        "its paper's 0.1 of the mean eigenvalue"
+        "damping: by the rule of influence after SGD, and after AdamW, whose damping by that rule is each parameter's "
+        "own, its paper's 0.1 of the mean eigenvalue"
     )
     claims = frozenset({"null", "copies", "additive"})
 
@@ -138,10 +138,10 @@ class InfluenceEkfac(Additive):
         return Budget(self.runs, gradient_passes=passes, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:
-        """The factors, as in ``kfac``; validation gradients turned there and back, and their products with all others.
+        """Factors as in ``kfac``, for eigenvalues are corrected by whole batches and not example by example.
 
-        Gradients of examples come of a backward pass for each of them through all of them, and so do validation's;
-        eigenvalues are corrected by whole batches.
+        pyDVL makes each example's gradient by a backward pass through all examples, n^2 of them, and v^2 for
+        validation; validation's are turned into the factors' basis and back, and multiplied with all of training's.
         """
         n, validation = size.examples, size.validation
         turns = 8.0 * validation * size.features + 4.0 * n

@@ -24,7 +24,7 @@ class Kairos(Additive):
     Args:
         marginal: weight of the discrepancy between inputs; that between labels given inputs has the rest.
         features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
-        seeds: initialisations whose features are averaged over, or training runs from them.
+        seeds: initialisations, or training runs from them, over whose features values are averaged.
     """
 
     marginal: Annotated[float, between(0, 1)] = 0.97

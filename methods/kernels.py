@@ -38,7 +38,7 @@ MIXED = Kernel()
 
 @dataclass(frozen=True, slots=True)
 class JointFeatures:
-    """Features joined with targets, of the training examples (N x F) and of the validation split (V x F)."""
+    """Features of the training examples (N x F) and of the validation split (V x F): joined with targets, or alone."""
 
     train: torch.Tensor
     validation: torch.Tensor

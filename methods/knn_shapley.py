@@ -17,7 +17,7 @@ class KnnShapley(Additive):
     Args:
         neighbours: K of the classifier.
         features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
-        seeds: initialisations whose features are averaged over, or training runs from them.
+        seeds: initialisations, or training runs from them, over whose features values are averaged.
     """
 
     neighbours: Count = 5

@@ -21,7 +21,7 @@ class Lava(Additive):
     Args:
         entropy: that smooths the transport, in units of the mean cost.
         features: of the ``initial`` model, or of the one that is ``trained`` on everyone.
-        seeds: initialisations whose features are averaged over, or training runs from them.
+        seeds: initialisations, or training runs from them, over whose features values are averaged.
     """
 
     entropy: Positive = 0.1

@@ -28,9 +28,10 @@ class LeastCore(Sampling, Retraining):
     source: ClassVar[str] = "Yan & Procaccia (2021), AAAI, sec. 3 (Monte Carlo least core), as pyDVL has it"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds; a linear program"
     choices: ClassVar[str] = (
-        "coalitions drawn uniformly, data-banzhaf's; one program of all seeds' coalitions, each seed less its level, "
-        "which everyone tells; of all solutions the one of least norm, which is unique; a subsidy of at least 0, for "
-        "without it a few sampled coalitions a contributor often leave the program unbounded"
+        "retrainings: 4 a contributor, data-shapley's budget; coalitions drawn uniformly, data-banzhaf's; one program "
+        "of all seeds' coalitions, each seed less its level, which everyone tells; of all solutions the one of least "
+        "norm, which is unique; a subsidy of at least 0, for without it a few sampled coalitions a contributor often "
+        "leave the program unbounded"
     )
     claims = frozenset({"efficient"})
 

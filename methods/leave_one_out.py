@@ -23,10 +23,10 @@ class LeaveOneOut(Retraining):
     retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     source: ClassVar[str] = "Cook (1977), Technometrics 19(1), of utility; Koh & Liang (2017), ICML, sec. 2"
-    passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"
+    passes: ClassVar[str] = "contributors + 1 retrainings a seed, 3 seeds of 24 contributors"
     choices: ClassVar[str] = (
-        "data-shapley's budget, 4 retrainings a contributor: whole seeds of leave-one-out that fit in, each of which "
-        "differs by its initialisation and its order of examples"
+        "retrainings: 4 a contributor, data-shapley's budget, of which whole seeds of C + 1 are taken; seeds differ by "
+        "initialisation and by the order of examples"
     )
     claims = frozenset({"null", "copies"})
 

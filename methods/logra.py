@@ -38,12 +38,12 @@ class LoGra(Additive):
         "to 2 a checkpoint"
     )
     choices = (
-        "Random projections to 64 x 64, Gaussian: as wide as TRAK's least. Damping: influence's D; gradients are "
-        "multiplied by D^-1/2 before they are projected, and the ridge is 1. AdamW's D is no product of one for each "
-        "side, so a layer's gradient is then made whole, an example at a time, before its sides are projected. "
-        "damping=0.1 is the authors' code's, a tenth of the mean eigenvalue, the mean taken over min(examples, "
-        "parameters) eigenvalues so that k does not move it. Biases, norms, embeddings and whatever else the learner "
-        "gives no signals of, tied weights too, go through a plain count sketch together, as one layer."
+        "damping: influence's D, by whose D^-1/2 gradients are multiplied before they are projected, so that the ridge "
+        "is 1; AdamW's D is no product of one for each side, so a layer's gradient is then made whole, an example at a "
+        "time, before its sides are projected; damping=0.1 is the authors' code's, a tenth of the mean eigenvalue, the "
+        "mean taken over min(examples, parameters) eigenvalues so that k does not move it; random projections to 64 x "
+        "64, Gaussian: as wide as TRAK's least; biases, norms, embeddings and whatever else the learner gives no "
+        "signals of, tied weights too, go through a plain count sketch together, as one layer"
     )
     claims = frozenset({"null", "copies", "additive"})
 
@@ -55,7 +55,8 @@ class LoGra(Additive):
     def algebra(self, size: JobSize) -> float:
         """A transformer's block has six linear layers of twelve times its squared width together.
 
-        A whole gradient's wider side is projected first, at AdamW's damping.
+        At AdamW's damping a layer's gradient is made whole and its inputs' side projected first, which is most of it;
+        at SGD's it is not, and this is too much.
         """
         layers = max(1.0, size.parameters / (2 * size.features**2))
         width = min(self.projection, size.parameters)

@@ -33,11 +33,12 @@ class MixMin(SetFunction):
     retrainings: Count | None = None
     seed_scope: ClassVar[str] = SCOPE
     source: ClassVar[str] = "Thudi, Rovers, Ruan, Thrush & Maddison (2025), MixMin, arXiv 2502.10510"
-    passes: ClassVar[str] = "a contributor and one more retrainings a seed, 3 seeds of 24 contributors"
+    passes: ClassVar[str] = "contributors + 1 retrainings a seed, 3 seeds of 24 contributors"
     choices: ClassVar[str] = (
-        "contributors are the sources, and a model of each its proxy; a coalition is worth what the best mixture of "
-        "its models gives, nobody what was retrained; multiplicative updates (expectation maximisation) up to a "
-        "certified gap of 1e-5 in place of entropic descent; a response in words is as likely as its mean token"
+        "retrainings: 4 a contributor, data-shapley's budget, of which whole seeds of C + 1 are taken; contributors "
+        "are the sources, and a model of each its proxy; a coalition is worth what the best mixture of its models "
+        "gives, nobody what was retrained; multiplicative updates (expectation maximisation) up to a certified gap of "
+        "1e-5 in place of entropic descent; a response in words is as likely as its mean token"
     )
 
     def seeds(self, contributors: int) -> int:

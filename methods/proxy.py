@@ -44,10 +44,10 @@ class Proxy(Retraining):
         "leave-one-out's or regression-shapley's retrainings at a share each; a smaller model's base"
     )
     choices: ClassVar[str] = (
-        "a share of a quarter and as many coalitions as the others of 4 retrainings a contributor, so that all of it "
-        "costs at most a quarter of theirs; shares are rounded down and are of operations: steps; parameters; examples "
-        "of each contributor and the batch with them, so that each is drawn as often; coalitions and seeds are "
-        "leave-one-out's and regression-shapley's"
+        "retrainings: 4 a contributor, as the others have; share: a quarter, so that all of it costs at most a quarter "
+        "of theirs; shares are of operations, and of steps, parameters and batch rounded down; with a share of the "
+        "batch goes one of each contributor's examples, to the nearest whole, so that each is drawn as often; "
+        "coalitions and seeds are leave-one-out's and regression-shapley's"
     )
 
     def __post_init__(self) -> None:

@@ -31,11 +31,11 @@ class RegMix(Sampling, SetFunction):
     source: ClassVar[str] = "Liu et al. (2024), RegMix: Data Mixture as Regression, arXiv 2407.01492"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "contributors are the domains, and a coalition is the mixture of its examples, for shares can be trained in no "
-        "other way here; uniform coalitions, data-banzhaf's, whose mixtures lie about the pool's own as the paper's do "
-        "about its corpus's; linear, for the paper's boosted trees have 512 mixtures and this 4 a contributor; "
-        "one fit to all seeds' coalitions, with a column for each seed; nobody is no mixture: its utility is the one "
-        "that was retrained"
+        "retrainings: 4 a contributor, data-shapley's budget; contributors are the domains, and a coalition is the "
+        "mixture of its examples, for shares can be trained in no other way here; uniform coalitions, data-banzhaf's, "
+        "whose mixtures lie about the pool's own as the paper's do about its corpus's; linear, for the paper's boosted "
+        "trees have 512 mixtures and this 4 a contributor; one fit to all seeds' coalitions, with a column for each "
+        "seed; nobody is no mixture: its utility is the one that was retrained"
     )
 
     @property

@@ -1,4 +1,4 @@
-"""TrackStar: cosines between projected gradients, in the optimiser's units, whitened by training and validation."""
+"""TrackStar: cosines between projected gradients, whitened by the second moments of training and validation."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class TrackStar(Additive):
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
-        "The paper has no damping and more examples than k; a pool has fewer, so influence's D is added to R. "
-        "Whitening undoes units, so with D they matter to the projection and to where R's parts cross alone: D^-1/2, "
-        "in which D is 1. With damping=0.1, a tenth of R's mean eigenvalue, they are the paper's: for AdamW the rates "
-        "by parameter summed over the run, for SGD none. R's parts are mixed by the paper's rule: they cross at its "
-        "1,000th of 65,536 components, here at as large a share of them. One projection of all parameters where the "
-        "paper has two-sided ones by layer, k as TRAK's least where it has 65,536. The cosines to all validation "
-        "examples weigh alike. The paper retrieves single examples: over a contributor's the sum is the harness's rule "
-        "for such methods, and grows with size; over=mean does not."
+        "damping: influence's D, added to R, for the paper has none and more examples than k, while a pool has fewer; "
+        "validation_share: by the paper's rule, R's parts cross at its 1,000th of 65,536 components, here at as large "
+        "a share of them; whitening undoes units, so with D they matter to the projection and to where R's parts cross "
+        "alone: D^-1/2, in which D is 1; with damping=0.1, a tenth of R's mean eigenvalue, they are the paper's: for "
+        "AdamW the rates by parameter summed over the run, for SGD none; one projection of all parameters where the "
+        "paper has two-sided ones by layer, k as TRAK's least where it has 65,536; the cosines to all validation "
+        "examples weigh alike; over: the paper retrieves single examples, of a contributor's the sum is the harness's "
+        "rule for such methods, and grows with size; over=mean does not"
     )
 
     @property

@@ -42,13 +42,13 @@ class Trak(Additive):
     )
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
-        "k is the least of the paper's own (4,000 to 20,000). The paper has no ridge and several times k examples; a "
-        "pool has fewer, where Z'Z has no inverse, so influence's D is added to the regression's curvature. This is "
-        "Z'Z x the mean of p (1 - p) over N, for the paper takes these weights for all alike; gradients are multiplied "
-        "by D^-1/2 before they are projected, and the ridge is 1. 3 models, each trained on all data, where the paper "
-        "trains more, each on a random half: influence's runs, at its price. No soft-thresholding: it serves single "
-        "examples, and sums of many lose by it. A sequence's probability is the geometric mean over its target tokens, "
-        "as for the NTK here. The validation examples' margins weigh alike."
+        "damping: influence's D, added to the regression's curvature, for the paper has no ridge and several times k "
+        "examples, while a pool has fewer, and Z'Z then no inverse; this curvature is Z'Z x the mean of p (1 - p) over "
+        "N, for the paper takes these weights for all alike; gradients are multiplied by D^-1/2 before they are "
+        "projected, and the ridge is 1; k is the least of the paper's own (4,000 to 20,000); 3 models, each trained on "
+        "all data, where the paper trains more, each on a random half: influence's runs, at its price; no "
+        "soft-thresholding: it serves single examples, and sums of many lose by it; a sequence's probability is the "
+        "geometric mean over its target tokens, as for the NTK here; the validation examples' margins weigh alike"
     )
     claims = frozenset({"null", "copies", "additive"})
 

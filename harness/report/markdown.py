@@ -24,7 +24,8 @@ def page(view: View) -> str:
         (
             "Rank agreement (Spearman) of every method's values with each contributor's true contribution by "
             "retraining, beside its bill. Drawn from `results/`; the same numbers, and more of the bill, are in "
-            "`leaderboard.csv` and `overall.csv`."
+            "`leaderboard.csv` and `overall.csv`; how to read them is in dataworth's `docs/reading.md`, what the words "
+            "mean in `docs/glossary.md`."
         ),
         "## All tasks together",
         overall(view),

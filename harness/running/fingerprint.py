@@ -1,5 +1,6 @@
 """Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
-versions that this code imports. Rewording a docstring, a comment or a method's words changes nothing.
+versions that this code imports. Rewording a docstring, a comment or a method's words changes nothing; rewording what is
+said below a constant, or a line of a table that the code reaches, does.
 """
 
 from __future__ import annotations

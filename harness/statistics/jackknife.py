@@ -128,7 +128,7 @@ def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:
 def unknown(pools: Sequence[Sampled]) -> Bools:
     """Columns whose error cannot be told, M: without any one contributor of any pool they score the same.
 
-    That is no sign of certainty. With two contributors it is always so, and of few it is often.
+    That is no sign of certainty: of three or four contributors it is often so.
     """
     return np.asarray(
         np.all([pool.still_M for pool in pools], axis=0) & ~np.all([pool.exact_M for pool in pools], axis=0)

@@ -45,9 +45,9 @@ def size_chances(contributors: int) -> Floats:
     """Chance that a pair's smaller coalition has s = 1 .. C/2 members, proportional to 1 / (s (C - s)).
 
     The Shapley kernel's sizes (Covert & Lee 2021, AISTATS). A residual at size s enters the values with variance in
-    proportion to 1 / (s (C - s)), so that by their root they would be best if all sizes left alike (the one-for-all
-    estimators of Li & Yu 2024); small coalitions, and what everyone lacks without a few, leave more here, and these
-    sizes halve the error on images (docs/truth.md). Half of C is one size, not two.
+    proportion to 1 / (s (C - s)): were residuals alike at all sizes, the root of that would be the best chance (the
+    one-for-all estimators of Li & Yu 2024). They are larger for few and for nearly all, where the surrogate fits least,
+    and these sizes halve the error on images (docs/truth.md). Half of C is one size, not two.
     """
     size = np.arange(1, contributors // 2 + 1)
     chance = np.where(2 * size == contributors, 0.5, 1.0) / (size * (contributors - size))

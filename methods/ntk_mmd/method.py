@@ -43,7 +43,7 @@ class NtkMmd(SetFunction):
     seed_scope = "ntk-mmd"
     reads_sides = True
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
-    passes = "1 forward and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
+    passes = "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"
     claims = frozenset({"copies"})
     choices = (
         "bandwidth: an equal mixture of 1/4 to 4 times the median distance, for the paper's MMD has several kernels, "

@@ -1,4 +1,4 @@
-"""Semivalues by pyDVL's samplers over metered retraining."""
+"""Semivalues over metered retraining: by pyDVL's permutations, and by estimators of our own."""
 
 from methods.semivalues.data_shapley import DataShapley
 

@@ -29,12 +29,13 @@ class BetaShapley(Sampling, Retraining):
     source: ClassVar[str] = "Kwon & Zou (2022), AISTATS, eq. 5; Witter, Liu & Musco (2025) for the estimator"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "Beta(4, 1): the paper compares several and names no default, and this is the one of its authors' later code "
-        "(OpenDataVal, Data-OOB's experiments). As there, a larger alpha leans to small coalitions. Of 24 contributors "
-        "15 % of a value is the gain over nobody and 39 % from joining at most two others; Beta(16, 1), alpha=16, has "
-        "41 % and 81 %, next to standalone; alpha=1 is Shapley by this estimator, and all three questions get the same "
-        "answer. Not the paper's permutations, most of whose retrainings would have next to no weight, but coalitions "
-        "of sizes drawn where the estimate's variance is least, with a linear surrogate, without bias"
+        "retrainings: 4 a contributor, data-shapley's budget; Beta(4, 1): the paper compares several and names no "
+        "default, and this is the one of its authors' later code (OpenDataVal, Data-OOB's experiments); as there, a "
+        "larger alpha leans to small coalitions; of 24 contributors 15 % of a value is the gain over nobody and 39 % "
+        "from joining at most two others; Beta(16, 1), alpha=16, has 41 % and 81 %, next to standalone; alpha=1 is "
+        "Shapley by this estimator, and all three questions get the same answer; not the paper's permutations, most of "
+        "whose retrainings would have next to no weight, but coalitions of sizes drawn where the estimate's variance "
+        "is least, with a linear surrogate, without bias"
     )
 
     def algebra(self, size: JobSize) -> float:

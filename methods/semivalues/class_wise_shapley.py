@@ -27,10 +27,10 @@ class ClassWiseShapley(Sampling, Retraining):
     source: ClassVar[str] = "Schoch, Xu & Ji (2022), NeurIPS (CS-Shapley)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "contributors are players of every class's game and their values are weighed by their share of the "
-        "class's examples, so that contributors of like examples get what these would add up to, for a contributor "
-        "trains as a whole; the expected accuracy, mean probability of the true "
-        "label, in place of the counted one; estimated as regression-shapley, on its retrainings"
+        "retrainings: 4 a contributor, data-shapley's budget; contributors are players of every class's game and their "
+        "values are weighed by their share of the class's examples, so that contributors of like examples get what "
+        "these would add up to, for a contributor trains as a whole; the expected accuracy, mean probability of the "
+        "true label, in place of the counted one; estimated as regression-shapley, on its retrainings"
     )
 
     def algebra(self, size: JobSize) -> float:

@@ -24,8 +24,8 @@ class DataBanzhaf(Sampling, Retraining):
     source: ClassVar[str] = "Wang & Jia (2023), AISTATS (maximum sample reuse)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "players are contributors; the budget is data-shapley's, 4 retrainings a contributor in two repeats; a "
-        "contributor that was in all coalitions of a repeat, or in none, is worth 0 there"
+        "retrainings: 4 a contributor in two repeats, data-shapley's budget; players are contributors; a contributor "
+        "that was in all coalitions of a repeat, or in none, is worth 0 there"
     )
 
     def algebra(self, size: JobSize) -> float:

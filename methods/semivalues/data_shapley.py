@@ -14,10 +14,6 @@ from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Retrai
 class DataShapley(Retraining):
     """Shapley values of utility on the validation split, by pyDVL's antithetic permutations over our retraining.
 
-    The defaults' rule: about as many retrainings as the truths of leave-one-out and standalone value take with two
-    seeds, 4C; and every pair on an initialisation of its own, for at equal retrainings this averages both the orders'
-    noise and the initialisations', where several pairs on one average the orders' alone.
-
     Args:
         seeds: independent repeats, each with its own initialisation and its own permutations.
         pairs: antithetic pairs of permutations a repeat.
@@ -28,6 +24,12 @@ class DataShapley(Retraining):
     seed_scope = "data-shapley"
     source = "Ghorbani & Zou (2019), ICML, eq. 1; antithetic pairs: Mitchell et al. (2022), JMLR 23(43)"
     passes = "about 2 x pairs x contributors retrainings a seed"
+    choices = (
+        "about as many retrainings as the truths of leave-one-out and standalone value take with two seeds, 4 a "
+        "contributor; every pair on an initialisation of its own, for at equal retrainings this averages both the "
+        "orders' noise and the initialisations', where several pairs on one average the orders' alone; walks are not "
+        "cut short, for all of their coalitions train side by side"
+    )
     claims = frozenset({"null", "efficient"})
 
     def budget(self, contributors: int, examples: int) -> Budget:

@@ -19,8 +19,9 @@ class KernelShap(Sampling, Retraining):
     Args:
         variant: ``regression`` solves the least squares of the drawn coalitions; ``unbiased`` puts the matrix of second
             moments that they have on average in its place.
-        retrainings: coalitions retrained, all repeats together; None: 4 x contributors.
-        seeds: independent repeats, each with its own initialisation and its own coalitions.
+        retrainings: coalitions retrained, all seeds together; None: 4 x contributors.
+        seeds: initialisations, each with coalitions of its own: one regression is fitted to all of them, while the
+            unbiased variant has a repeat of each.
     """
 
     variant: Literal["regression", "unbiased"] = "regression"
@@ -32,11 +33,12 @@ class KernelShap(Sampling, Retraining):
     )
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "the usual estimator, to which Covert & Lee find next to no bias and less variance than to their unbiased one; "
-        "one fit of all seeds' coalitions, each less what its own seed says of nobody and everyone, for with as many "
-        "pairs as contributors a repeat alone is close to singular: so one row of values, without a spread; the least "
-        "of norm where coalitions don't settle it. At this budget, twice as many pairs as contributors, the unbiased "
-        "variant errs less on our tasks; coalitions are drawn in balance, not independently"
+        "retrainings: 4 a contributor, data-shapley's budget; the usual estimator, to which Covert & Lee find next to "
+        "no bias and less variance than to their unbiased one; one fit of all seeds' coalitions, each less what its "
+        "own seed says of nobody and everyone, for with as many pairs as contributors a repeat alone is close to "
+        "singular: so one row of values, without a spread; the least of norm where coalitions don't settle it; at this "
+        "budget, twice as many pairs as contributors, the unbiased variant errs less on our tasks; coalitions are "
+        "drawn in balance, not independently"
     )
     claims = frozenset({"efficient"})
 

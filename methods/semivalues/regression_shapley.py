@@ -25,9 +25,10 @@ class RegressionShapley(Sampling, Retraining):
     source: ClassVar[str] = "Witter, Liu & Musco (2025), arXiv 2506.11849 (Linear MSR)"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"
     choices: ClassVar[str] = (
-        "the linear surrogate, with members' shares and the size beside membership, for a fixed number of steps makes "
-        "utility depend on shares; trees have too few coalitions here; a repeat's surrogate is fitted on the others; "
-        "pairs of complements with sizes by the Shapley kernel, so that the retrainings are kernel-shap's"
+        "retrainings: 4 a contributor, data-shapley's budget; the linear surrogate, with members' shares and the size "
+        "beside membership, for a fixed number of steps makes utility depend on shares; trees have too few coalitions "
+        "here; a repeat's surrogate is fitted on the others; pairs of complements with sizes by the Shapley kernel, so "
+        "that the retrainings are kernel-shap's"
     )
     claims = frozenset({"efficient"})
 

@@ -60,7 +60,7 @@ def walks(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     return Drawn(np.array([antithetic.pair_coalitions(order) for order in orders_RC]), orders_RC)
 
 
-def even_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
+def truth_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     """The truth's: sizes in proportion to 1 / (s (C - s))."""
     return Drawn(np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)]))
 
@@ -79,7 +79,7 @@ def root_sizes() -> AbstractContextManager[object]:
 def root_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     """The truth's but for the sizes."""
     with root_sizes():
-        return even_pairs(repeats, contributors, rng)
+        return truth_pairs(repeats, contributors, rng)
 
 
 def kernel_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
@@ -181,10 +181,11 @@ def linear_kernel(drawn: Drawn, scores_RK: Floats) -> Floats:
     return _linear(drawn, scores_RK, paired_sizes(count, contributors))
 
 
-def linear_even(drawn: Drawn, scores_RK: Floats) -> Floats:
-    """The same on the truth's coalitions: what the surrogate and what the design has of the difference."""
+def root_linear(drawn: Drawn, scores_RK: Floats) -> Floats:
+    """The same on the truth's pairs, but of the root's sizes: what sizes have of the difference."""
     contributors = drawn.rows_RKC.shape[2]
-    chance_S = shapley.size_chances(contributors)
+    with root_sizes():
+        chance_S = shapley.size_chances(contributors)
     size = np.arange(1, contributors)
     halved = np.where(2 * size == contributors, 2.0, 1.0)
     return _linear(drawn, scores_RK, (contributors - 1) * halved * chance_S[np.minimum(size, contributors - size) - 1])
@@ -235,12 +236,12 @@ class Estimator:
 
 
 ESTIMATORS: Mapping[str, Estimator] = {
-    OURS: Estimator(even_pairs, gaussian_process),
-    "complement pairs, boosted trees with sample reuse": Estimator(even_pairs, trees),
-    "complement pairs, sample reuse alone": Estimator(even_pairs, reuse),
+    OURS: Estimator(truth_pairs, gaussian_process),
+    "complement pairs, boosted trees with sample reuse": Estimator(truth_pairs, trees),
+    "complement pairs, sample reuse alone": Estimator(truth_pairs, reuse),
     "root-size pairs, Gaussian process": Estimator(root_repeats, root_process),
     "root-size pairs, boosted trees with sample reuse": Estimator(root_repeats, root_trees),
-    "complement pairs, linear surrogate with sample reuse": Estimator(even_pairs, linear_even),
+    "root-size pairs, linear surrogate with sample reuse": Estimator(root_repeats, root_linear),
     "Shapley-kernel pairs, linear surrogate with sample reuse": Estimator(kernel_pairs, linear_kernel),
     "antithetic permutations": Estimator(walks, plain_walks),
     "antithetic permutations, linear surrogate": Estimator(walks, adjusted_walks),

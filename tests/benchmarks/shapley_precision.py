@@ -31,7 +31,7 @@ from harness.types import Bools, Floats
 from tests.benchmarks import shapiq_estimators
 from tests.benchmarks.bench import figure, missing, start, table
 from tests.benchmarks.mixture_game import MixtureGame
-from tests.benchmarks.shapley_estimators import ESTIMATORS, OURS, Drawn, even_pairs
+from tests.benchmarks.shapley_estimators import ESTIMATORS, OURS, Drawn, truth_pairs
 from tests.games import Game, airport, glove, weighted_voting
 
 TWELVE = 12
@@ -190,7 +190,7 @@ def all_contributors(engine: Engine, title: str, blocks: int) -> None:
     def on(first_seed: int, drawn: Drawn) -> Floats:
         return np.array([utilities(engine, rows_KC, first_seed + k) for k, rows_KC in enumerate(drawn.rows_RKC)])
 
-    reference = even_pairs(count, contributors, np.random.default_rng(5))
+    reference = truth_pairs(count, contributors, np.random.default_rng(5))
     scores_RK = on(9000, reference)
     reference_RC = shapley.estimator(reference.rows_RKC, scores_RK)(scores_RK)
     known_C = reference_RC.mean(axis=0)
@@ -213,7 +213,7 @@ def main() -> None:
     names = [*GAMES, "mixture"]
 
     def more(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--blocks", type=int, default=4, help="of 16 repeats, each by four designs")
+        parser.add_argument("--blocks", type=int, default=4, help="of 16 repeats, each by every design")
         parser.add_argument("--draws", type=int, default=20, help="of each estimator on known games")
         parser.add_argument("--pool", type=int, default=101)
         parser.add_argument("--tasks", nargs="*", default=["image_classification", "sentiment"])

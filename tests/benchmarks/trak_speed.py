@@ -2,10 +2,10 @@
 
 Digits, 1,437 training and 360 validation rows, after a short training run which is not timed. Everybody takes the
 gradients of margins, projects them or leaves them whole, and has the same ridge in its own units: a tenth of the mean
-eigenvalue (our rule), or none, as the paper has it, where there are more rows than numbers. Libraries are handed the
-validation set as one item, the mean of its margins. Exact is the definition in double precision, without projection:
-what a projected answer misses of it is the projection's own noise. traker's scale is lost (it divides by a mean), so
-sizes are compared after the best factor.
+eigenvalue (``damping=0.1``), or none, as the paper has it, where there are more rows than numbers. Libraries are handed
+the validation set as one item, the mean of its margins. Exact is the definition in double precision, without
+projection: what a projected answer misses of it is the projection's own noise. traker's scale is lost (it divides by a
+mean), so sizes are compared after the best factor.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -167,8 +168,8 @@ AT_MOST = [
 ]
 
 
-def told(case: Method | Recipe) -> str:
-    if isinstance(case, Method):
+def told(case: Method | Recipe | int) -> str:
+    if not isinstance(case, Recipe):
         return repr(case)
     return f"{case.checkpoints} checkpoints, {'in parts' if case.micro_batch else 'whole'}"
 
@@ -202,6 +203,34 @@ def test_a_budget_is_the_most_that_a_method_takes(tmp_path: Path, method: Method
     budget, cost = method.budget(8, N), cost_of(tmp_path, method, recipe)
     assert 0.9 * (budget.fits + budget.retrainings) <= cost.retrainings <= budget.fits + budget.retrainings
     assert cost.gradient_passes <= passes(budget, recipe)
+
+
+FORWARD = [
+    (InitialLoss(), 1, 0),
+    (Mmd(), 1, 1),
+    (DistributionValue(), 1, 1),
+    (EmbeddingSimilarity(), 1, 1),
+    (KnnShapley(), 1, 1),
+    (Kairos(), 1, 1),
+    (Lava(), 1, 1),
+    (DataOob(trees=3), 1, 1),
+    (NtkMmd(seeds=2), 2, 1),
+    (Davinz(seeds=2), 3, 1),
+    (Davinz(output="probability", seeds=2), 2, 1),
+    (FreeShap(seeds=2), 2, 2),
+    (FreeShap(start="probabilities", seeds=2), 1, 1),
+    (Deviation(seeds=2), 1, 1),
+]
+
+
+@pytest.mark.parametrize(("method", "train", "held_out"), FORWARD, ids=told)
+def test_the_forward_passes_that_a_method_s_words_name_are_those_counted(
+    tmp_path: Path, method: Method, train: int, held_out: int
+) -> None:
+    """A seed's over the training examples come first in its words, a variant's in brackets behind."""
+    found = cost_of(tmp_path, method, WHOLE).forward_passes
+    assert found == pytest.approx(method.seeds * (train + held_out * V / N))  # type: ignore[attr-defined]
+    assert re.match(rf"{train} forward pass|\d+ forward passes \({train} ", method.passes)
 
 
 def test_budgets_follow_the_settings_and_the_pool() -> None:

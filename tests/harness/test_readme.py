@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import re
 import shlex
@@ -19,39 +20,42 @@ from harness.types import Method
 from methods import METHODS
 from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
-from tests.readme import BLOCK, README, ROOT, SUITE, drawn
+from tests.readme import DOCS, PAGES, README, ROOT, SUITE, block, blocks, commands, drawn, is_baseline, redrawn
 from tests.tiny import evaluator_of, tiny_pool
 from tests.valuing.files import vendors
 
 pytestmark = THIRD_PARTY
-DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = {page.name: page.read_text(encoding="utf-8") for page in (README, *DOCS)}
-TEXT = PAGES["README.md"]
-
-
-def blocks(language: str, page: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
-
-
-COMMANDS = [line for page in PAGES for block in blocks("sh", page) for line in block.splitlines()]
+TEXT = PAGES[README.name]
+COMMANDS = [line for page in DOCS for line in commands(PAGES[page.name])]
+"""Of the pages that the README leads to: each runs by itself. Those of the README are journeys (``test_journeys``)."""
 
 
 def test_the_readme_tells_both_ways_of_setting_up() -> None:
     assert blocks("sh", "README.md")[0] == "make leaderboard\nmake test\n"
 
 
+def anchors(text: str) -> set[str]:
+    """What GitHub lets a link to a heading end in."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_links_to_is_there(page: str) -> None:
-    folder = ROOT if page == "README.md" else ROOT / "docs"
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", PAGES[page])
-    assert [target for target in targets if not (folder / target).exists()] == []
+    own = README if page == README.name else ROOT / "docs" / page
+    missing = []
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", PAGES[page]):
+        place = own.parent / target if target else own
+        if not place.exists() or (anchor and anchor not in anchors(place.read_text(encoding="utf-8"))):
+            missing.append(f"{target}#{anchor}")
+    assert missing == []
 
 
 def test_every_page_is_found_from_the_readme() -> None:
     assert [page.name for page in DOCS if f"](docs/{page.name})" not in TEXT] == []
 
 
-@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("make ")])
+@pytest.mark.parametrize("line", blocks("sh", "README.md")[0].splitlines())
 def test_make_knows_the_readme_s_targets(line: str) -> None:
     done = subprocess.run([*shlex.split(line), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -84,7 +88,7 @@ def test_the_commands_run(line: str, command: Command, tmp_path: Path) -> None:
 
 
 def test_every_command_line_is_one_of_ours() -> None:
-    assert {command.split()[0] for command in COMMANDS} == {"make", "dataworth"}
+    assert {command.split()[0] for command in COMMANDS} == {"dataworth"}
 
 
 def test_the_examples_of_reading_a_leaderboard_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,14 +99,40 @@ def test_the_examples_of_reading_a_leaderboard_run(capsys: pytest.CaptureFixture
     assert any(name in shown for name in METHODS)
 
 
-def test_the_table_is_what_the_stored_results_give() -> None:
-    found = BLOCK.search(TEXT)
-    assert found, "the README has no place for the table"
-    assert found[0] == drawn(), "run: python -m tests.readme"
+@pytest.mark.parametrize("name", ["leaderboard", "baselines"])
+def test_what_is_drawn_is_what_the_stored_results_give(name: str) -> None:
+    found = block(name).search(TEXT)
+    assert found, f"the README has no place for {name}"
+    assert found[0] == drawn()[name], "run: python -m tests.readme"
+    assert redrawn(TEXT.replace(found[0], "\nold\n")) == TEXT
+
+
+def test_where_a_simple_feature_is_first_is_what_the_published_table_says() -> None:
+    """By the file that is published, and not by what the sentence is made of."""
+    with (SUITE / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["family"] != "truth" and row["spearman"]]
+    columns: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        columns.setdefault((row["task"], row["question"]), []).append(row)
+    first = {place: max(found, key=lambda row: float(row["spearman"])) for place, found in columns.items()}
+    simple = {place for place, row in first.items() if is_baseline(row["method"])}
+    told = drawn()["baselines"]
+    told_places = {place for place in columns if f"on {' '.join(place)}" in told}
+    assert told_places == simple
+    assert f"{len(simple) or 'none'} of the {len(columns)} tables" in told
+    shares = [float(row["fraction_of_ceiling"]) for row in first.values()]
+    assert f"{min(shares):.0%} to {max(shares):.0%} of its ceiling" in told
+
+
+def test_baselines_are_those_that_look_at_one_feature() -> None:
+    assert all(
+        is_baseline(name) for name in ("size", "real-share", "class-balance", "initial-loss", "mmd", "perplexity")
+    )
+    assert not any(is_baseline(name) for name in ("tracin", "influence", "data-shapley", "ntk-mmd", "nobody-s-method"))
 
 
 def test_the_example_of_a_method_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = blocks("python", "README.md")
+    (code,) = blocks("python", "adding.md")
     (tmp_path / "readme_example.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     method = importlib.import_module("readme_example").MeanInput()
@@ -131,5 +161,5 @@ def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkey
 
 
 def test_every_method_is_told_of() -> None:
-    named = set(re.findall(r"`([a-z:-]+)`", PAGES["methods.md"].split("# Add a method")[0]))
+    named = set(re.findall(r"`([a-z:-]+)`", PAGES["methods.md"]))
     assert {name for name in METHODS if not name.startswith("ntk-mmd:")} <= named

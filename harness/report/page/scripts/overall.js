@@ -7,7 +7,7 @@ const OVERALL = {
   tools: () => [],
   figures: () => [{ name: "overall", draw: drawOverall }],
   caption: () =>
-    `${placeWords()}. Lines: 95 % intervals. Filled symbols: better than random orders. Bars: rank ranges; where two bars overlap, order of score alone does not tell the methods apart.${claimWords()}`,
+    `${placeWords()}. Lines: 95 % intervals. Filled symbols: better than random orders. Bars: the best and the worst rank that each may have; bars of two that are told apart can overlap, for others stand between them.${claimWords()}`,
   tables: () => [overallTable()],
   isOpen: true,
 };
