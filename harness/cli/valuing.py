@@ -168,9 +168,9 @@ def value(
             parts=parts,
             audit=audit,
             seed=seed,
+            texts=not without_texts,
             device=device_of(device),
             out=place,
-            texts=not without_texts,
         )
     except KeyboardInterrupt:
         again = shlex.join(["dataworth", *sys.argv[1:]])
