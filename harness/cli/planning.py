@@ -25,7 +25,7 @@ DATA = {
     "files": "files: in the folder that --data names",
     "hub": "hub: downloaded by name",
 }
-SHOWN_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --data DIR", "hub": ""}
+SHOWN_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --suite SUITE --data DIR", "hub": ", see dataworth show TASK --suite SUITE"}
 OWN = "its own"
 """What a task takes where the suite says nothing."""
 
@@ -117,7 +117,7 @@ def _learning(suite: Suite) -> Table:
     table = _table("task", "data", "real", "synthetic", "learner", "recipe")
     for task in suite.tasks:
         own = suite.settings_of(task)
-        sides = [", ".join(side) if side else OWN for side in (own.real, own.synthetic)]
+        sides = [OWN if side is None else ", ".join(side) or "none" for side in (own.real, own.synthetic)]
         texts = [_in_words(own, LEARNER) or OWN, _in_words(own, RECIPE) or OWN]
         table.add_row(Text(task), suite.data, *map(Text, [*sides, *texts]))
     return table
