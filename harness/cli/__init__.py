@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from harness.cli.describing import describe
 from harness.cli.options import DEVICE, folder, names
 from harness.cli.valuing import value
 from harness.errors import UserError
@@ -349,6 +350,7 @@ def study(
 
 
 dataworth.add_command(value)
+dataworth.add_command(describe)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def advised(error: TooFewRows, axes: Axes, index: int, deal: Callable[[int, Axes
         try:
             for pool in pools:
                 deal(pool, axes)
-        except TooFewRows:
+        except UserError:  # too few rows, or too few to be wrong about
             return False
         return True
 

@@ -43,7 +43,7 @@ class Account:
 def rows_read(read: int, left_out: Mapping[str, int]) -> str:
     """How many rows a file has, how many were not taken, and why."""
     lost = sum(left_out.values())
-    reasons = ", ".join(f"{count:,} {why}" for why, count in left_out.items())
+    reasons = ", ".join(f"{count:,} {why}" if len(left_out) > 1 else why for why, count in left_out.items())
     return f"{read:,} rows read" + (f", {lost:,} left out ({reasons})" if lost else "")
 
 

@@ -220,10 +220,7 @@ def load_source(name_or_path: str) -> Source:
         content = tomllib.loads(given.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"Cannot read the data source {given}: {error}.") from error
-    found = _checked({"name": given.stem, **content}, given)
-    if given.parent != CATALOGUE:
-        found._home = given.parent
-    return found
+    return source_from({"name": given.stem, **content}, str(given), given.parent if given.parent != CATALOGUE else None)
 
 
 def catalogue() -> dict[str, Path]:
@@ -231,11 +228,22 @@ def catalogue() -> dict[str, Path]:
     return {file.stem: file for file in sorted(CATALOGUE.glob("*.toml"))}
 
 
-def _checked(content: dict[str, object], file: Path) -> Source:
+def source_from(content: Mapping[str, object], where: str, home: Path | None) -> Source:
+    """A description from its keys.
+
+    Args:
+        where: they come from, for errors.
+        home: the folder that its paths are first looked for in.
+
+    Raises:
+        UserError: it says something unfit; it names the key.
+    """
     try:
-        return Source.model_validate(content)
+        found = Source.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{file}: {first_mistake(error, _unknown_key)}") from error
+        raise UserError(f"{where}: {first_mistake(error, _unknown_key)}") from error
+    found._home = home
+    return found
 
 
 def _unknown_key(place: Place) -> UserError:

@@ -102,6 +102,16 @@ def distinct(rows: Any, name: str) -> list[str]:
     return sorted({_named(value, feature).strip() for value in rows.unique(name)} - {""})
 
 
+def column_texts(rows: Any, template: str) -> list[str]:
+    """The template filled from every row.
+
+    Args:
+        rows: a ``datasets.Dataset`` that has its columns.
+    """
+    columns = {_column(name): _values(rows, _column(name)) for name in template_names(template)}
+    return _fill(template, columns, len(rows))
+
+
 # --- texts --------------------------------------------------------------------------------------------
 
 

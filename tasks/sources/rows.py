@@ -137,7 +137,7 @@ def _json(path: Path, layout: Layout, shown: str, cache: str) -> Any:
         with opened(path, shown) as binary:
             content = binary.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, shown, first_row=1) from error
+        raise wrong_encoding(path, shown, first_row=1) from error
     rows = listed(content, layout.inside, shown)
     if rows is None:  # many call files of JSON lines so
         return _jsonl(path, layout, shown, cache)
@@ -228,7 +228,7 @@ def _check_fields(path: Path, layout: Layout, shown: str) -> list[str]:
                             f"that hold a separator ({layout.sep!r}) or a line end, or say which it is: separator = ..."
                         )
         except UnicodeDecodeError as error:
-            raise _wrong_encoding(path, shown, first_row=0) from error
+            raise wrong_encoding(path, shown, first_row=0) from error
         except csv.Error as error:
             raise UserError(f"{shown}, row {number + 1}: {error}. Is a quote left open?") from error
         finally:
@@ -249,7 +249,7 @@ def _check_encoding(path: Path, shown: str) -> None:
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise _wrong_encoding(path, shown, first_row=1) from error
+            raise wrong_encoding(path, shown, first_row=1) from error
 
 
 def _check_objects(path: Path, shown: str) -> None:
@@ -270,7 +270,7 @@ def _check_objects(path: Path, shown: str) -> None:
         raise _empty(shown)
 
 
-def _wrong_encoding(path: Path, shown: str, first_row: int) -> UserError:
+def wrong_encoding(path: Path, shown: str, first_row: int) -> UserError:
     """The error that names the first line that is not UTF-8; a header's is row 0."""
     with opened(path, shown) as lines:
         for number, line in enumerate(lines):
