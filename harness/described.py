@@ -1,4 +1,4 @@
-"""A file that nobody has described, and what it seems to be: words that tasks, which read it, and the command speak in."""
+"""A file that nobody has described, and what it seems to be: words of the command and of tasks, which read it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ def describe(
     if is_new:
         write_atomically(file, found.toml, "Choose another file with --out.")
     elif file.read_text(encoding="utf-8") != found.toml:
-        raise UserError(f"{file} is there already, and says something else. Name another file with --out, or remove it.")
+        raise UserError(
+            f"{file} is there already, and says something else. Name another file with --out, or remove it."
+        )
     console = make_console()
     print_described(console, found)
     console.print(Text(found.toml), soft_wrap=True, highlight=False)
@@ -78,18 +80,19 @@ def _base(given: tuple[Path, ...], file: Path, data: str | None) -> Path:
     for place in places:
         if all(one.resolve().is_relative_to(place.resolve()) for one in given):
             return place
-    raise UserError(f"{given[0]} and the others do not all lie in {places[-1]}. Name a folder that holds them all: --data DIR.")
+    raise UserError(
+        f"{given[0]} and the others do not all lie in {places[-1]}. Name a folder that holds them all: --data DIR."
+    )
 
 
 def _next(file: Path, found: Described, side: str | None, base: Path, is_new: bool) -> str:
     """What to do with it."""
     beside = base.resolve() == file.absolute().parent.resolve()
     where = "" if beside else f" Its path is told from {base}: run with --data {base}."
-    other = ' and synthetic = [] (or a description of what a generator made)' if side != "synthetic" else ""
+    other = " and synthetic = [] (or a description of what a generator made)" if side != "synthetic" else ""
     key = "synthetic" if side == "synthetic" else "real"
-    return (
-        f"{'Written' if is_new else 'As it was'}: {file}.{where} Look at it, and name it in a suite: {key} = [\"{file}\"]{other}."
-    )
+    done = "Written" if is_new else "As it was"
+    return f'{done}: {file}.{where} Look at it, and name it in a suite: {key} = ["{file}"]{other}.'
 
 
 def print_described(console: Console, found: Described) -> None:
@@ -113,5 +116,3 @@ def _pairs(lines: Mapping[str, str]) -> Table:
     for name, text in lines.items():
         table.add_row(Text(name), Text(text))
     return table
-
-

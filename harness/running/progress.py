@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.types import Advance
 
-
 SILENCE = 60.0
 """Seconds without a line after which a log gets one that says how far the run is."""
 

@@ -1,7 +1,7 @@
 """What a file that nobody has described seems to be: its description, written, and tried by reading the file by it.
 
-``files`` tells what kind of files these are and how they hold rows, ``places`` and ``meaning`` what their columns are fit
-for, ``writing`` makes the TOML, ``examples`` shows what a model gets.
+``files`` tells what kind of files these are and how they hold rows, ``places`` and ``meaning`` what their columns are
+fit for, ``writing`` makes the TOML, ``examples`` shows what a model gets.
 """
 
 from __future__ import annotations

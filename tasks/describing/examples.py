@@ -43,7 +43,11 @@ def _texts(table: Table, chosen: Sequence[int]) -> tuple[Encoded, ...]:
     for k in chosen:
         prompt, answer = table.prompts[k], table.answers[k]
         model = _of_label(tokenizer, prompt, defaults) if labels else _of_pair(tokenizer, prompt, answer, defaults)
-        parts = (("text" if labels else "prompt", _short(prompt)), ("label" if labels else "answer", _short(answer)), *model)
+        parts = (
+            ("text" if labels else "prompt", _short(prompt)),
+            ("label" if labels else "answer", _short(answer)),
+            *model,
+        )
         found.append(Encoded(plain(table.places[k]), parts))
     return tuple(found)
 

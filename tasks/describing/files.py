@@ -58,7 +58,11 @@ class Seen:
     @property
     def shown(self) -> str:
         """In errors."""
-        return self.path if isinstance(self.path, str) else ", ".join(self.path.values() if isinstance(self.path, dict) else self.path)
+        return (
+            self.path
+            if isinstance(self.path, str)
+            else ", ".join(self.path.values() if isinstance(self.path, dict) else self.path)
+        )
 
 
 def look(files: Sequence[Path], base: Path) -> Seen:
@@ -72,7 +76,9 @@ def look(files: Sequence[Path], base: Path) -> Seen:
     """
     for file in files:
         if not file.exists():
-            raise UserError(f"There is no file or folder {file}. Name a table, a folder of pictures by class, or arrays.")
+            raise UserError(
+                f"There is no file or folder {file}. Name a table, a folder of pictures by class, or arrays."
+            )
     if len(files) == 1 and files[0].is_dir():
         return _folder(files[0], base)
     if folder := next((file for file in files if file.is_dir()), None):
@@ -84,7 +90,8 @@ def look(files: Sequence[Path], base: Path) -> Seen:
         return _npz(files, base)
     if pictures := [file for file in files if picture_format(file.name)]:
         raise UserError(
-            f"{pictures[0]} is a single picture. Put pictures into a folder for each class, and name the folder of these."
+            f"{pictures[0]} is a single picture. Put pictures into a folder for each class, and name the folder of "
+            "these."
         )
     return _tables(files, base, [_from(base, file) for file in files])
 
@@ -104,7 +111,8 @@ def _folder(folder: Path, base: Path) -> Seen:
         return _pictures(folder, inside, pictures, base)
     if not tables:
         raise UserError(
-            f"{folder} holds no file that can be described: CSV, TSV, JSON, JSON Lines and parquet are, npz, npy and idx, "
+            f"{folder} holds no file that can be described: CSV, TSV, JSON, JSON Lines and parquet are, npz, npy and "
+            "idx, "
             "and folders of pictures."
         )
     ends = {path.name[len(path.name.split(".")[0]) :] for path in tables}
@@ -120,7 +128,8 @@ def _tables(files: Sequence[Path], base: Path, paths: Sequence[str]) -> Seen:
     for file, other in zip(files, sniffed, strict=True):
         if other.layout != first.layout:
             raise UserError(
-                f"{file.name} is {_in_words(other)}, and {files[0].name} is {_in_words(first)}. Files of one description are "
+                f"{file.name} is {_in_words(other)}, and {files[0].name} is {_in_words(first)}. Files of one "
+                "description are "
                 "alike: describe each by itself, and name both descriptions in the suite."
             )
     layout = first.layout
@@ -177,7 +186,9 @@ def _pictures(folder: Path, inside: Sequence[Path], pictures: Sequence[Path], ba
         ("classes", plain(_some([f"{name} ({count:,})" for name, count in sorted(counts.items())]))),
         ("sizes", _sizes_in_words(sizes)),
     ]
-    return Seen("pictures", path, "images", picture_format(path) is not None, pixels=wanted_pixels(sizes), found=tuple(found))
+    return Seen(
+        "pictures", path, "images", picture_format(path) is not None, pixels=wanted_pixels(sizes), found=tuple(found)
+    )
 
 
 def _sizes(contents: Sequence[bytes | None]) -> set[tuple[int, int]]:
@@ -204,7 +215,9 @@ def _sizes_in_words(sizes: set[tuple[int, int]]) -> str:
     if not sizes:
         return "none that can be read"
     (low, high) = min(sizes), max(sizes)
-    return f"{low[0]} x {low[1]}" + (f" to {high[0]} x {high[1]}, {len(sizes)} different ones" if len(sizes) > 1 else "")
+    return f"{low[0]} x {low[1]}" + (
+        f" to {high[0]} x {high[1]}, {len(sizes)} different ones" if len(sizes) > 1 else ""
+    )
 
 
 def table_sizes(values: Sequence[Any]) -> set[tuple[int, int]]:

@@ -63,7 +63,8 @@ def mean(seen: Seen, asked: Undescribed) -> Meaning:
     if form is None:
         raise UserError(
             f"{seen.shown}: neither names nor values tell what its columns are: {_listed(places)}. Say it: --columns "
-            "text=COLUMN,label=COLUMN for labels, or prompt=COLUMN,answer=COLUMN for answers in words. (The first row of a "
+            "text=COLUMN,label=COLUMN for labels, or prompt=COLUMN,answer=COLUMN for answers in words. (The first row "
+            "of a "
             "table in text has the names of its columns.)"
         )
     if form == "image-label":
@@ -107,7 +108,9 @@ def _texts(
     doubts: list[str] = []
     if talk is not None and form == "text-response" and not asked.columns:
         columns = {"prompt": f"{{{talk[1]}}}", "answer": f"{{{talk[2]}}}"}
-        doubts.append(f"Of each conversation in {talk[0]!r} the first question and its answer are taken; the rest is left.")
+        doubts.append(
+            f"Of each conversation in {talk[0]!r} the first question and its answer are taken; the rest is left."
+        )
     else:
         columns = _fields(seen, asked, form, places, doubts)
     side, where = _side(seen, asked, doubts)
@@ -120,9 +123,7 @@ def _texts(
     return Meaning(task, side, columns, labels, where, None, (("task", f"{task}: {why}"), *found), tuple(doubts))
 
 
-def _fields(
-    seen: Seen, asked: Undescribed, form: Form, places: Sequence[Place], doubts: list[str]
-) -> dict[str, str]:
+def _fields(seen: Seen, asked: Undescribed, form: Form, places: Sequence[Place], doubts: list[str]) -> dict[str, str]:
     """Field -> template: told, by name, or by what columns hold, in this order."""
     own, left = told(form, asked.columns), list(places)
     found: dict[str, str] = {}
@@ -185,7 +186,8 @@ def _labels(seen: Seen, template: str, asked: Undescribed, doubts: list[str]) ->
     found = {text.strip() for rows in seen.tables for text in _texts_of(rows, template, seen)} - {""}
     if len(found) > MOST_LABELS:
         raise UserError(
-            f"{seen.shown}: {template} has {len(found):,} different values, and labels are at most {MOST_LABELS}. Say which "
+            f"{seen.shown}: {template} has {len(found):,} different values, and labels are at most {MOST_LABELS}. Say "
+            "which "
             "column has the labels (--columns label=COLUMN), or that answers are words (--task instruction-following)."
         )
     for label in asked.labels:
@@ -221,7 +223,9 @@ def _task(asked: Undescribed, form: Form, seen: Seen, columns: Mapping[str, str]
 # --- images -------------------------------------------------------------------------------------------
 
 
-def _pictures_in_table(seen: Seen, asked: Undescribed, places: Sequence[Place], sample: dict[str, list[object]]) -> Meaning:
+def _pictures_in_table(
+    seen: Seen, asked: Undescribed, places: Sequence[Place], sample: dict[str, list[object]]
+) -> Meaning:
     from datasets import ClassLabel
 
     own, doubts = told("image-label", asked.columns), list[str]()
@@ -250,7 +254,9 @@ def _pictures_in_table(seen: Seen, asked: Undescribed, places: Sequence[Place], 
     )
     if pixels:
         doubts.append(_brought(pixels))
-    return Meaning("image-classification", side, {"image": picture, "label": label}, labels, where, pixels, found, tuple(doubts))
+    return Meaning(
+        "image-classification", side, {"image": picture, "label": label}, labels, where, pixels, found, tuple(doubts)
+    )
 
 
 def _images(seen: Seen, asked: Undescribed) -> Meaning:
@@ -268,7 +274,8 @@ def _images(seen: Seen, asked: Undescribed) -> Meaning:
             place = own.get(name) or named(NAMES["image-label"][name], fit) or next(iter(fit), None)
             if place not in seen.arrays:
                 raise UserError(
-                    f"{seen.shown}: no array is fit for {name}s; it has {', '.join(seen.arrays)}. Say which one is: --columns "
+                    f"{seen.shown}: no array is fit for {name}s; it has {', '.join(seen.arrays)}. Say which one is: "
+                    "--columns "
                     f"{name}=ARRAY."
                 )
             columns[name] = str(place)
@@ -287,7 +294,8 @@ def _images(seen: Seen, asked: Undescribed) -> Meaning:
 
 def _brought(pixels: int) -> str:
     return (
-        f"Pictures are of several sizes, or large, or not square: their middle square is brought to {pixels} x {pixels} "
+        f"Pictures are of several sizes, or large, or not square: their middle square is brought to {pixels} x "
+        f"{pixels} "
         "(pixels)."
     )
 
@@ -299,7 +307,9 @@ def _side(seen: Seen, asked: Undescribed, doubts: list[str]) -> tuple[str, dict[
     """Real or synthetic, and the rows that are so where a column tells."""
     column = None
     if seen.tables:
-        column = told(_form_asked(asked) or "text-label", {k: v for k, v in asked.columns.items() if k == "side"}).get("side")
+        column = told(_form_asked(asked) or "text-label", {k: v for k, v in asked.columns.items() if k == "side"}).get(
+            "side"
+        )
         column = column or side_column({}, seen.tables[0].column_names)
     side = asked.side or "real"
     if column is not None and column in seen.tables[0].column_names:
@@ -310,13 +320,16 @@ def _side(seen: Seen, asked: Undescribed, doubts: list[str]) -> tuple[str, dict[
             if others:
                 other = "synthetic" if side == "real" else "real"
                 doubts.append(
-                    f"The column {_quoted(column)} tells real rows from synthetic ones; these are the {side} ones. Describe the "
+                    f"The column {_quoted(column)} tells real rows from synthetic ones; these are the {side} ones. "
+                    "Describe the "
                     f"others too: --side {other} --out OTHER.toml."
                 )
                 return side, {column: wanted[0] if len(wanted) == 1 else wanted}
             return side, {}
     if asked.side is None:
-        doubts.append('Nothing tells who made these rows; people are taken for it. Write side = "synthetic" if a generator did.')
+        doubts.append(
+            'Nothing tells who made these rows; people are taken for it. Write side = "synthetic" if a generator did.'
+        )
     return side, {}
 
 

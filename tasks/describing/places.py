@@ -105,11 +105,15 @@ def _inside(name: str, leaf: str, values: Sequence[Any], depth: int, lists: bool
         return [
             place
             for key in keys
-            for place in _inside(f"{name}[{key}]", key, [None if v is None else v.get(key) for v in values], depth - 1, lists)
+            for place in _inside(
+                f"{name}[{key}]", key, [None if v is None else v.get(key) for v in values], depth - 1, lists
+            )
         ]
     if depth and all(isinstance(value, list) for value in there):
         several = any(len(value) > 1 for value in there)
-        return _inside(f"{name}[0]", leaf, [value[0] if value else None for value in values], depth - 1, several or lists)
+        return _inside(
+            f"{name}[0]", leaf, [value[0] if value else None for value in values], depth - 1, several or lists
+        )
     return [Place(name, leaf, tuple(as_text(value) for value in values), lists=lists)]
 
 

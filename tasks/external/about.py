@@ -48,7 +48,8 @@ def about_texts(definition: TaskDefinition, size: Size, answer: int | None) -> d
     """Args: ``size`` of the small model; ``answer``: most tokens of a response, None for no bound."""
     labels = definition.form == "text-label"
     synthetic = (
-        f"{_describe(definition.synthetic)}; each contributor's are cut to the {FEWEST_TOPICS} to {TOPICS} most frequent "
+        f"{_describe(definition.synthetic)}; each contributor's are cut to the {FEWEST_TOPICS} to {TOPICS} most "
+        "frequent "
         "topics"
     )
     learner = f"{_describe_text_learner(definition, size)}; {definition.length} tokens"

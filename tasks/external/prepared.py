@@ -114,9 +114,7 @@ def prepare_texts(definition: TaskDefinition) -> PreparedTexts:
     if definition.form == "text-label":
         labels = tuple(sorted({answer for texts in splits.values() for answer in texts["answers"]}))
     apart = together(tables.splits[HELD_OUT])
-    return PreparedTexts(
-        splits, apart, rows(tables.synthetic), found.count, labels, tables.facts, tables.accounts
-    )
+    return PreparedTexts(splits, apart, rows(tables.synthetic), found.count, labels, tables.facts, tables.accounts)
 
 
 def split_images(definition: TaskDefinition) -> SplitImages:

@@ -40,10 +40,13 @@ def advised(error: TooFewRows, axes: Axes, index: int, deal: Callable[[int, Axes
         found.append(f"size = {list(_shrunk(axes, largest))}")
     reach = f" ({share:.0%} of them reach contributors)" if error.kind.startswith("real") else ""
     if not found:
-        return UserError(f"{error.what} Neither fewer contributors nor smaller ones would fit: give more {error.kind}{reach}.")
+        return UserError(
+            f"{error.what} Neither fewer contributors nor smaller ones would fit: give more {error.kind}{reach}."
+        )
     now = f"{axes.contributors} contributors of {axes.size[0]}-{axes.size[1]} examples"
     return UserError(
-        f"{error.what} In place of {now} what fits is {' or '.join(found)} (settings of the task; tried on {len(pools)} "
+        f"{error.what} In place of {now} what fits is {' or '.join(found)} (settings of the task; tried on "
+        f"{len(pools)} "
         f"pools). Or give more {error.kind}{reach}."
     )
 

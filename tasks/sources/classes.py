@@ -22,7 +22,8 @@ def alike(tables: Sequence[Table]) -> list[Table]:
         return list(tables)
     if bare := next((table for table in tables if not table.names), None):
         raise UserError(
-            f"{bare.source.name} has numbers for classes and {named[0].source.name} names ({_some(named[0].names)}). Say "
+            f"{bare.source.name} has numbers for classes and {named[0].source.name} names ({_some(named[0].names)}). "
+            "Say "
             f"what each number means in the description of {bare.source.name}: labels = {{0 = ...}}."
         )
     known = sorted({name for table in tables if table.source.side == "real" for name in table.names})

@@ -123,7 +123,8 @@ class Source(BaseModel):
 
     @property
     def home(self) -> Path | None:
-        """The folder of the file that says all this, where a person wrote one; the catalogue's describe no own files."""
+        """The folder of the file that says all this, where a person wrote one; the catalogue's describe no own "
+        "files."""
         return self._home
 
     @property
@@ -165,7 +166,9 @@ class Source(BaseModel):
         try:
             "a".encode(encoding or "utf-8")
         except LookupError as error:
-            raise ValueError(f"{encoding!r} is none that Python knows; utf-8, utf-16 and cp1252 are usual ones") from error
+            raise ValueError(
+                f"{encoding!r} is none that Python knows; utf-8, utf-16 and cp1252 are usual ones"
+            ) from error
         return encoding
 
     @field_validator("extract")

@@ -60,9 +60,12 @@ def as_classes(labels: Sequence[Any] | Array, source: Source, places: Sequence[s
     for value, place in zip(labels, places, strict=True):
         text = str(value).strip() if isinstance(value, str | int | np.integer | np.str_) else ""
         if not text or isinstance(value, bool) or (source.labels and text not in source.labels):
-            expected = f"one of {', '.join(source.labels)}" if source.labels else "a whole number from 0 or a class's name"
+            expected = (
+                f"one of {', '.join(source.labels)}" if source.labels else "a whole number from 0 or a class's name"
+            )
             raise UserError(
-                f"{place}: a label is {expected}, got {_short(value)}. Correct the file, or the labels in the description."
+                f"{place}: a label is {expected}, got {_short(value)}. Correct the file, or the labels in the "
+                "description."
             )
         named.append(source.labels.get(text, text))
     names = tuple(sorted(set(named)))

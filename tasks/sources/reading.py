@@ -95,7 +95,9 @@ def _joined(source: Source, parts: Sequence[Any]) -> Any:
         return concatenate_datasets(list(parts))
     except ValueError as error:
         said = " ".join(str(error).split())
-        raise UserError(f"{source.name}: the files {source.where_from} hold one column in different types: {said}") from error
+        raise UserError(
+            f"{source.name}: the files {source.where_from} hold one column in different types: {said}"
+        ) from error
 
 
 def _arrays(source: Source, folder: Path | None) -> Table:

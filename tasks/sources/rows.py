@@ -113,7 +113,8 @@ def _as_utf8(path: Path, layout: Layout, shown: str, cache: str) -> Path:
                 out.write(piece)
     except UnicodeError as error:
         raise UserError(
-            f"{shown}: this is not {layout.encoding} ({error}). Say its encoding in the description, or save the file as "
+            f"{shown}: this is not {layout.encoding} ({error}). Say its encoding in the description, or save the file "
+            "as "
             "UTF-8; dataworth describe finds which it is."
         ) from error
     return copy
@@ -162,14 +163,17 @@ def listed(content: str, inside: str | None, shown: str) -> list[dict[str, Any]]
     lists = {name: value for name, value in found.items() if isinstance(value, list)} if isinstance(found, dict) else {}
     if inside is not None:
         if inside not in lists:
-            there = f"lists under {', '.join(map(repr, lists))}" if lists else f"a {type(found).__name__} without a list"
+            there = (
+                f"lists under {', '.join(map(repr, lists))}" if lists else f"a {type(found).__name__} without a list"
+            )
             raise UserError(f"{shown}: there is no list under {inside!r} (inside); the file holds {there}.")
         found = lists[inside]
     elif isinstance(found, dict):
         if not lists:
             return None  # one line of JSON lines
         raise UserError(
-            f"{shown} is one object, and a list of rows is expected; it has lists under {', '.join(map(repr, lists))}. Say "
+            f"{shown} is one object, and a list of rows is expected; it has lists under {', '.join(map(repr, lists))}. "
+            "Say "
             f'which is meant: inside = "{next(iter(lists))}". If it is a single row, call the file .jsonl.'
         )
     if not isinstance(found, list):

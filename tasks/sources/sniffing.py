@@ -68,7 +68,8 @@ def sniff(path: Path, shown: str) -> Sniffed:
     encoding, told, is_guess = _encoding(path, head, shown)
     if not _is_text(head, encoding):
         raise UserError(
-            f"{shown} is no text: it holds control characters. Tables in text (CSV, TSV, JSON), parquet, arrays and pictures "
+            f"{shown} is no text: it holds control characters. Tables in text (CSV, TSV, JSON), parquet, arrays and "
+            "pictures "
             "are read; save a spreadsheet as CSV."
         )
     try:
@@ -149,7 +150,9 @@ def _inside(path: Path, encoding: str | None, shown: str) -> str | None:
             content = json.loads(binary.read().decode(encoding or "utf-8-sig"))
         except ValueError:
             return None
-    lists = {name: rows for name, rows in content.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)}
+    lists = {
+        name: rows for name, rows in content.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
+    }
     return max(lists, key=lambda name: len(lists[name]), default=None)
 
 
