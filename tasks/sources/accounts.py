@@ -37,7 +37,8 @@ class Account:
             if (lost := self.crossing.get(split, 0)) or self.kept.get(split)
         ]
         near = f", {self.near:,} near-duplicates dropped" if self.near else ""
-        return f"{self.name} ({self.side}): {rows_read(self.read, self.left_out)}{near}; {', '.join(splits) or 'none left'}."
+        where = ", ".join(splits) or "none left"
+        return f"{self.name} ({self.side}): {rows_read(self.read, self.left_out)}{near}; {where}."
 
 
 def rows_read(read: int, left_out: Mapping[str, int]) -> str:

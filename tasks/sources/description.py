@@ -72,8 +72,8 @@ class Source(BaseModel):
         side: ``real``, or ``synthetic`` where a generator made them.
         summary, licence: for people.
         path: beside the description, or else in the data folder. A glob is allowed, and a list of paths; idx and npy
-            files are two: ``{images = "...", labels = "..."}``. Pictures (``photos/*/*.png``) are of the class that their
-            folder is called after.
+            files are two: ``{images = "...", labels = "..."}``. Pictures (``photos/*/*.png``) are of the class that
+            their folder is called after.
         hub: a data set's name on the hub, in place of a path; with its ``config``, ``split`` and ``revision``.
         streaming: fetch only the rows that ``limit`` asks for, not the whole data set (hub only).
         format: of the files; found from how their names end where it is left out.
@@ -123,8 +123,7 @@ class Source(BaseModel):
 
     @property
     def home(self) -> Path | None:
-        """The folder of the file that says all this, where a person wrote one; the catalogue's describe no own "
-        "files."""
+        """The folder of the file that says all this, where a person wrote one; beside the catalogue's lies nothing."""
         return self._home
 
     @property
@@ -280,8 +279,8 @@ def _place_mistake(source: Source) -> str | None:
         for path, end in ends.items():
             if end is None:
                 return f"path: cannot tell the format of {path!r} from its end; {_say_format()}"
-        if len(set(ends.values())) > 1:
-            return f"path: files of one source have one format, got {' and '.join(sorted({str(e) for e in ends.values()}))}"
+        if len(found := sorted({str(end) for end in ends.values()})) > 1:
+            return f"path: files of one source have one format, got {' and '.join(found)}"
     if (source.files_format in PAIRED) != isinstance(source.path, dict):
         return "path: idx and npy files are given as {images = ..., labels = ...}, and only they"
     for key, formats in (("separator", SEPARATED), ("encoding", IN_TEXT), ("inside", ("json",))):
