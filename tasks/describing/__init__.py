@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness.described import Described, Undescribed
 from harness.errors import unknown
-from tasks.describing.examples import encoded
+from tasks.describing.examples import doubts_of, encoded
 from tasks.describing.files import look
 from tasks.describing.meaning import mean
 from tasks.describing.writing import source_of, toml_of
@@ -29,7 +29,7 @@ def describe(asked: Undescribed) -> Described:
     meant = mean(seen, asked)
     source = source_of(asked, seen, meant)
     table = read(source, asked.base)
-    doubts = (*seen.doubts, *meant.doubts)
+    doubts = (*seen.doubts, *meant.doubts, *doubts_of(table))
     return Described(
         toml=toml_of(source, doubts),
         found=(*seen.found, *meant.found, ("side", source.side)),

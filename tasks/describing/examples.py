@@ -9,9 +9,9 @@ import numpy as np
 
 from harness.described import Encoded
 from harness.errors import plain
-from harness.types import Array
+from harness.types import FEWEST_CONTRIBUTORS, Array
 from tasks.external.defaults import DEFAULTS, Defaults
-from tasks.external.prepared import SMALL_SIDE, averaged
+from tasks.external.prepared import SHARES, SMALL_SIDE, averaged
 from tasks.learners.encoding import IGNORED, encode_pairs, encode_prompts
 from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.sources.table import Table, spread
@@ -20,6 +20,12 @@ EXAMPLES = 3
 
 FITTED_ROWS = 5_000
 """Most texts that the examples' tokenizer is made of; a task makes its own, of its generator split."""
+
+COUNTED_ROWS = 500
+"""Texts whose tokens are counted."""
+
+MUCH = 0.2
+"""Share of texts that lose tokens beyond which it is told."""
 
 SHOWN = 400
 """Most characters of a text that are shown."""
@@ -34,11 +40,43 @@ def encoded(table: Table) -> tuple[Encoded, ...]:
     return _texts(table, chosen) if table.is_text else _pictures(table, chosen)
 
 
+def doubts_of(table: Table) -> list[str]:
+    """What of these rows does not fit the task's defaults, and what would."""
+    defaults, rows = DEFAULTS[table.source.task], len(table)
+    axes, found = defaults.axes, []
+    reach, most = int(SHARES["contributors"] * rows), axes.size[1]
+    if table.source.side == "real" and reach < axes.contributors * most:
+        fit = reach // most
+        ask = f"contributors = {fit}" if fit >= FEWEST_CONTRIBUTORS else "smaller contributors (size), or bring more rows"
+        found.append(
+            f"Of {rows:,} rows {reach:,} reach contributors, and {axes.contributors} of {axes.size[0]}-{most} examples may "
+            f"take {axes.contributors * most}. In a suite on these rows alone ask for {ask}."
+        )
+    if table.is_text and (share := _share_cut(table, defaults)) > MUCH:
+        found.append(
+            f"{share:.0%} of the texts are longer than the {defaults.length} tokens that the small model sees; a suite's "
+            "length gives it more, at the price of time and memory."
+        )
+    return found
+
+
+def _share_cut(table: Table, defaults: Defaults) -> float:
+    """Of texts (with their answers, where these are texts) that lose tokens."""
+    tokenizer = _tokenizer(table, defaults)
+    chosen = spread(len(table), COUNTED_ROWS)
+    texts = [table.prompts[k] if table.source.labels else f"{table.prompts[k]}\n{table.answers[k]}" for k in chosen]
+    return float(np.mean([len(ids) > defaults.length for ids in tokenizer(texts)["input_ids"]]))
+
+
+def _tokenizer(table: Table, defaults: Defaults) -> Any:
+    fitted = spread(len(table), FITTED_ROWS)
+    answers = [] if table.source.labels else [table.answers[k] for k in fitted]
+    return byte_pair_tokenizer([*(table.prompts[k] for k in fitted), *answers], defaults.entries)
+
+
 def _texts(table: Table, chosen: Sequence[int]) -> tuple[Encoded, ...]:
     defaults, labels = DEFAULTS[table.source.task], table.source.form == "text-label"
-    fitted = spread(len(table), FITTED_ROWS)
-    texts = [table.prompts[k] for k in fitted] + ([] if labels else [table.answers[k] for k in fitted])
-    tokenizer = byte_pair_tokenizer(texts, defaults.entries)
+    tokenizer = _tokenizer(table, defaults)
     found = []
     for k in chosen:
         prompt, answer = table.prompts[k], table.answers[k]
@@ -65,10 +103,14 @@ def _of_pair(tokenizer: Any, prompt: str, answer: str, defaults: Defaults) -> tu
     learnt = targets[0] != IGNORED
     given = (inputs[0] != PAD_ID) & ~learnt
     whole = len(tokenizer([f"{prompt}\n"], add_special_tokens=False)["input_ids"][0])
-    lost = f", {whole - int(given.sum())} in its middle are lost" if whole > given.sum() else ""
+    count, kept = int(given.sum()), inputs[0][given]
+    pieces, lost = _pieces(tokenizer, kept), ""
+    if whole > count:
+        pieces = f"{_pieces(tokenizer, kept[: count // 2])} [...] {_pieces(tokenizer, kept[count // 2 :])}"
+        lost = f", {whole - count} in its middle are lost"
     end = ", its end is lost" if cut else ""
     return (
-        ("the small model is given", f"{_pieces(tokenizer, inputs[0][given])} ({int(given.sum())} tokens{lost})"),
+        ("the small model is given", f"{pieces} ({count} tokens{lost})"),
         ("and learns", f"{_pieces(tokenizer, inputs[0][learnt])} ({int(learnt.sum())} tokens{end})"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ VALIDATION_SHARE = 0.4
 """Of what is held out, where there are too few rows for all of HELD_OUT_ROWS."""
 
 FEWEST_HELD_OUT = 10
+
+FEWEST_ROWS = math.ceil(FEWEST_HELD_OUT / (VALIDATION_SHARE * SHARES[HELD_OUT]))
+"""Real rows of which enough are held out."""
 
 SMALL_SIDE = 16
 """Images are averaged down to at most so many pixels a side for the small CNN: what it costs goes with their area."""
@@ -169,7 +173,8 @@ def _split_tables(definition: TaskDefinition) -> SplitTables:
         if rows < FEWEST_HELD_OUT:
             raise UserError(
                 f"{definition.name}: {rows} rows are left for the {name} split ({SHARES[HELD_OUT]:.0%} of the real "
-                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows."
+                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows: {FEWEST_ROWS} fit, without "
+                "near-duplicates."
             )
     return SplitTables(found.real, found.synthetic, accounts(tables, cleaned, found))
 
