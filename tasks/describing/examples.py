@@ -47,7 +47,9 @@ def doubts_of(table: Table) -> list[str]:
     reach, most = int(SHARES["contributors"] * rows), axes.size[1]
     if table.source.side == "real" and reach < axes.contributors * most:
         fit = reach // most
-        ask = f"contributors = {fit}" if fit >= FEWEST_CONTRIBUTORS else "smaller contributors (size), or bring more rows"
+        ask = (
+            f"contributors = {fit}" if fit >= FEWEST_CONTRIBUTORS else "smaller contributors (size), or bring more rows"
+        )
         found.append(
             f"Of {rows:,} rows {reach:,} reach contributors, and {axes.contributors} of {axes.size[0]}-{most} examples may "
             f"take {axes.contributors * most}. In a suite on these rows alone ask for {ask}."

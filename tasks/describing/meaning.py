@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.described import Undescribed
-from harness.errors import UserError, plain
+from harness.errors import UserError, plain, unknown
 from harness.types import Form
-from tasks.brought.columns import CONTEXT, NAMES, is_real, named, side_column, told
+from tasks.brought.columns import CONTEXT, NAMES, SPOKEN, is_real, named, side_column, told
 from tasks.brought.labels import in_order, some
 from tasks.describing.files import Seen, table_sizes, wanted_pixels
 from tasks.describing.places import MOST_LABELS, Place, conversation, places_of, sample_of
@@ -52,6 +52,10 @@ def mean(seen: Seen, asked: Undescribed) -> Meaning:
     Raises:
         UserError: it cannot be told, or what was told does not fit; it says what to tell.
     """
+    known = {name for fields in SPOKEN.values() for name in fields} | {"side"}
+    for name in asked.columns:
+        if name not in known:
+            raise unknown("field of --columns", name, known)
     if seen.kind != "tables":
         return _images(seen, asked)
     sample = sample_of(seen.tables[0])
@@ -89,7 +93,9 @@ def _form(places: Sequence[Place], talks: bool) -> Form | None:
     if talks:
         return "text-response"
     labels = [place for place in places if place.is_labels]
-    if _by_name(SURE, labels) and (_by_name(NAMES["text-label"]["prompt"], places) or _wordy(places)):
+    if _by_name(SURE, [place for place in places if place.may_be_labels]) and (
+        _by_name(NAMES["text-label"]["prompt"], places) or _wordy(places)
+    ):
         return "text-label"
     prompt, answer = (_by_name(NAMES["text-response"][name], places) for name in ("prompt", "answer"))
     if prompt and answer and prompt is not answer:
@@ -139,7 +145,7 @@ def _fields(seen: Seen, asked: Undescribed, form: Form, places: Sequence[Place],
         fit = [place for place in left if place.name not in taken and not place.is_picture]
         is_label = form == "text-label" and name == "answer"
         spoken = {"prompt": "text", "answer": "label"}[name] if form == "text-label" else name
-        place = _by_name(names, [one for one in fit if one.is_labels] if is_label else fit) or _by_name(names, fit)
+        place = _by_name(names, [one for one in fit if one.may_be_labels] if is_label else fit) or _by_name(names, fit)
         if place is None:
             place = _by_content(fit, is_label)
             if place is None:

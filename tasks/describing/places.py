@@ -61,10 +61,15 @@ class Place:
         return len(set(self.filled))
 
     @property
+    def may_be_labels(self) -> bool:
+        """Whether values are short and few are different; one alone may be, where a name says so."""
+        rows = len(self.filled)
+        return 1 <= self.distinct <= max(2, min(MOST_LABELS, rows / 10), min(10, rows / 3)) and self.length <= 40
+
+    @property
     def is_labels(self) -> bool:
         """Whether few short values come again and again."""
-        rows = len(self.filled)
-        return 2 <= self.distinct <= max(2, min(MOST_LABELS, rows / 10), min(10, rows / 3)) and self.length <= 40
+        return self.may_be_labels and self.distinct > 1
 
     @property
     def is_wordy(self) -> bool:

@@ -61,8 +61,11 @@ def _rows(source: Source, folder: Path | None) -> Table:
 
 def _files(source: Source, folder: Path | None) -> list[tuple[Path, str]]:
     """Those of every path in turn, each once."""
-    found = [one for path in source.paths for one in find_files(source, path, folder)]
-    return list({path.resolve(): (path, shown) for path, shown in reversed(found)}.values())[::-1]
+    found: dict[Path, tuple[Path, str]] = {}
+    for path in source.paths:
+        for file, shown in find_files(source, path, folder):
+            found.setdefault(file.resolve(), (file, shown))
+    return list(found.values())
 
 
 def _pictures(source: Source, folder: Path | None) -> Table:
