@@ -173,8 +173,8 @@ def _split_tables(definition: TaskDefinition) -> SplitTables:
         if rows < FEWEST_HELD_OUT:
             raise UserError(
                 f"{definition.name}: {rows} rows are left for the {name} split ({SHARES[HELD_OUT]:.0%} of the real "
-                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows: {FEWEST_ROWS} fit, without "
-                "near-duplicates."
+                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows: "
+                f"{FEWEST_ROWS} without near-duplicates are enough."
             )
     return SplitTables(found.real, found.synthetic, accounts(tables, cleaned, found))
 

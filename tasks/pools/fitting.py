@@ -57,11 +57,10 @@ def _shrunk(axes: Axes, most: int) -> tuple[int, int]:
     return max(1, low * most // high), most
 
 
-def _most(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number that fits, by halving; None where not even the lowest does."""
-    if low > high or not fits(low):
-        return None
+def _most(lowest: int, highest: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number that fits, by halving; None where none is found."""
+    low, high = lowest - 1, highest
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    return low if low >= lowest else None

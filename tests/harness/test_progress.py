@@ -10,7 +10,7 @@ import time
 import pytest
 from rich.console import Console
 
-from harness.running.progress import ProgressDisplay, in_words
+from harness.running.progress import ProgressDisplay, _Stage, _Whole, in_words
 from harness.running.threads import Started
 
 
@@ -43,21 +43,11 @@ def test_a_long_stage_says_how_far_it_is_and_what_is_left() -> None:
     assert re.search(r"about \S+ s left at this pace$", line)
 
 
-def test_time_left_is_what_the_pace_so_far_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 100 s a quarter of what is to be found is there: 300 s are left."""
-    progress, _ = display(60)
-    now = time.monotonic()
-    with progress.run("mine", 18, stored=2) as answered:
-        for _ in range(5):
-            answered()
-        with progress.stage("a stage", 10) as advance:
-            advance(10)  # an answer's all: three found, and this one
-            monkeypatch.setattr("harness.running.progress.time.monotonic", lambda: now + 100)
-            whole, stage = progress._at_hand()
-            assert whole is not None
-            assert stage is not None
-            whole.started = now
-            assert progress._so_far(whole).endswith("; about 5 min left at this pace")
+def test_time_left_is_what_the_pace_so_far_says() -> None:
+    """After 100 s a quarter of what is to be found is there, three answers and the one at hand: 300 s are left."""
+    assert _Whole("mine", 18, 2, started=0.0, done=5).left(1.0, now=100.0) == "about 5 min left at this pace"
+    assert _Stage("a stage", 80, started=20.0, done=20).left(now=40.0) == "about 60 s left at this pace"
+    assert _Whole("mine", 18, 18, started=0.0, done=5).left(0.0, now=9.0) == "too early to say how long"
 
 
 def test_nothing_is_said_of_the_time_before_there_is_a_pace() -> None:

@@ -67,7 +67,9 @@ def test_what_is_said_to_fit_does_and_more_does_not(name: str, tmp_path: Path) -
     }
     asked: dict[str, Any] = {"contributors": 14, "size": (16, 30)}
     own = TextTask(define(name, settings(**sources, **asked), "files", tmp_path))
-    said = str(pytest.raises(UserError, own.deal, 0).value)
+    with pytest.raises(UserError) as caught:
+        own.deal(0)
+    said = str(caught.value)
     assert re.match(rf"{name}: a contributor needs \d+ more (real|synthetic) rows", said)
     contributors = int(re.search(r"contributors = (\d+)", said)[1])  # type: ignore[index]
     low, high = (int(end) for end in re.search(r"size = \[(\d+), (\d+)\]", said).groups())  # type: ignore[union-attr]
@@ -99,7 +101,8 @@ def test_where_nothing_smaller_fits_that_is_said() -> None:
 
     said = str(advised(error, Axes(contributors=3, size=(4, 8)), 0, deal, 0.4))
     assert said == (
-        "reasoning: a contributor needs 5 more real rows, 3 are left. Neither fewer contributors nor smaller ones would "
+        "reasoning: a contributor needs 5 more real rows, 3 are left. Neither fewer contributors nor smaller ones "
+        "would "
         "fit: give more real rows (40% of them reach contributors)."
     )
 
