@@ -22,7 +22,7 @@ from harness.types import Budget, Method, Retraining, Task
 
 DATA = {
     "embedded": "embedded: made by the program",
-    "files": "files: in the folder that --data names",
+    "files": "files: beside their descriptions, or in the folder that --data names",
     "hub": "hub: downloaded by name",
 }
 SHOWN_BY = {
