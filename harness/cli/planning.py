@@ -215,8 +215,7 @@ def _caption_of_times(console: Console, suite: Suite, paces: Mapping[str, Pace])
     at_once = ", ".join(f"{pace.side_by_side} of {task}" for task, pace in paces.items())
     caption += (
         " Memory is the most that was held, data and models included, while so many models trained at once: "
-        f"{at_once}; "
-        "each further core trains as many again, and takes as much for them."
+        f"{at_once}; each further core trains as many again, and takes as much for them."
     )
     if single:
         caption += f" Only one round of {', '.join(single)} was timed, so its spread is not known."

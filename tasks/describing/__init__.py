@@ -1,7 +1,7 @@
 """What a file that nobody has described seems to be: its description, written, and tried by reading the file by it.
 
-``files`` tells what kind of files these are and how they hold rows, ``places`` and ``meaning`` what their columns are
-fit for, ``writing`` makes the TOML, ``examples`` shows what a model gets.
+``files`` tells what kind of files these are and how they hold rows, ``places`` what stands in them, ``finding`` what
+that is fit for (``texts``, ``images``, ``sides``), ``writing`` makes the TOML, ``examples`` shows what a model gets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from harness.described import Described, Undescribed
 from harness.errors import unknown
 from tasks.describing.examples import doubts_of, encoded
 from tasks.describing.files import look
-from tasks.describing.meaning import mean
+from tasks.describing.finding import mean
 from tasks.describing.writing import source_of, toml_of
 from tasks.sources.accounts import rows_of, rows_read
 from tasks.sources.description import TASK_FORMS

@@ -52,14 +52,12 @@ def doubts_of(table: Table) -> list[str]:
         )
         found.append(
             f"Of {rows:,} rows {reach:,} reach contributors, and {axes.contributors} of {axes.size[0]}-{most} examples "
-            "may "
-            f"take {axes.contributors * most}. In a suite on these rows alone ask for {ask}."
+            f"may take {axes.contributors * most}. In a suite on these rows alone ask for {ask}."
         )
     if table.is_text and (share := _share_cut(table, defaults)) > MUCH:
         found.append(
             f"{share:.0%} of the texts are longer than the {defaults.length} tokens that the small model sees; a "
-            "suite's "
-            "length gives it more, at the price of time and memory."
+            "suite's length gives it more, at the price of time and memory."
         )
     return found
 

@@ -25,8 +25,6 @@ LARGE = 64
 LOOKED_AT = 200
 """Pictures whose sizes are looked at."""
 
-Path_ = str | tuple[str, ...] | dict[str, str]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
@@ -39,18 +37,20 @@ class Seen:
         layout: of tables.
         tables: their rows as ``datasets`` holds them.
         arrays: by name.
+        classes: that folders of pictures are called after.
         pixels: that pictures have to be brought to, None where they are fine.
         found: what -> in words.
         doubts: a sentence each.
     """
 
     kind: Literal["tables", "pictures", "pair", "arrays"]
-    path: Path_
+    path: str | tuple[str, ...] | dict[str, str]
     format: Format
     is_told: bool
     layout: Layout | None = None
     tables: Sequence[Any] = ()
     arrays: Mapping[str, Array] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     pixels: int | None = None
     found: tuple[tuple[str, str], ...] = ()
     doubts: tuple[str, ...] = ()
@@ -58,11 +58,8 @@ class Seen:
     @property
     def shown(self) -> str:
         """In errors."""
-        return (
-            self.path
-            if isinstance(self.path, str)
-            else ", ".join(self.path.values() if isinstance(self.path, dict) else self.path)
-        )
+        paths = self.path.values() if isinstance(self.path, dict) else self.path
+        return self.path if isinstance(self.path, str) else ", ".join(paths)
 
 
 def look(files: Sequence[Path], base: Path) -> Seen:
@@ -112,8 +109,7 @@ def _folder(folder: Path, base: Path) -> Seen:
     if not tables:
         raise UserError(
             f"{folder} holds no file that can be described: CSV, TSV, JSON, JSON Lines and parquet are, npz, npy and "
-            "idx, "
-            "and folders of pictures."
+            "idx, and folders of pictures."
         )
     ends = {path.name[len(path.name.split(".")[0]) :] for path in tables}
     if len(ends) > 1 or {path.parent for path in tables} != {folder}:
@@ -129,8 +125,7 @@ def _tables(files: Sequence[Path], base: Path, paths: Sequence[str]) -> Seen:
         if other.layout != first.layout:
             raise UserError(
                 f"{file.name} is {_in_words(other)}, and {files[0].name} is {_in_words(first)}. Files of one "
-                "description are "
-                "alike: describe each by itself, and name both descriptions in the suite."
+                "description are alike: describe each by itself, and name both descriptions in the suite."
             )
     layout = first.layout
     tables = [read_rows(file, layout, _from(base, file)) for file in files]
@@ -187,7 +182,13 @@ def _pictures(folder: Path, inside: Sequence[Path], pictures: Sequence[Path], ba
         ("sizes", _sizes_in_words(sizes)),
     ]
     return Seen(
-        "pictures", path, "images", picture_format(path) is not None, pixels=wanted_pixels(sizes), found=tuple(found)
+        kind="pictures",
+        path=path,
+        format="images",
+        is_told=picture_format(path) is not None,
+        classes=tuple(sorted(counts)),
+        pixels=wanted_pixels(sizes),
+        found=tuple(found),
     )
 
 

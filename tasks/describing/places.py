@@ -152,3 +152,7 @@ def _first_pair(turns: Sequence[Any], role: str) -> tuple[int, int] | None:
         ((k, k + 1) for k in range(len(roles) - 1) if roles[k] in ASKS and roles[k + 1] in ANSWERS),
         None,
     )
+
+
+def wordy(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if place.is_wordy and not place.is_picture]

@@ -49,8 +49,7 @@ def about_texts(definition: TaskDefinition, size: Size, answer: int | None) -> d
     labels = definition.form == "text-label"
     synthetic = (
         f"{_describe(definition.synthetic)}; each contributor's are cut to the {FEWEST_TOPICS} to {TOPICS} most "
-        "frequent "
-        "topics"
+        "frequent topics"
     )
     learner = f"{_describe_text_learner(definition, size)}; {definition.length} tokens"
     if not labels:

@@ -20,8 +20,7 @@ class TooFewRows(UserError):
     def __init__(self, what: str, kind: str) -> None:
         super().__init__(
             f"{what} Give more {kind}, or make contributors fewer or smaller (contributors and size: settings of a "
-            "task "
-            "on files, axes of an embedded one)."
+            "task on files, axes of an embedded one)."
         )
         self.what, self.kind = what, kind
 

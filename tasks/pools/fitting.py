@@ -46,8 +46,7 @@ def advised(error: TooFewRows, axes: Axes, index: int, deal: Callable[[int, Axes
     now = f"{axes.contributors} contributors of {axes.size[0]}-{axes.size[1]} examples"
     return UserError(
         f"{error.what} In place of {now} what fits is {' or '.join(found)} (settings of the task; tried on "
-        f"{len(pools)} "
-        f"pools). Or give more {error.kind}{reach}."
+        f"{len(pools)} pools). Or give more {error.kind}{reach}."
     )
 
 

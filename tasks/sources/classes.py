@@ -23,8 +23,7 @@ def alike(tables: Sequence[Table]) -> list[Table]:
     if bare := next((table for table in tables if not table.names), None):
         raise UserError(
             f"{bare.source.name} has numbers for classes and {named[0].source.name} names ({_some(named[0].names)}). "
-            "Say "
-            f"what each number means in the description of {bare.source.name}: labels = {{0 = ...}}."
+            f"Say what each number means in the description of {bare.source.name}: labels = {{0 = ...}}."
         )
     known = sorted({name for table in tables if table.source.side == "real" for name in table.names})
     for table in tables:

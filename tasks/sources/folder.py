@@ -70,6 +70,5 @@ def _outside(source: Source, path: str, folder: Path) -> UserError:
     called = "folder of its description" if folder == source.home else "data folder"
     return UserError(
         f"{source.name}: the path {path} leads outside the {called} {folder}. Give one inside it, or put the files "
-        "(not "
-        "links to them) there."
+        "(not links to them) there."
     )

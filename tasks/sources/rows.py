@@ -114,8 +114,7 @@ def _as_utf8(path: Path, layout: Layout, shown: str, cache: str) -> Path:
     except UnicodeError as error:
         raise UserError(
             f"{shown}: this is not {layout.encoding} ({error}). Say its encoding in the description, or save the file "
-            "as "
-            "UTF-8; dataworth describe finds which it is."
+            "as UTF-8; dataworth describe finds which it is."
         ) from error
     return copy
 

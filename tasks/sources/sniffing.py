@@ -69,8 +69,7 @@ def sniff(path: Path, shown: str) -> Sniffed:
     if not _is_text(head, encoding):
         raise UserError(
             f"{shown} is no text: it holds control characters. Tables in text (CSV, TSV, JSON), parquet, arrays and "
-            "pictures "
-            "are read; save a spreadsheet as CSV."
+            "pictures are read; save a spreadsheet as CSV."
         )
     try:
         text = codecs.getincrementaldecoder(encoding or "utf-8-sig")().decode(head)
