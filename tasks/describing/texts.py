@@ -122,7 +122,9 @@ def _filled(rows: Any, template: str, seen: Seen) -> list[str]:
     for name in template_names(template):
         column = name.split("[", 1)[0]
         if column not in rows.column_names:
-            raise UserError(f"{seen.shown} has no column {column!r}; it has {', '.join(rows.column_names)}.")
+            raise UserError(
+                f"{seen.shown} has no column {column!r}; it has {', '.join(rows.column_names)}. Name one of these."
+            )
     return column_texts(rows, template)
 
 

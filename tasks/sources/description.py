@@ -220,6 +220,11 @@ def load_source(name_or_path: str) -> Source:
         given = known[name_or_path]
     try:
         content = tomllib.loads(given.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"Cannot read the data source {given}: there is no such file, seen from {Path.cwd()}. Name a description "
+            "that is there, or write one: dataworth describe FILE."
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"Cannot read the data source {given}: {error}.") from error
     return source_from({"name": given.stem, **content}, str(given), given.parent if given.parent != CATALOGUE else None)

@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.types import Array
 from tasks.sources.arrays import read_idx, read_npy, read_npz
-from tasks.sources.description import PAIRED, Source, picture_format
+from tasks.sources.description import IMAGE_SUFFIXES, PAIRED, Source, picture_format
 from tasks.sources.fields import BEYOND, NO_PICTURE, shape
 from tasks.sources.folder import find_file, find_files
 from tasks.sources.images import as_classes, as_images, decode
@@ -73,7 +73,10 @@ def _pictures(source: Source, folder: Path | None) -> Table:
     files = _files(source, folder)
     pictures = [one for one in files if picture_format(one[0].name)]
     if not pictures:
-        raise UserError(f"{source.name}: none of the {len(files)} files {source.where_from} is a picture by its name.")
+        raise UserError(
+            f"{source.name}: none of the {len(files)} files {source.where_from} is a picture by its name, which ends "
+            f"in {', '.join(IMAGE_SUFFIXES)}. Mend path."
+        )
     chosen = [pictures[k] for k in spread(len(pictures), source.limit)]
     places = [shown for _, shown in chosen]
     labels, names = as_classes([path.resolve().parent.name for path, _ in chosen], source, places)
@@ -115,7 +118,9 @@ def _arrays(source: Source, folder: Path | None) -> Table:
         found = read_npz(file, source.columns)
         parts.append((found["image"], found["label"], [shown] * 2))
     if len(parts) > 1:
-        raise UserError(f"{source.name}: {len(parts)} npz files are named where one is expected.")
+        raise UserError(
+            f"{source.name}: {len(parts)} npz files are named where one is expected. Describe each by itself."
+        )
     return _images(source, *parts[0])
 
 
