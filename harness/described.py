@@ -49,17 +49,18 @@ class Described:
     """What was found.
 
     Args:
+        task, side: of its rows.
         toml: the description, by which the rows were read.
         found: what -> in words.
         read: rows read, left out and why, in a sentence.
         examples: three, or as many as there are, from all over the file.
         doubts: what a person should look at, a sentence each.
-        rows: that were taken.
     """
 
+    task: str
+    side: str
     toml: str
     found: tuple[tuple[str, str], ...]
     read: str
     examples: tuple[Encoded, ...]
     doubts: tuple[str, ...]
-    rows: int

@@ -67,7 +67,7 @@ def describe(
     console = make_console()
     print_described(console, found)
     console.print(Text(found.toml), soft_wrap=True, highlight=False)
-    console.print(_next(file, found, side, base, is_new), markup=False, soft_wrap=True)
+    console.print(_next(file, found, base, is_new), markup=False, soft_wrap=True)
 
 
 def _base(given: tuple[Path, ...], file: Path, data: str | None) -> Path:
@@ -85,14 +85,16 @@ def _base(given: tuple[Path, ...], file: Path, data: str | None) -> Path:
     )
 
 
-def _next(file: Path, found: Described, side: str | None, base: Path, is_new: bool) -> str:
+def _next(file: Path, found: Described, base: Path, is_new: bool) -> str:
     """What to do with it."""
     beside = base.resolve() == file.absolute().parent.resolve()
     where = "" if beside else f" Its path is told from {base}: run with --data {base}."
-    other = " and synthetic = [] (or a description of what a generator made)" if side != "synthetic" else ""
-    key = "synthetic" if side == "synthetic" else "real"
     done = "Written" if is_new else "As it was"
-    return f'{done}: {file}.{where} Look at it, and name it in a suite: {key} = ["{file}"]{other}.'
+    other = ", synthetic = [] where all rows are real" if found.side == "real" else ""
+    return (
+        f"{done}: {file}.{where} Look at it, and name it in a suite, under [settings.{found.task}]: "
+        f'{found.side} = ["{file}"]{other}.'
+    )
 
 
 def print_described(console: Console, found: Described) -> None:

@@ -31,10 +31,11 @@ def describe(asked: Undescribed) -> Described:
     table = read(source, asked.base)
     doubts = (*seen.doubts, *meant.doubts, *doubts_of(table))
     return Described(
+        task=source.task,
+        side=source.side,
         toml=toml_of(source, doubts),
         found=(*seen.found, *meant.found, ("side", source.side)),
         read=f"{rows_read(rows_of(table), table.left_out)}; {len(table):,} taken.",
         examples=encoded(table),
         doubts=doubts,
-        rows=len(table),
     )

@@ -21,7 +21,6 @@ ABOUT: Mapping[str, str] = {
     "encoding": "Python's name of it",
     "inside": "the list of rows in the file's object",
     "pixels": "a side that every picture's middle square is brought to",
-    "classes": "how many there are",
 }
 """What a line's comment says."""
 

@@ -104,7 +104,7 @@ def decode(values: Sequence[Any], places: Sequence[str], pixels: int | None = No
         if array.shape != arrays[0].shape:
             raise UserError(
                 f"{place}: the image is {_shape(array.shape)}, those before it are {_shape(arrays[0].shape)}; "
-                "all of a source must have one size. Bring them to one with pixels = 32, say, in the description."
+                "all of a source must have one size. Bring them to one; pixels = 32 in a description does that."
             )
     return np.stack(arrays)
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import struct
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from harness.described import Described, Undescribed
 from harness.errors import UserError
 from tasks.describing import describe
-from tasks.sources.description import load_source
+from tasks.describing.writing import toml_of
+from tasks.sources.description import load_source, source_from
 from tasks.sources.reading import read
 from tasks.sources.table import Table
 from tests.command import Command
@@ -183,6 +187,33 @@ def test_examples_are_what_the_task_would_encode(tmp_path: Path) -> None:
         assert "".join(pieces).strip() == f"{SOLVED[k]['answer']}[end]".lower()
         assert count == f"{len(pieces)} tokens)"
     assert len(table) == 120
+
+
+strange = st.text(min_size=1, max_size=8).filter(lambda text: not set(text) & set("{}"))
+
+
+@given(
+    names=st.lists(strange, min_size=2, max_size=2, unique=True),
+    labels=st.dictionaries(strange, strange, min_size=1, max_size=4),
+    where=st.dictionaries(strange, st.one_of(strange, st.lists(strange, min_size=1, max_size=3)), max_size=2),
+    doubts=st.lists(strange, max_size=2),
+    separator=st.sampled_from(["\t", ";", "'", '"']),
+)
+def test_whatever_names_and_labels_are_the_file_says_them_as_they_are(
+    names: list[str], labels: dict[str, str], where: dict[str, Any], doubts: list[str], separator: str
+) -> None:
+    """What is written holds the same keys by Python's own reader of TOML; no text of the data breaks out of it."""
+    content = {
+        "task": "sentiment",
+        "side": "real",
+        "path": ["a.csv", f"{names[0]}.csv"],
+        "separator": separator,
+        "labels": labels,
+        "columns": {"prompt": f"{{{names[0]}}}", "answer": f"{{{names[1]}}}"},
+        **({"where": where} if where else {}),
+    }
+    source = source_from({"name": "mine", **content}, "here", None)
+    assert tomllib.loads(toml_of(source, doubts)) == content
 
 
 # --- images -------------------------------------------------------------------------------------------

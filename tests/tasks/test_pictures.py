@@ -60,7 +60,7 @@ def test_pictures_are_of_the_class_that_their_folder_is_called_after(tmp_path: P
 
 def test_pictures_of_any_size_are_brought_to_one(tmp_path: Path) -> None:
     files = write_pictures(tmp_path, [(9, 12), (16, 8), (8, 8)])
-    with pytest.raises(UserError, match=r"all of a source must have one size\. Bring them to one with pixels = 32"):
+    with pytest.raises(UserError, match=r"all of a source must have one size\. Bring them to one; pixels = 32"):
         read(described(), tmp_path)
     table = read(described(pixels=4), tmp_path)
     assert np.asarray(table.images).shape == (3, 4, 4, 3)
