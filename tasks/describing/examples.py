@@ -11,7 +11,7 @@ from harness.described import Encoded
 from harness.errors import plain
 from harness.types import FEWEST_CONTRIBUTORS, Array
 from tasks.external.defaults import DEFAULTS, Defaults
-from tasks.external.prepared import SHARES, SMALL_SIDE, averaged
+from tasks.external.prepared import FEWEST_ROWS, SHARES, SMALL_SIDE, averaged
 from tasks.learners.encoding import IGNORED, encode_pairs, encode_prompts
 from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
 from tasks.sources.table import Table, spread
@@ -44,8 +44,10 @@ def doubts_of(table: Table) -> list[str]:
     """What of these rows does not fit the task's defaults, and what would."""
     defaults, rows = DEFAULTS[table.source.task], len(table)
     axes, found = defaults.axes, []
+    if table.source.side == "real" and rows < FEWEST_ROWS:
+        found.append(f"{rows:,} rows are too few for a suite on them alone: {FEWEST_ROWS} are the fewest.")
     reach, most = int(SHARES["contributors"] * rows), axes.size[1]
-    if table.source.side == "real" and reach < axes.contributors * most:
+    if table.source.side == "real" and rows >= FEWEST_ROWS and reach < axes.contributors * most:
         fit = reach // most
         ask = (
             f"contributors = {fit}" if fit >= FEWEST_CONTRIBUTORS else "smaller contributors (size), or bring more rows"

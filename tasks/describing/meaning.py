@@ -49,15 +49,36 @@ def form_asked(asked: Undescribed) -> Form | None:
 
 
 def by_name(names: Sequence[str], places: Sequence[Place]) -> Place | None:
-    """The place with the likeliest last name, or a word of it; whole columns before what stands inside of them."""
-    for part in ([p for p in places if "[" not in p.name], [p for p in places if "[" in p.name]):
-        if leaf := named(names, [place.leaf for place in part]):
-            return next(place for place in part if place.leaf == leaf)
-        words = {place.name: {*re.findall(r"[^\W_]+", place.leaf.casefold())} for place in part}
-        for name in names:
-            if found := next((place for place in part if name in words[place.name]), None):
-                return found
-    return None
+    """The place with the likeliest name; whole columns before what stands inside of them.
+
+    Inside, the last name tells most, and then the column's, in the plural too: ``answers[text][0]``.
+    """
+    whole = [place for place in places if "[" not in place.name]
+    inside = [place for place in places if "[" in place.name and not place.is_picture]
+    return (
+        _called(names, whole, [place.leaf for place in whole])
+        or _with_word(names, whole)
+        or _called(names, inside, [place.leaf for place in inside])
+        or _called(names, texts := [p for p in inside if not p.is_numeric], [_singular(p.name) for p in texts])
+        or _with_word(names, texts)
+    )
+
+
+def _called(names: Sequence[str], places: Sequence[Place], called: Sequence[str]) -> Place | None:
+    """The first place that is called by the likeliest name."""
+    found = named(names, called)
+    return None if found is None else places[list(called).index(found)]
+
+
+def _with_word(names: Sequence[str], places: Sequence[Place]) -> Place | None:
+    """The first place whose last name has the likeliest name for a word: ``Review text``."""
+    words = [{*re.findall(r"[^\W_]+", place.leaf.casefold())} for place in places]
+    return next((place for name in names for place, own in zip(places, words, strict=True) if name in own), None)
+
+
+def _singular(name: str) -> str:
+    """Of a place's column."""
+    return name.split("[", 1)[0].removesuffix("s")
 
 
 def listed(places: Sequence[Place]) -> str:

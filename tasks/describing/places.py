@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,10 @@ class Place:
     @property
     def distinct(self) -> int:
         return len(set(self.filled))
+
+    @property
+    def is_numeric(self) -> bool:
+        return all(re.fullmatch(r"-?[\d.]+", value.strip()) for value in self.filled)
 
     @property
     def may_be_labels(self) -> bool:

@@ -72,6 +72,9 @@ def _fields(seen: Seen, asked: Undescribed, form: Form, places: Sequence[Place],
         extra = by_name(CONTEXT, [place for place in places if place.name not in taken and "[" not in place.name])
         if extra is not None:
             found["prompt"] += f"\n{{{extra.name}}}"
+            taken.add(extra.name)
+    if others := [place for place in wordy(places) if place.name not in taken and not asked.columns]:
+        doubts.append(f'Texts too, and not taken: {listed(others)}. A template takes several: "{{a}}\\n{{b}}".')
     return found
 
 

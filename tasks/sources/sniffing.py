@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ stands first."""
 
 WESTERN = "cp1252"
 """What a file that is no UTF-8 and tells nothing is taken for: Windows' in Western Europe and the Americas."""
+
+EXCELS_OWN = re.compile(r"sep=.\s*$", re.MULTILINE)
+"""A first line by which Excel knows the separator."""
 
 LOOKED_AT = 1 << 18
 """Bytes of a file whose rows are looked at."""
@@ -77,6 +81,11 @@ def sniff(path: Path, shown: str) -> Sniffed:
         raise wrong_encoding(path, shown, first_row=_first_row(head)) from error
     if not text.strip():
         raise UserError(f"{shown} is empty: it has no rows.")
+    if EXCELS_OWN.match(text):
+        raise UserError(
+            f"{shown} begins with {text.splitlines()[0]!r}, a line for Excel alone, where the columns' names are "
+            "expected. Remove it."
+        )
     found = _format(text, known)
     if found is not None:
         inside = _inside(path, encoding, shown) if found == "json" and text.lstrip().startswith("{") else None

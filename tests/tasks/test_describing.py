@@ -154,6 +154,30 @@ def test_labels_inside_of_lists_and_tables_are_found(tmp_path: Path) -> None:
     assert table.answers == [row["marks"][0]["label"] for row in rows]
 
 
+def test_an_answer_inside_of_answers_is_its_text_and_no_number(tmp_path: Path) -> None:
+    rows = [
+        {"context": words(12), "question": f"{words(4)} {k}?", "answers": {"answer_start": [k], "text": [words(2)]}}
+        for k in range(40)
+    ]
+    write_lines(tmp_path / "read.jsonl", rows)
+    described, table = found(tmp_path, "read.jsonl")
+    assert table.answers == [row["answers"]["text"][0] for row in rows]
+    assert table.prompts == [f"{row['question']}\n{row['context']}" for row in rows]
+    assert any(doubt.startswith("40 rows are too few for a suite") for doubt in described.doubts)
+
+
+def test_texts_that_are_not_taken_are_told(tmp_path: Path) -> None:
+    rows = [
+        {"premise": words(6), "hypothesis": words(5), "gold_label": ["yes", "no", "maybe"][k % 3]} for k in range(60)
+    ]
+    write_lines(tmp_path / "pairs.jsonl", rows)
+    described, table = found(tmp_path, "pairs.jsonl")
+    assert table.answers == [row["gold_label"] for row in rows]
+    assert any(doubt.startswith("Texts too, and not taken: hypothesis.") for doubt in described.doubts)
+    _, table = found(tmp_path, "pairs.jsonl", columns={"text": "{premise}\n{hypothesis}"})
+    assert table.prompts == [f"{row['premise']}\n{row['hypothesis']}" for row in rows]
+
+
 def test_a_column_of_real_and_synthetic_tells_the_sides(tmp_path: Path) -> None:
     rows = [{"text": f"{words(7)} {k}", "label": ["no", "yes"][k % 2], "is_synthetic": k % 5 == 0} for k in range(100)]
     pd.DataFrame(rows).to_parquet(tmp_path / "both.parquet")

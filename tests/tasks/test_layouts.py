@@ -106,6 +106,7 @@ def test_a_gzipped_file_in_another_encoding_is_unpacked_first(tmp_path: Path) ->
         (b"PK\x03\x04" + bytes(range(256)), "is no text: it holds control characters"),
         ("größe,reply\n".encode() + b"m\xfcde,1\n", "row 1: this is not UTF-8 (byte 0xfc"),
         (b"a,b\n\x81,1\n", "this is not UTF-8"),
+        (b"sep=;\r\na;b\r\n1;2\r\n", "begins with 'sep=;', a line for Excel alone"),
     ],
 )
 def test_what_is_no_text_in_any_encoding_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
