@@ -47,7 +47,7 @@ def _marks(known: Known) -> list[tuple[str, str]]:
     return [(text, "red") for text in notes]
 
 
-def print_one(console: Console, name: str, data: str | None, suite: str | None) -> None:
+def print_one(console: Console, name: str, data: str | None, suite: str | None = None) -> None:
     """Everything that is to be told about one method or task.
 
     Args:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -102,12 +103,14 @@ def _as_utf8(path: Path, layout: Layout, shown: str, cache: str) -> Path:
     Raises:
         UserError: it is not in the encoding that it is said to be in.
     """
-    copy = Path(cache) / "utf-8"
+    copy = Path(cache) / f"from-{layout.encoding}"
+    if copy.exists():
+        return copy
     try:
         with (
             opened(path, shown) as binary,
             io.TextIOWrapper(binary, encoding=layout.encoding, newline="") as text,
-            copy.open("w", encoding="utf-8", newline="") as out,
+            _written(copy) as out,
         ):
             while piece := text.read(CHUNK):
                 out.write(piece)
@@ -117,6 +120,15 @@ def _as_utf8(path: Path, layout: Layout, shown: str, cache: str) -> Path:
             "as UTF-8; dataworth describe finds which it is."
         ) from error
     return copy
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[IO[str]]:
+    """A file of text that is there when it is whole: other processes may read it."""
+    scratch = file.with_name(f".{os.getpid()}-{file.name}")
+    with scratch.open("w", encoding="utf-8", newline="") as out:
+        yield out
+    os.replace(scratch, file)
 
 
 def _separated(path: Path, layout: Layout, shown: str, cache: str) -> Any:
@@ -141,9 +153,10 @@ def _json(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     rows = listed(content, layout.inside, shown)
     if rows is None:  # many call files of JSON lines so
         return _jsonl(path, layout, shown, cache)
-    lines = Path(cache) / "rows.jsonl"
-    with lines.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    lines = Path(cache) / f"{hashlib.sha256(repr(layout.inside).encode()).hexdigest()[:8]}.jsonl"
+    if not lines.exists():
+        with _written(lines) as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
     return _jsonl(lines, layout, shown, cache)
 
 

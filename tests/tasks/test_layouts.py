@@ -218,3 +218,22 @@ def test_files_are_found_beside_their_description_before_the_data_folder(tmp_pat
 def test_keys_that_the_format_has_no_use_for_are_mistakes(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         described(**{"path": "a.csv", "columns": COLUMNS, **changes})
+
+
+def test_copies_of_what_is_no_utf8_are_kept_with_the_rows_and_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    data.mkdir()
+    monkeypatch.setenv("DATAWORTH_CACHE", str(kept))
+    write_csv(data / "small.csv", WESTERN, ";", "utf-16")
+    (data / "list.json").write_text(json.dumps(ROWS), encoding="utf-8")
+    sources = [described(path="small.csv", separator=";", encoding="utf-16"), described(path="list.json")]
+    first = [pairs(read(source, data)) for source in sources]
+    times = {
+        file: file.stat().st_mtime_ns for file in kept.rglob("*") if file.suffix in (".jsonl", "") and file.is_file()
+    }
+    assert [pairs(read(source, data)) for source in sources] == first
+    assert first == [[(row["question"], row["reply"]) for row in WESTERN], EXPECTED]
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    assert not [file for file in kept.rglob(".*") if file.is_file()]
