@@ -67,7 +67,7 @@ class TaskSettings(BaseModel):
     Args:
         seeds: of this task's truths, instead of the suite's, for the questions that it names.
         real, synthetic: data sets of each side, by the names of ``tasks/sources/catalogue`` or as paths to files like
-            those there.
+            those there; an empty list of synthetic ones means that all rows are real.
         model: folder or hub name of a pretrained model; ``revision`` pins the one of a hub.
         lora: rank of the adapters that are trained instead of the whole model.
         length: tokens of the longest prompt with its answer.
@@ -80,7 +80,7 @@ class TaskSettings(BaseModel):
 
     seeds: Repeats | None = None
     real: tuple[str, ...] | None = Field(default=None, min_length=1)
-    synthetic: tuple[str, ...] | None = Field(default=None, min_length=1)
+    synthetic: tuple[str, ...] | None = None
     model: str | None = Field(default=None, min_length=1)
     revision: str | None = Field(default=None, min_length=1)
     lora: int | None = Count

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from harness.cli.describing import describe
 from harness.cli.options import DEVICE, folder, names
 from harness.cli.valuing import value
 from harness.errors import UserError
@@ -237,21 +238,25 @@ def list_all() -> None:
 @dataworth.command()
 @click.argument("name", metavar="SUITE|METHOD|TASK")
 @DATA
+@click.option("--suite", help="Tell a task as this suite has it, with the suite's data sets and settings.")
 @click.option("--measure", is_flag=True, help="Time a few of the suite's retrainings on this machine.")
 @click.option("--hours", type=float, help="With --measure: split so many hours into pools and seeds.")
 @DEVICE
-def show(name: str, data: str | None, measure: bool, hours: float | None, device: str) -> None:
+def show(name: str, data: str | None, suite: str | None, measure: bool, hours: float | None, device: str) -> None:
     """Tell what a suite, a method or a task is.
 
     A suite: what it would run, how many retrainings that takes and how wide its intervals will be; with --measure,
     how long it takes; with --hours too, how so many hours are best split into pools and seeds. A method: source,
-    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files.
+    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files, and with --suite those
+    of a suite.
     """
     from harness.cli.places import is_suite
     from harness.report.terminal import make_console
 
     console = make_console()
     if is_suite(name):
+        if suite is not None:
+            raise UserError(f"--suite is for a task, and {name} is a suite itself; leave it out.")
         from harness.cli.planning import print_plan
         from harness.types import MOST
 
@@ -265,7 +270,7 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
         raise UserError(f"--{'measure' if measure else 'hours'} is for suites, and {name} is none.")
     from harness.cli.showing import print_one
 
-    print_one(console, name, data)
+    print_one(console, name, data, suite)
 
 
 @dataworth.command()
@@ -345,6 +350,7 @@ def study(
 
 
 dataworth.add_command(value)
+dataworth.add_command(describe)
 
 
 def main() -> None:

@@ -19,6 +19,19 @@ def names(_ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return found
 
 
+def pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, str]:
+    """``field=column`` pairs, separated by commas."""
+    found: dict[str, str] = {}
+    for piece in (value or "").split(","):
+        left, sign, right = (part.strip() for part in piece.partition("="))
+        if not piece.strip():
+            continue
+        if not (left and sign and right):
+            raise UserError(f"--{param.name} {piece.strip()!r} is no pair; write NAME=VALUE,NAME=VALUE.")
+        found[left] = right
+    return found
+
+
 def folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """A folder's path; an empty one would mean the working folder."""
     if value is not None and not value.strip():

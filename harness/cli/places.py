@@ -66,15 +66,14 @@ def data_folder(suite: Suite, given: str | None) -> Path | None:
     """The folder that ``--data`` names, where the suite's tasks take one.
 
     Raises:
-        UserError: it is missing, is no folder, or the suite has no use for it.
+        UserError: it is no folder, or the suite has no use for it. Where none is given, data sets lie beside their
+            descriptions; those that do not are told when tasks are made.
     """
     if suite.data == "embedded" and given is not None:
         raise UserError(
             f'--data {given}: the suite {suite.name} makes its own data (data = "embedded"). Leave --data out, or '
             "choose a suite on files, such as files-quick."
         )
-    if suite.data == "files" and given is None:
-        raise UserError(f'The suite {suite.name} reads your files (data = "files"); give their folder: --data DIR.')
     return None if given is None else existing_folder(given)
 
 

@@ -11,23 +11,10 @@ from typing import Any, NoReturn
 
 import click
 
-from harness.cli.options import DEVICE, folder, names
+from harness.cli.options import DEVICE, folder, names, pairs
 from harness.errors import UserError
 
 RUNS = "runs/values"
-
-
-def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, str]:
-    """``field=column`` pairs, separated by commas."""
-    found: dict[str, str] = {}
-    for piece in (value or "").split(","):
-        left, sign, right = (part.strip() for part in piece.partition("="))
-        if not piece.strip():
-            continue
-        if not (left and sign and right):
-            raise UserError(f"--{param.name} {piece.strip()!r} is no pair; write NAME=VALUE,NAME=VALUE.")
-        found[left] = right
-    return found
 
 
 @click.command()
@@ -51,13 +38,13 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
 @click.option("--target", required=True, metavar="FILE", help="Rows that stand for what the model shall be good at.")
 @click.option(
     "--columns",
-    callback=_pairs,
+    callback=pairs,
     metavar="FIELD=COLUMN,...",
     help="text, label, prompt, answer, image, contributor, side.",
 )
 @click.option(
     "--labels",
-    callback=_pairs,
+    callback=pairs,
     metavar="LABEL=NAME,...",
     help="Labels that files write otherwise: pos=positive,1=positive.",
 )

@@ -176,6 +176,9 @@ class Runner:
             pool = PoolRun(*place, learner, self._say, self.limits, partial(self._changed_truths, task.name, index))
             if is_first:
                 training.warm_up(learner.get(), pool.pool.train, self.device)
+        if is_first:
+            for line in task.reads():
+                self._say(line)
         self._pools[task.name, index] = pool
         return pool
 
