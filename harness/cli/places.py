@@ -25,7 +25,7 @@ from harness.files import write_atomically
 from harness.types import MOST, QUESTIONS
 
 RUNS = "runs"
-TRUTH_KEYS = ("data", "pools", "seed")
+TRUTH_KEYS = ("data", "pools", "seed", "hidden")
 """What two runs into one folder must have in common, beside the settings of the tasks that both have."""
 
 

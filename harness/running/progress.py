@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
+from harness.running.forecast import Forecast, Kind
 from harness.types import Advance
+
+SILENT = 60.0
+"""Seconds after which a log gets a line from a stage that is still at work."""
+
+ROOMY, BAR, SHORT_BAR = 100, 24, 6
+"""Columns from which on bars have their whole length; that length, and the one below."""
+
+
+class _Told(ProgressColumn):
+    """What a row's own function says now."""
+
+    def render(self, task: Task) -> Text:
+        tell = task.fields.get("told")
+        return Text(tell() if tell else "", style="cyan")
 
 
 class ProgressDisplay:
-    """Shows a whole run's answers and the retrainings of the stage at hand.
+    """Shows a whole run's answers by task and by the method at work, the stage at hand, the time left and the money.
 
-    On a terminal or in a notebook these are two bars with the time left; elsewhere one line for each finished stage.
+    On a terminal or in a notebook these are bars; elsewhere one line for each finished stage, and one a minute from a
+    stage that takes longer.
     """
 
     def __init__(self, console: Console) -> None:
@@ -24,32 +43,64 @@ class ProgressDisplay:
         self._draws = console.is_terminal or console.is_jupyter
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
+            BarColumn(bar_width=BAR if console.width >= ROOMY else SHORT_BAR),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _Told(),
             console=console,
             transient=True,
         )
-        self._started = time.monotonic()
+        self._started = self._since = self._said = time.monotonic()
+        self._forecast = Forecast({})
+        self._at: Kind | None = None
+        self._share = 0.0
+        self._money: Callable[[], str] = str
 
     @contextmanager
-    def run(self, title: str, answers: int, stored: int = 0) -> Iterator[Callable[[], None]]:
-        """A whole run of so many answers, of which so many are stored; the function given notes that one is there."""
-        left = (
-            f"{answers} answers: {stored} stored, {answers - stored} to find"
-            if stored
-            else f"{answers} answers to find"
-        )
+    def run(
+        self, title: str, asked: Mapping[Kind, int], stored: int = 0, money: Callable[[], str] = str
+    ) -> Iterator[Callable[[Kind, bool], None]]:
+        """A whole run; the function given notes that an answer of a kind is there, and whether it was kept from before.
+
+        Args:
+            asked: answers of every kind; stored: how many of all of them are stored.
+            money: what was spent so far, in words; nothing where that is not to be told.
+        """
+        answers = sum(asked.values())
+        self._forecast, self._money = Forecast(dict(asked)), money
+        left = f"{stored} stored, {answers - stored} to find" if stored else "to find"
         if not self._draws:
-            self.note(f"{title}: {left}")
-            yield lambda: None
+            self.note(f"{title}: {answers} answers{':' if stored else ''} {left}")
+            yield self._answered
             return
+        tasks: dict[str, int] = {}
+        for (task, _), count in asked.items():
+            tasks[task] = tasks.get(task, 0) + count
+        add = self._bars.add_task
         with self._bars:
-            bar = self._bars.add_task(f"[bold]{title}", total=answers, unit="answers")
-            yield lambda: self._bars.advance(bar, 1)
+            whole = add(f"[bold]{title}", total=answers, unit="answers", told=self.time_and_money)
+            rows = {task: add(f"  {escape(task)}", total=count, unit="", told=None) for task, count in tasks.items()}
+            methods: dict[str, TaskID] = {}
+
+            def answered(kind: Kind, kept: bool) -> None:
+                self._answered(kind, kept)
+                task, who = kind
+                if who not in methods:  # the row of the method at work: the one before has gone
+                    for row in methods.values():
+                        self._bars.update(row, visible=False)
+                    every = sum(count for (_, name), count in asked.items() if name == who)
+                    methods[who] = add(f"  {escape(who)}", total=every, unit="", told=None)
+                for row in (whole, rows[task], methods[who]):
+                    self._bars.advance(row, 1)
+                for name, row in methods.items():
+                    self._bars.update(row, visible=name == who)
+
+            yield answered
+
+    def _answered(self, kind: Kind, kept: bool) -> None:
+        now = time.monotonic()
+        self._forecast.answered(kind, now - self._since, kept)
+        self._since, self._share = now, 0.0
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -58,29 +109,58 @@ class ProgressDisplay:
             yield
 
     @contextmanager
-    def stage(self, text: str, retrainings: int = 0) -> Iterator[Advance]:
-        """One stage; the function given notes finished retrainings, of which so many are known to come."""
+    def stage(self, text: str, retrainings: int = 0, kind: Kind | None = None) -> Iterator[Advance]:
+        """One stage; the function given notes finished retrainings, of which so many are known to come.
+
+        Args:
+            kind: of the answer, or answers, that it finds.
+        """
         text, done = escape(text), 0  # it holds names, which may look like markup
-        started = time.monotonic()
-        bar = None
+        started = self._since = self._said = time.monotonic()
+        self._at, self._share, bar = kind, 0.0, None
         if self._draws:
-            bar = self._bars.add_task(text, total=retrainings or None, unit="retrainings" if retrainings else "")
+            unit = "retrainings" if retrainings else ""
+            bar = self._bars.add_task(text, total=retrainings or None, unit=unit, told=None)
 
         def advance(finished: int) -> None:
             nonlocal done
             done += finished
+            self._share = done / retrainings if retrainings else 0.0
             if bar is not None:
                 self._bars.update(bar, advance=finished, unit="retrainings")
+            elif (now := time.monotonic()) - self._said >= SILENT:
+                self._said = now
+                of = f"{done} of {retrainings}" if retrainings else str(done)
+                self.note(f"{text}: {of} retrainings{self._more()}")
 
         try:
             yield advance
         finally:
+            self._at = None
             if bar is not None:
                 self._bars.remove_task(bar)
         if not self._draws:
             trained = f", {done} retrainings" if done else ""
-            self.note(f"{text}{trained} ({time.monotonic() - started:.1f} s)")
+            self.note(f"{text}{trained} ({time.monotonic() - started:.1f} s){self._more()}")
+
+    def time_and_money(self) -> str:
+        """Time since the start, time left and money so far, as far as they are known."""
+        now = time.monotonic()
+        seconds = self._forecast.seconds(self._at, now - self._since, self._share)
+        left = "" if math.isnan(seconds) else f", about {_clock(seconds)} left"
+        money = self._money()
+        return f"{_clock(now - self._started)}{left}{', ' if money else ''}{money}"
+
+    def _more(self) -> str:
+        """The same without the time since the start, which every line begins with."""
+        _, _, more = self.time_and_money().partition(", ")
+        return f"; {more}" if more and self._forecast.left else ""
 
     def note(self, text: str) -> None:
         """A line that stays, with the time since the start."""
         self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))

@@ -20,6 +20,7 @@ from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running import interrupts
+from harness.running.forecast import TRUTHS, Kind, Spending, counts
 from harness.running.own_process import Limits, import_first
 from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
 from harness.running.progress import ProgressDisplay
@@ -41,6 +42,10 @@ class Chosen:
     methods: Mapping[str, Method]
     features: Mapping[str, SetFunction]
     questions: Sequence[Question]
+
+
+Noted = Callable[[PoolRun, Answer, bool], None]
+"""Told of each answer, with its pool and whether it was kept from before."""
 
 
 @dataclass(slots=True)
@@ -87,10 +92,10 @@ class Runner:
             self._mark_other_truths()
             plain = {name: method for name, method in self.chosen.methods.items() if not method.calibrates}
             calibrating = {name: method for name, method in self.chosen.methods.items() if method.calibrates}
-            pools = len(self.chosen.tasks) * self.suite.pools
-            answers = pools * len(self.chosen.questions) * (1 + len(self.chosen.methods))
-            title = escape(f"{self.suite.name} on {self.device}")
-            with self.progress.run(title, answers, self._stored()) as answered:
+            asked = counts(self.chosen.tasks, self.chosen.methods, self.suite.pools * len(self.chosen.questions))
+            title, spent = escape(f"{self.suite.name} on {self.device}"), Spending(self.suite.projection, self.device)
+            with self.progress.run(title, asked, self._stored(), lambda: spent.words) as noted:
+                answered = self._noted(spent, noted)
                 self._each_pool(ledgers, lambda pool: self._find_truths(pool, answered))
                 ledgers.truth.close()  # no method has any business with it
                 if self.limits is not None:
@@ -98,7 +103,8 @@ class Runner:
                 self._each_pool(ledgers, lambda pool: self._evaluate(pool, plain, answered, with_features=True))
                 if calibrating:  # these read what the others said about the other tasks
                     self._each_pool(ledgers, lambda pool: self._evaluate(pool, calibrating, answered))
-            self._say(f"{self._kept} answers were kept, {self._found} found.")
+            money = f" {spent.words} at {self.suite.projection.price} an hour." if spent.words else ""
+            self._say(f"{self._kept} answers were kept, {self._found} found.{money}")
         finally:
             if self.results.pools:
                 save(self.out / RESULTS, self.results)
@@ -148,15 +154,25 @@ class Runner:
         answers = [r for task in self.chosen.tasks for r in self.results.of_task(task) if isinstance(r, Answer)]
         return sum(
             r.status == "ok"
-            and r.pool < self.suite.pools
+            and r.pool in self.suite.numbers
             and r.question in asked
             and (isinstance(r, TruthRecord) or r.method in methods)
             for r in answers
         )
 
+    def _noted(self, spent: Spending, noted: Callable[[Kind, bool], None]) -> Noted:
+        """Tells that an answer is there, and what it adds to the time and the money."""
+
+        def answered(pool: PoolRun, answer: Answer, kept: bool) -> None:
+            kind = answer.task, TRUTHS if isinstance(answer, TruthRecord) else answer.method
+            spent.add(kind, answer.question, answer.cost, pool.precision)
+            noted(kind, kept)
+
+        return answered
+
     def _each_pool(self, ledgers: Ledgers, work: Callable[[PoolRun], None]) -> None:
         for task in self.chosen.tasks.values():
-            for index in range(self.suite.pools):
+            for index in self.suite.numbers:
                 pool = self._pools.get((task.name, index)) or self._dealt(task, index, ledgers)
                 try:
                     work(pool)
@@ -168,7 +184,7 @@ class Runner:
                 self._unsaved.clear()
 
     def _dealt(self, task: Task, index: int, ledgers: Ledgers) -> PoolRun:
-        with self.progress.stage(f"{task.name}, pool {index + 1}/{self.suite.pools}: dealing"):
+        with self.progress.stage(f"{self._numbered(task.name, index)}: dealing"):
             if is_first := task.name not in self._learners:
                 self._learners[task.name] = TaskLearner(task)
             learner = self._learners[task.name]
@@ -179,19 +195,20 @@ class Runner:
         self._pools[task.name, index] = pool
         return pool
 
-    def _find_truths(self, pool: PoolRun, answered: Callable[[], None]) -> None:
+    def _find_truths(self, pool: PoolRun, answered: Noted) -> None:
         record = pool.pool_record()
         before = self.results.pools.get((record.task, record.pool))
         known = before.features if before is not None and before.pool_key == record.pool_key else {}
         self.results.add(replace(record, features={**known, **record.features}))
         for question in self.chosen.questions:
             missing = pool.retrainings_missing(question)
-            with self.progress.stage(f"{self._place(pool)}: truth of {question}", missing) as advance:
+            told = f"{self._place(pool)}: truth of {question}"
+            with self.progress.stage(told, missing, (pool.task.name, TRUTHS)) as advance:
                 truth = pool.truth(question, advance)
             self._add(truth, f"{self._place(pool)}, truth of {question}")
             held = self.results.truths[truth.task, truth.pool, truth.question]
             self._truths[truth.task, truth.pool, truth.question] = repr(held), pickle.dumps(held)
-            answered()
+            answered(pool, truth, not missing)
 
     def _changed_truths(self, task: str = "", index: int = 0) -> list[str]:
         """Truths, of one pool or of all, that are not what was found; they are put back."""
@@ -207,21 +224,25 @@ class Runner:
         self,
         pool: PoolRun,
         methods: Mapping[str, Method],
-        answered: Callable[[], None],
+        answered: Noted,
         with_features: bool = False,
     ) -> None:
         if with_features:
             self.results.add(pool.pool_record(list(self.chosen.features.items())))
         for name, method in methods.items():
-            with self.progress.stage(f"{self._place(pool)}: {name}") as advance:
+            with self.progress.stage(f"{self._place(pool)}: {name}", kind=(pool.task.name, name)) as advance:
                 for question in self.chosen.questions:
                     precedents = self._precedents(pool.task.name, question) if method.calibrates else ()
                     valuation = pool.valuation(name, method, question, precedents, advance)
                     self._add(valuation, f"{self._place(pool)}, {name}, {question}")
-                    answered()
+                    answered(pool, valuation, valuation.run != self.run_name)
 
     def _place(self, pool: PoolRun) -> str:
-        return f"{pool.task.name}, pool {pool.index + 1}/{self.suite.pools}"
+        return self._numbered(pool.task.name, pool.index)
+
+    def _numbered(self, task: str, index: int) -> str:
+        """Which pool of how many."""
+        return f"{task}, pool {self.suite.numbers.index(index) + 1}/{self.suite.pools}"
 
     def _say(self, text: str) -> None:
         """A line for people; it may hold a path, whose brackets are no markup."""
