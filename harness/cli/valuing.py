@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -127,6 +124,7 @@ def value(
     """
     from harness.brought import ROWS
     from harness.cli.running import device_of
+    from harness.cli.stopping import stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
     from harness.valuing.files import CSV, HTML, JSON, PAGE
@@ -143,8 +141,7 @@ def value(
     }
     place = out or Path(RUNS) / Path(contributors or target).stem
     console = make_console()
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    with stoppable(console, f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
             target,
@@ -165,16 +162,6 @@ def value(
             device=device_of(device),
             out=place,
         )
-    except KeyboardInterrupt:
-        again = shlex.join(["dataworth", *sys.argv[1:]])
-        console.print(
-            f"\nStopped. What was trained and answered is kept in {place}. To go on: {again}",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
 
@@ -200,7 +187,3 @@ def _contributors(path: str | None, named: Sequence[str]) -> Any:
             raise UserError(f"--contributor {name} is given twice; give each contributor a name of its own.")
         found[name] = where
     return found
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -59,6 +59,7 @@ class Runner:
         device: torch device.
         progress: shows progress.
         limits: of each answer of a method, which then works in a process of its own; None for this process.
+        by: who measures; empty where nobody is named.
     """
 
     suite: Suite
@@ -67,6 +68,7 @@ class Runner:
     device: str
     progress: ProgressDisplay
     limits: Limits | None = None
+    by: str = ""
     failures: list[str] = field(default_factory=list)
     results: Results = field(default_factory=Results)
     run_name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -122,6 +124,8 @@ class Runner:
             self._say(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
             runs = {}
         runs[self.run_name] = {**provenance(self.device, cores()), **self._isolated()}
+        if self.by:  # whoever goes on with a run has its ledger, and speaks for what it kept when nobody was named
+            runs = {name: {"by": self.by, **origin} for name, origin in runs.items()}
         ledger.keep_answer("runs", runs)
         for name, origin in runs.items():
             self.results.add(RunRecord(name, origin))
