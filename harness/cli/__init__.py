@@ -19,6 +19,7 @@ from harness.cli.completing import completion
 from harness.cli.options import AS_JSON, DATA, DEVICE, QUIET, TASKS, folder, methods, names
 from harness.cli.stopping import STOPPED
 from harness.cli.studying import study
+from harness.cli.submitting import submit_check
 from harness.cli.valuing import value
 from harness.errors import UserError
 
@@ -323,7 +324,7 @@ def new_method(name: str, package: bool) -> None:
     write(make_console(), name, package)
 
 
-for command in (value, study, completion):
+for command in (value, study, submit_check, completion):
     dataworth.add_command(command)
 
 

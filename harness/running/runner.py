@@ -14,7 +14,8 @@ from rich.markup import escape
 from harness.config import LEDGERS, RESULTS, Suite
 from harness.metering.load import HERE
 from harness.records.provenance import provenance
-from harness.records.results import Answer, Results, RunRecord, TruthRecord, ValuationRecord, load, save
+from harness.records.results import Answer, Results, RunRecord, TruthRecord, load, save
+from harness.records.seal import Key, key_of, seal
 from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
@@ -22,7 +23,8 @@ from harness.retraining.stacking import cores
 from harness.running import interrupts
 from harness.running.forecast import TRUTHS, Kind, Spending, counts
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, mean, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun, truth_keys
+from harness.running.precedents import precedents
 from harness.running.progress import ProgressDisplay
 from harness.running.task_learner import TaskLearner
 from harness.types import LOADED, Method, Precedent, Question, SetFunction, Task
@@ -76,6 +78,7 @@ class Runner:
     _learners: dict[str, TaskLearner] = field(default_factory=dict)
     _truths: dict[tuple[str, int, str], tuple[str, bytes]] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
+    _answered: set[Key] = field(default_factory=set)
     _kept: int = 0
     _found: int = 0
 
@@ -110,6 +113,7 @@ class Runner:
         finally:
             if self.results.pools:
                 save(self.out / RESULTS, self.results)
+                seal(self.out, self.results, self._answered)
             ledgers.truth.close()
             ledgers.methods.close()
         return self.results
@@ -203,6 +207,7 @@ class Runner:
         record = pool.pool_record()
         before = self.results.pools.get((record.task, record.pool))
         known = before.features if before is not None and before.pool_key == record.pool_key else {}
+        self._answered.add(key_of(record))
         self.results.add(replace(record, features={**known, **record.features}))
         for question in self.chosen.questions:
             missing = pool.retrainings_missing(question)
@@ -256,6 +261,7 @@ class Runner:
         """Take an answer into the results. One that they hold already, to the letter, stays that of the run that found
         it, and its task need not be written again.
         """
+        self._answered.add(key_of(answer))
         before = self.results.held(answer)
         is_held = before is not None and repr(replace(answer, run=before.run)) == repr(before)  # nan as nan
         if not is_held:
@@ -268,22 +274,5 @@ class Runner:
             self.progress.note(f"[red]failed[/red] {escape(f'{where}: {answer.reason}')}")
 
     def _precedents(self, task: str, question: Question) -> list[Precedent]:
-        """Every other task's pools of this run, with truth and finished values for this question.
-
-        Values that were themselves fitted on truths are left out: some of those truths are this task's.
-        """
         fitted = {name for name, method in self.chosen.methods.items() if method.calibrates}
-        found = []
-        for other in sorted(set(self.chosen.tasks) - {task}):
-            answers = [r for r in self.results.of_task(other) if isinstance(r, Answer) and r.question == question]
-            for truth in answers:
-                if isinstance(truth, TruthRecord) and truth.status == "ok":
-                    values = {
-                        record.method: mean(record.values)
-                        for record in answers
-                        if isinstance(record, ValuationRecord)
-                        and (record.pool, record.status) == (truth.pool, "ok")
-                        and record.method not in fitted
-                    }
-                    found.append(Precedent(other, values, mean(truth.values), truth.cost))
-        return found
+        return precedents(self.results, set(self.chosen.tasks) - {task}, question, fitted)

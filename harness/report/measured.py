@@ -1,0 +1,58 @@
+"""Who measured which rows, on which machine: told where a board has rows of more than one, or somebody is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import plain
+from harness.records.results import Results
+
+NOBODY = "nobody named"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Rows that one person measured on one machine.
+
+    Args:
+        mark: one letter, which stands beside the rows' methods; empty where all rows are of one.
+        by: who and where, in words; runs: the names of the runs; methods: in the order of the results.
+        truths: whether truths are among what was measured.
+    """
+
+    mark: str
+    by: str
+    runs: tuple[str, ...]
+    methods: tuple[str, ...]
+    truths: bool
+
+
+def measured(results: Results) -> tuple[Measured, ...]:
+    """Everyone who measured something, those of the truths first; nothing where there is one, and nobody is named."""
+    groups: dict[str, list[str]] = {}
+    for name, run in sorted(results.runs.items(), key=lambda item: (str(item[1].provenance.get("started")), item[0])):
+        groups.setdefault(measured_by(run.provenance), []).append(name)
+    found: list[tuple[str, Sequence[str], list[str], bool]] = []
+    for by, runs in groups.items():
+        methods = list(dict.fromkeys(r.method for r in results.valuations.values() if r.run in runs))
+        truths = any(truth.run in runs for truth in results.truths.values())
+        if methods or truths:
+            found.append((by, runs, methods, truths))
+    found.sort(key=lambda one: not one[-1])
+    if len(found) == 1 and found[0][0].startswith(NOBODY):
+        return ()
+    marks = [chr(ord("a") + k % 26) for k in range(len(found))] if len(found) > 1 else [""]
+    return tuple(
+        Measured(mark, by, tuple(runs), tuple(methods), truths)
+        for mark, (by, runs, methods, truths) in zip(marks, found, strict=True)
+    )
+
+
+def measured_by(provenance: Mapping[str, Any]) -> str:
+    """Who measured and on which machine, in words."""
+    who = plain(str(provenance.get("by") or NOBODY))
+    machine = plain(str(provenance.get("processor") or "a machine that is not told"))
+    device = str(provenance.get("device") or "")
+    return f"{who} on {machine} ({provenance.get('cores')} cores{f', {plain(device)}' if device != 'cpu' else ''})"
