@@ -229,9 +229,17 @@ def figures(
 @click.argument("suite", shell_complete=completing.suite)
 @click.option("--run", "run_folder", metavar="DIR", callback=folder, help="The run's folder.  [default: runs/SUITE]")
 @click.option("--redraw", is_flag=True, help="Draw the published tables again from the published results instead.")
+@click.option(
+    "--merge",
+    metavar="DIR",
+    callback=folder,
+    shell_complete=completing.folders,
+    help="Add the rows of a submission that the board has not, if 'submit-check' lets them.",
+)
+@DATA
 @click.option("--yes", is_flag=True, help="Publish without asking, as where there is no terminal to ask on.")
-def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> None:
-    """Make a finished run of SUITE the published one, in leaderboards/SUITE.
+def publish(suite: str, run_folder: Path | None, redraw: bool, merge: Path | None, data: str | None, yes: bool) -> None:
+    """Make a finished run of SUITE the published one, in leaderboards/SUITE; or merge a submission into it.
 
     Shows what would change and asks. A run that is partial, that answers another suite or an older pool, or in which
     something failed is refused with the reason. Scores are worked out anew from its results; where these are not what
@@ -246,7 +254,15 @@ def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> Non
 
     if redraw and run_folder is not None:
         raise UserError("--redraw draws what is published already; leave --run out.")
+    if merge is not None and (redraw or run_folder is not None):
+        raise UserError("--merge adds to what is published; leave --redraw and --run out.")
+    if data is not None and merge is None:
+        raise UserError("--data is for --merge, which asks some answers again; leave it out.")
     console = make_console()
+    if merge is not None:
+        from harness.cli.merging import merge as merge_submission
+
+        sys.exit(merge_submission(suite, merge, data, yes, console))
     sys.exit(draw_again(suite, yes, console) if redraw else publish_run(suite, run_folder, yes, console))
 
 

@@ -41,5 +41,9 @@ def document(view: View) -> dict[str, Any]:
         "notes": [
             dict(zip(("task", "method", "status", "reason"), note, strict=True)) for note in sentences.notes(view.cells)
         ],
+        "measured": [
+            {"by": one.by, "methods": list(one.methods), "truths": one.truths, "runs": list(one.runs)}
+            for one in view.measured
+        ],
         "runs": [{"run": origin.run, **origin.provenance} for origin in view.origins],
     }

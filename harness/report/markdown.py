@@ -21,6 +21,7 @@ def page(view: View) -> str:
     parts = [
         f"{OURS}\n\n# Leaderboard: {view.suite.name}",
         view.suite.summary,
+        sentences.hidden(view.suite),
         (
             "Rank agreement (Spearman) of every method's values with each contributor's true contribution by "
             "retraining, beside its bill. Drawn from `results/`; the same numbers, and more of the bill, are in "
@@ -35,6 +36,7 @@ def page(view: View) -> str:
     parts += _discrimination(view)
     parts += _secondary(view)
     parts += _notes(view)
+    parts += _measured(view)
     parts += _provenance(view)
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -69,7 +71,7 @@ def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
         cost = line.cost
         return [sentences.seconds(cost), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
 
-    drawn = [[line.method, *cells(line), *costs(line)] for line in lines]
+    drawn = [[line.method + sentences.who(view, line.method), *cells(line), *costs(line)] for line in lines]
     return _table(drawn, ["method", *view.questions, "mean", "seconds", "reference GPU-hours", "retrainings"])
 
 
@@ -208,6 +210,13 @@ def _secondary(view: View) -> list[str]:
 def _notes(view: View) -> list[str]:
     found = sentences.notes(view.cells)
     return ["## Notes on rows", _table(found, ["task", "method", "status", "reason"])] if found else []
+
+
+def _measured(view: View) -> list[str]:
+    """Who measured what, on which machine."""
+    told = "\n".join(f"- {line}" for line in sentences.measured(view))
+    words = "Seconds and core-hours are each machine's own; the marks stand beside methods in the table over all tasks."
+    return [f"## Who measured what\n\n{told}", words if len(view.measured) > 1 else ""] if told else []
 
 
 def _provenance(view: View) -> list[str]:

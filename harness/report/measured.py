@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import plain
 from harness.records.results import Results
+from harness.report.view import Measured
 
 NOBODY = "nobody named"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Rows that one person measured on one machine.
-
-    Args:
-        mark: one letter, which stands beside the rows' methods; empty where all rows are of one.
-        by: who and where, in words; runs: the names of the runs; methods: in the order of the results.
-        truths: whether truths are among what was measured.
-    """
-
-    mark: str
-    by: str
-    runs: tuple[str, ...]
-    methods: tuple[str, ...]
-    truths: bool
 
 
 def measured(results: Results) -> tuple[Measured, ...]:

@@ -36,6 +36,8 @@ def make_console(stderr: bool = False, quiet: bool = False) -> Console:
 
 def print_leaderboard(console: Console, view: View) -> None:
     """All tasks together, agreement for each question, the bill, whether the pools discriminate, and notes."""
+    if told := sentences.hidden(view.suite):
+        console.print(Text(f"{told}\n", style="yellow"))
     _show(console, *_overall(console, view))
     _show(console, *_steps(view))
     for question in view.questions:
@@ -45,6 +47,8 @@ def print_leaderboard(console: Console, view: View) -> None:
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
+    for line in sentences.measured(view):
+        console.print(Text.assemble(("  measured  ", "dim"), line))
 
 
 def print_frontier(console: Console, view: View, cost: CostName, tasks: Sequence[str]) -> None:
@@ -121,7 +125,8 @@ def _overall(console: Console, view: View) -> Shown:
             texts["mean"] = _mean(line, line.mean, tasks)
             texts["cost"] = f"{sentences.seconds(line.cost)} / {numbers.hours(line.cost.reference_gpu_hours)}"
             texts["retrainings"] = numbers.count(line.cost.retrainings)
-            table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
+            own = line.method + sentences.who(view, line.method)
+            table.add_row(own, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
     tables = _fitting(console, [*view.questions, "mean", "cost", "retrainings"], draw)
