@@ -116,9 +116,10 @@ def checked(request: Request, console: Console) -> Checked:
     found.append(_again(request, place.suite, results, rows, sample, console))
     confirmed: tuple[Confirmation, ...] = ()
     if request.hidden is not None:
-        other, more = _hidden(request.hidden, place.suite)
-        found += more
-        confirmed = tuple(confirmations(view, leaderboard(other.suite, load(other.results))))
+        other, of_hidden = _hidden(request.hidden, place.suite)
+        found.append(of_hidden)
+        if not of_hidden.against:
+            confirmed = tuple(confirmations(view, leaderboard(other.suite, load(other.results))))
     return Checked(place.suite, results, tuple(found), rows, sample, confirmed)
 
 
@@ -163,11 +164,10 @@ def _suite(published: Place | None, suite: Suite, results: Results) -> Finding:
     told = f"The suite {suite.name}, as it is published."
     if published is None:
         return finding(
-            "suite", told, [f"No suite called {suite.name} is published here, so there is no board to merge into."]
+            "suite", told, [f"No suite called {suite.name} is published here: there is no board to merge into."]
         )
-    against = [
-        f"Its suite is another than the published one: {d}." for d in truth_differences(published.suite, suite, "here")
-    ]
+    other = truth_differences(published.suite, suite, "here")
+    against = [f"Its suite is another than the published one: {', '.join(other)}."] if other else []
     for task in results.tasks():
         if task not in published.suite.tasks:
             against.append(f"The published suite has no task called {task}.")
@@ -201,7 +201,7 @@ def _again(
         return again.again(bench, results, sampled)
 
 
-def _hidden(folder: Path, suite: Suite) -> tuple[Place, list[Finding]]:
+def _hidden(folder: Path, suite: Suite) -> tuple[Place, Finding]:
     """A run on hidden pools, held against itself.
 
     Raises:
@@ -210,15 +210,17 @@ def _hidden(folder: Path, suite: Suite) -> tuple[Place, list[Finding]]:
     place = _place(folder)
     if place.suite.hidden is None:
         raise UserError(
-            f"{folder} is no run on hidden pools; make one: dataworth run --suite {suite.name} --hidden SEED."
+            f"{folder} has no hidden pools; make a run that has: dataworth run --suite {suite.name} --hidden SEED."
         )
     same = place.suite.model_copy(update={"hidden": suite.hidden, "pools": suite.pools})
-    against = [f"The run on hidden pools is of another suite: {d}." for d in truth_differences(suite, same, "there")]
+    other = truth_differences(suite, same, "there")
+    against = [f"It is of another suite: {', '.join(other)}."] if other else []
     if place.suite.name != suite.name:
-        against.append(f"The run on hidden pools is of the suite {place.suite.name}.")
-    own = [_schema(place), _seal(place.folder), *_itself(place.suite, load(place.results))]
-    against += [f"On them: {reason}" for one in own for reason in one.against]
-    return place, [finding("hidden pools", f"The run on the pools of seed {place.suite.hidden}.", against)]
+        against.append(f"It is of the suite {place.suite.name}.")
+    schema = _schema(place)
+    own = [schema] if schema.against else [schema, _seal(place.folder), *_itself(place.suite, load(place.results))]
+    against += [reason for one in own for reason in one.against]
+    return place, finding("hidden pools", f"The run on those of seed {place.suite.hidden}, by itself.", against)
 
 
 def _document(found: Checked) -> dict[str, object]:
@@ -239,7 +241,7 @@ def _document(found: Checked) -> dict[str, object]:
                 "pools": one.pools,
                 "seen": one.loss.old,
                 "hidden": one.loss.new,
-                "at_most_lower_by": one.loss.below() if one.verdict != "open" else None,
+                "at_most_lower_by": one.loss.below(),
             }
             for one in found.confirmed
         ],

@@ -89,6 +89,7 @@ def _overall_caption(view: View) -> str:
         "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
         f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
         f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
+        + sentences.marked(view)
     )
 
 
@@ -215,7 +216,7 @@ def _notes(view: View) -> list[str]:
 def _measured(view: View) -> list[str]:
     """Who measured what, on which machine."""
     told = "\n".join(f"- {line}" for line in sentences.measured(view))
-    words = "Seconds and core-hours are each machine's own; the marks stand beside methods in the table over all tasks."
+    words = "Seconds and core-hours are each machine's own."
     return [f"## Who measured what\n\n{told}", words if len(view.measured) > 1 else ""] if told else []
 
 

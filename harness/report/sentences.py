@@ -311,13 +311,19 @@ def measured(view: View) -> list[str]:
     return lines
 
 
+def marked(view: View) -> str:
+    """The marks in a sentence, with a space before it; empty where there are none."""
+    found = "; ".join(f"({one.mark}) {one.by}" for one in view.measured if one.mark)
+    return f" Measured by {found}." if found else ""
+
+
 def hidden(suite: Suite) -> str:
     """What is to be known of results on hidden pools; empty for others."""
     if suite.hidden is None:
         return ""
     return (
-        f"On hidden pools, which the seed {suite.hidden} deals: nobody had seen them before it was chosen. Their scores "
-        "are merged with none of the published pools; 'dataworth submit-check' holds the two side by side."
+        f"On hidden pools, which the seed {suite.hidden} deals: nobody had seen them before it was chosen. Their "
+        "scores are merged with none of the published pools; 'dataworth submit-check' holds the two side by side."
     )
 
 

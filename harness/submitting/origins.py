@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.records.provenance import CHANGED, Commit, commit_of
 from harness.records.results import Answer, Results
-from harness.submitting.findings import Finding, finding
+from harness.submitting.findings import Finding, counted, finding
 
 TOLD = ("started", "command", "commit", "packages", "python", "system", "processor", "cores", "threads", "device")
 """What provenance has to tell, beside who measured."""
@@ -20,11 +20,11 @@ AHEAD = timedelta(hours=26)
 Lookup = Callable[[str], Commit]
 
 
-def origins(results: Results, lookup: Lookup = commit_of, now: datetime | None = None) -> Finding:
+def origins(results: Results, lookup: Lookup | None = None, now: datetime | None = None) -> Finding:
     """Every run that answers name.
 
     Args:
-        lookup: what is known of a commit here.
+        lookup: what is known of a commit; None: what this checkout knows.
         now: the time; None for this moment.
     """
     answers: list[Answer] = [*results.truths.values(), *results.valuations.values()]
@@ -32,9 +32,9 @@ def origins(results: Results, lookup: Lookup = commit_of, now: datetime | None =
     devices = {name: {answer.device for answer in answers if answer.run == name} for name in used}
     against = [f"Answers name the run {name}, of which nothing is told." for name in sorted(used - set(results.runs))]
     for name in sorted(used & set(results.runs)):
-        told = results.runs[name].provenance
-        against += [f"Run {name} {why}" for why in _of_run(told, devices[name], lookup, now or datetime.now(UTC))]
-    return finding("provenance", f"{len(used)} run{'s' if len(used) != 1 else ''}: who, when, code, machine.", against)
+        reasons = _of_run(results.runs[name].provenance, devices[name], lookup or commit_of, now or datetime.now(UTC))
+        against += [f"Run {name} {reason}" for reason in reasons]
+    return finding("provenance", f"{counted(len(used), 'run')}: who, when, code, machine.", against)
 
 
 def _of_run(told: Mapping[str, Any], devices: set[str], lookup: Lookup, now: datetime) -> Iterator[str]:
