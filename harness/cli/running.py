@@ -16,6 +16,7 @@ from harness.cli.places import Place, data_folder, truth_differences
 from harness.cli.stopping import stoppable
 from harness.config import Suite
 from harness.errors import UserError, plain, unknown
+from harness.records.provenance import MARKUP, is_plain
 from harness.records.results import load
 from harness.registry import method, methods_named
 from harness.report import comparison
@@ -122,8 +123,11 @@ def who(name: str | None) -> str:
     """
     if name is None:
         return ""
-    if not name.strip() or plain(name) != name or len(name) > LONGEST_BY:
-        raise UserError(f"--by {plain(name)[:40]!r} is no name; give up to {LONGEST_BY} printable characters.")
+    if not name.strip() or not is_plain(name) or len(name) > LONGEST_BY:
+        raise UserError(
+            f"--by {plain(name)[:40]!r} is no name; give up to {LONGEST_BY} printable characters, none of them of "
+            f"{' '.join(sorted(MARKUP))}."
+        )
     return name.strip()
 
 

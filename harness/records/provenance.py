@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANGED = " (changed)"
 """Behind a commit where the tree differs from it."""
 
+MARKUP = frozenset("<>|`[]")
+"""Characters that could be more than text in a terminal, in Markdown or in a page."""
+
 OWN_FOLDERS = ("--data", "--out")
 """Options whose folders are the user's own."""
 
@@ -66,6 +69,11 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}{CHANGED if changed else ''}"
+
+
+def is_plain(text: str) -> bool:
+    """Whether it is one line that means nothing but itself wherever it is shown."""
+    return text.isprintable() and not MARKUP & set(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def leaderboard(suite: Suite, results: Results) -> View:
         discrimination=tuple(truth.discrimination for truth in told if truth.discrimination is not None),
         dealt=_dealt(found),
         origins=_origins(results),
-        measured=measured(results),
+        measured=measured(suite, results),
     )
 
 

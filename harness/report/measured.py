@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.config import Suite
 from harness.errors import plain
 from harness.records.results import Results
 from harness.report.view import Measured
@@ -12,21 +13,22 @@ from harness.report.view import Measured
 NOBODY = "nobody named"
 
 
-def measured(results: Results) -> tuple[Measured, ...]:
+def measured(suite: Suite, results: Results) -> tuple[Measured, ...]:
     """Everyone who measured something, those of the truths first; nothing where there is one, and nobody is named."""
     groups: dict[str, list[str]] = {}
     for name, run in sorted(results.runs.items(), key=lambda item: (str(item[1].provenance.get("started")), item[0])):
         groups.setdefault(measured_by(run.provenance), []).append(name)
     found: list[tuple[str, Sequence[str], list[str], bool]] = []
     for by, runs in groups.items():
-        methods = list(dict.fromkeys(r.method for r in results.valuations.values() if r.run in runs))
+        own = {record.method for record in results.valuations.values() if record.run in runs}
+        methods = [name for name in suite.methods if name in own] + sorted(own - set(suite.methods))
         truths = any(truth.run in runs for truth in results.truths.values())
         if methods or truths:
             found.append((by, runs, methods, truths))
     found.sort(key=lambda one: not one[-1])
     if len(found) == 1 and found[0][0].startswith(NOBODY):
         return ()
-    marks = [chr(ord("a") + k % 26) for k in range(len(found))] if len(found) > 1 else [""]
+    marks = [f"{chr(ord('a') + k % 26)}{k // 26 or ''}" for k in range(len(found))] if len(found) > 1 else [""]
     return tuple(
         Measured(mark, by, tuple(runs), tuple(methods), truths)
         for mark, (by, runs, methods, truths) in zip(marks, found, strict=True)

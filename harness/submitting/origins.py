@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.records.provenance import CHANGED, Commit, commit_of
+from harness.records.provenance import CHANGED, Commit, commit_of, is_plain
 from harness.records.results import Answer, Results
 from harness.submitting.findings import Finding, counted, finding
 
@@ -43,6 +43,8 @@ def _of_run(told: Mapping[str, Any], devices: set[str], lookup: Lookup, now: dat
         yield f"does not tell its {', '.join(missing)}."
     if not isinstance(told.get("by"), str) or not told["by"].strip():
         yield "does not say who measured; the same command of 'dataworth run' with --by NAME does."
+    if strange := sorted(name for name, value in told.items() if not _is_plain(value, is_code=name == "command")):
+        yield f"has more than plain text in its {', '.join(strange)}."
     yield from _of_machine(told, devices)
     if "commit" not in missing:
         yield from _of_code(str(told["commit"]), _time(told.get("started")), lookup)
@@ -52,6 +54,14 @@ def _of_run(told: Mapping[str, Any], devices: set[str], lookup: Lookup, now: dat
             yield f"has a start that is no time: {str(told['started'])[:40]!r}."
         elif started > now + AHEAD:
             yield f"says that it started at {started:%Y-%m-%d %H:%M} UTC, which is still to come."
+
+
+def _is_plain(value: object, is_code: bool = False) -> bool:
+    """Whether pages show it as it is; what they show as code holds anything but the mark that ends code."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(part) for item in value.items() for part in item)
+    text = str(value)
+    return text.isprintable() and "`" not in text if is_code else is_plain(text)
 
 
 def _of_machine(told: Mapping[str, Any], devices: set[str]) -> Iterator[str]:

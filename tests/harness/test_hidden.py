@@ -67,7 +67,7 @@ def test_their_results_are_marked_wherever_they_are_shown() -> None:
     assert told in (HIDDEN / "README.md").read_text()
     assert told in (HIDDEN / "index.html").read_text()
     assert json.loads(call("report", "--out", HIDDEN, "--json", "--quiet").out)["hidden"] == SEED
-    assert "hidden" not in (SEEN / "README.md").read_text()
+    assert "On hidden pools" not in (SEEN / "README.md").read_text()
     assert json.loads(call("report", "--out", SEEN, "--json", "--quiet").out)["hidden"] is None
 
 

@@ -341,6 +341,7 @@ def test_a_reliability_that_its_values_do_not_have_is_refused() -> None:
         ({"processor": ""}, "does not tell its processor"),
         ({"cores": 2, "threads": 64}, "trained on 64 threads at once, with 2 cores"),
         ({"cores": -1}, "-1 cores"),
+        ({"by": "<script>", "processor": "a | b"}, "has more than plain text in its by, processor."),
         ({"device": "cuda:0 (NVIDIA H100)"}, "ran on cuda:0 (NVIDIA H100), by its provenance, and its answers say cpu"),
     ],
 )
@@ -447,6 +448,6 @@ def test_whoever_goes_on_with_a_run_can_say_who_measured(monkeypatch: pytest.Mon
     assert isinstance(next(iter(load(Path("mine/results")).valuations.values())), ValuationRecord)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 81])
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 81, "<b>Me</b>", "a | b"])
 def test_a_name_that_no_table_can_show_is_refused(name: str) -> None:
     assert "is no name" in call("run", "--suite", "board", "--by", name).mistake
