@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.report import frontier, numbers, sentences
+from harness.report import frontier, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
 
@@ -71,7 +71,7 @@ def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
         cost = line.cost
         return [sentences.seconds(cost), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
 
-    drawn = [[line.method + sentences.who(view, line.method), *cells(line), *costs(line)] for line in lines]
+    drawn = [[line.method + measured.mark(view, line.method), *cells(line), *costs(line)] for line in lines]
     return _table(drawn, ["method", *view.questions, "mean", "seconds", "reference GPU-hours", "retrainings"])
 
 
@@ -89,7 +89,7 @@ def _overall_caption(view: View) -> str:
         "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
         f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
         f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
-        + sentences.marked(view)
+        + measured.in_a_sentence(view)
     )
 
 
@@ -215,7 +215,7 @@ def _notes(view: View) -> list[str]:
 
 def _measured(view: View) -> list[str]:
     """Who measured what, on which machine."""
-    told = "\n".join(f"- {line}" for line in sentences.measured(view))
+    told = "\n".join(f"- {line}" for line in measured.lines(view))
     words = "Seconds and core-hours are each machine's own."
     return [f"## Who measured what\n\n{told}", words if len(view.measured) > 1 else ""] if told else []
 

@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import Suite
 from harness.errors import plain
 from harness.records.results import Results
-from harness.report.view import Measured
+from harness.report.view import TRUTH, Measured, View
 
 NOBODY = "nobody named"
 
@@ -41,3 +41,27 @@ def measured_by(provenance: Mapping[str, Any]) -> str:
     machine = plain(str(provenance.get("processor") or "a machine that is not told"))
     device = str(provenance.get("device") or "")
     return f"{who} on {machine} ({provenance.get('cores')} cores{f', {plain(device)}' if device != 'cpu' else ''})"
+
+
+def mark(view: View, method: str) -> str:
+    """The mark of who measured a method's values, with a space before it; empty where all are of one."""
+    marks = "".join(one.mark for one in view.measured if method in one.methods or (method == TRUTH and one.truths))
+    return f" ({marks})" if marks else ""
+
+
+def lines(view: View) -> list[str]:
+    """What these marks mean, a line for each who measured; nothing where nobody is named and all are of one machine."""
+    lines = []
+    for one in view.measured:
+        mark = f"({one.mark}) " if one.mark else ""
+        what = [*(["truths"] if one.truths else []), *one.methods]
+        lines.append(
+            f"{mark}{one.by}: {', '.join(what)}; {'run' if len(one.runs) == 1 else 'runs'} {', '.join(one.runs)}"
+        )
+    return lines
+
+
+def in_a_sentence(view: View) -> str:
+    """The marks in a sentence, with a space before it; empty where there are none."""
+    found = "; ".join(f"({one.mark}) {one.by}" for one in view.measured if one.mark)
+    return f" Measured by {found}." if found else ""

@@ -293,30 +293,6 @@ def load(cells: Sequence[Cell]) -> str:
     )
 
 
-def who(view: View, method: str) -> str:
-    """The mark of who measured a method's values, with a space before it; empty where all are of one."""
-    marks = "".join(one.mark for one in view.measured if method in one.methods or (method == TRUTH and one.truths))
-    return f" ({marks})" if marks else ""
-
-
-def measured(view: View) -> list[str]:
-    """What these marks mean, a line for each who measured; nothing where nobody is named and all are of one machine."""
-    lines = []
-    for one in view.measured:
-        mark = f"({one.mark}) " if one.mark else ""
-        what = [*(["truths"] if one.truths else []), *one.methods]
-        lines.append(
-            f"{mark}{one.by}: {', '.join(what)}; {'run' if len(one.runs) == 1 else 'runs'} {', '.join(one.runs)}"
-        )
-    return lines
-
-
-def marked(view: View) -> str:
-    """The marks in a sentence, with a space before it; empty where there are none."""
-    found = "; ".join(f"({one.mark}) {one.by}" for one in view.measured if one.mark)
-    return f" Measured by {found}." if found else ""
-
-
 def hidden(suite: Suite) -> str:
     """What is to be known of results on hidden pools; empty for others."""
     if suite.hidden is None:

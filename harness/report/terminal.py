@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import frontier, numbers, sentences
+from harness.report import frontier, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, CostName, Overall, TasksMean, Verdict, View
 from harness.statistics.means import finite_mean
 from harness.types import Question
@@ -47,7 +47,7 @@ def print_leaderboard(console: Console, view: View) -> None:
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
-    for line in sentences.measured(view):
+    for line in measured.lines(view):
         console.print(Text.assemble(("  measured  ", "dim"), line))
 
 
@@ -101,14 +101,15 @@ def _front(console: Console, view: View, verdict: Verdict, cost: CostName) -> Sh
 
 def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:
     """One table of all columns, or several of fewer where the terminal would cut it short; where one column is too
-    wide beside the names, these are broken.
+    wide beside the names, words are broken.
     """
     table = draw(columns)
     needed = console.measure(table, options=console.options.update(width=10_000)).maximum
     if needed <= console.width:
         return [table]
     if len(columns) == 1:
-        table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+        for column in table.columns:
+            column.no_wrap, column.overflow = False, "fold"
         return [table]
     half = (len(columns) + 1) // 2
     return [*_fitting(console, columns[:half], draw), *_fitting(console, columns[half:], draw)]
@@ -125,7 +126,7 @@ def _overall(console: Console, view: View) -> Shown:
             texts["mean"] = _mean(line, line.mean, tasks)
             texts["cost"] = f"{sentences.seconds(line.cost)} / {numbers.hours(line.cost.reference_gpu_hours)}"
             texts["retrainings"] = numbers.count(line.cost.retrainings)
-            own = line.method + sentences.who(view, line.method)
+            own = line.method + measured.mark(view, line.method)
             table.add_row(own, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
