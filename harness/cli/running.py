@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.cli.chosen import tasks_of
 from harness.cli.places import Place, data_folder, truth_differences
-from harness.cli.stopping import stoppable
+from harness.cli.stopping import heard, stoppable
 from harness.config import Suite
 from harness.errors import UserError, plain, unknown
 from harness.records.provenance import MARKUP, is_plain
@@ -23,7 +23,7 @@ from harness.report import comparison
 from harness.report.as_json import to_json
 from harness.report.files import write_report
 from harness.report.leaderboard import leaderboard
-from harness.report.terminal import make_console, print_leaderboard
+from harness.report.terminal import print_leaderboard
 from harness.report.view import View
 from harness.running.own_process import Limits
 from harness.running.progress import ProgressDisplay
@@ -89,7 +89,7 @@ def run_suite(request: Request, console: Console) -> int:
     device = device_of(request.device)
     place.prepare(fresh=not request.resume)
     runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console), limits, by)
-    with stoppable(_heard(console), f"Everything finished is kept in {place.folder}."):
+    with stoppable(heard(console), f"Everything finished is kept in {place.folder}."):
         results = runner.run()
     view = write_report(place.folder, place.suite, results)
     if request.as_json:
@@ -105,14 +105,9 @@ def run_suite(request: Request, console: Console) -> int:
         soft_wrap=True,
     )
     if runner.failures:
-        _heard(console).print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
+        heard(console).print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
         return 1
     return 0
-
-
-def _heard(console: Console) -> Console:
-    """The console, or standard error where it is quiet: how a run went wrong is told all the same."""
-    return make_console(stderr=True) if console.quiet else console
 
 
 def who(name: str | None) -> str:

@@ -36,5 +36,12 @@ def stoppable(console: Console, kept: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def heard(console: Console) -> Console:
+    """The console, or standard error where it is quiet: what went wrong is told all the same."""
+    from harness.report.terminal import make_console
+
+    return make_console(stderr=True) if console.quiet else console
+
+
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt

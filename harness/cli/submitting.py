@@ -40,10 +40,10 @@ def submit_check(place: Path, quiet: bool, as_json: bool, **asked: Any) -> None:
     answers that are drawn at random and asked again here, with their truths. The exit status is 0 where it may be
     merged, 1 where not, 2 for a mistake in what was asked, 130 when stopped.
     """
-    from harness.cli.stopping import stoppable
+    from harness.cli.stopping import heard, stoppable
     from harness.cli.submission import Request, submit
     from harness.report.terminal import make_console
 
     console = make_console(stderr=as_json, quiet=quiet)
-    with stoppable(console, "Nothing of it is kept."):
+    with stoppable(heard(console), "Nothing of it is kept."):
         sys.exit(submit(Request(place, as_json=as_json, **asked), console))

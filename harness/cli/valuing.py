@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import DEVICE, folder, names
+from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names
 from harness.errors import UserError
 
 RUNS = "runs/values"
@@ -89,6 +89,8 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random stream.")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=folder, help="The folder of the answer.  [default: runs/values/NAME]")
+@QUIET
+@AS_JSON
 def value(
     task: str,
     contributors: str | None,
@@ -114,6 +116,8 @@ def value(
     steps: int | None,
     batch_size: int | None,
     rate: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Tell what contributors' own files are worth to a model that shall be good at a target.
 
@@ -124,10 +128,10 @@ def value(
     """
     from harness.brought import ROWS
     from harness.cli.running import device_of
-    from harness.cli.stopping import stoppable
+    from harness.cli.stopping import heard, stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
-    from harness.valuing.files import CSV, HTML, JSON, PAGE
+    from harness.valuing.files import CSV, HTML, JSON, PAGE, to_json
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)
@@ -140,8 +144,8 @@ def value(
         "rate": rate,
     }
     place = out or Path(RUNS) / Path(contributors or target).stem
-    console = make_console()
-    with stoppable(console, f"What was trained and answered is kept in {place}."):
+    console = make_console(stderr=as_json, quiet=quiet)
+    with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
             target,
@@ -161,8 +165,12 @@ def value(
             seed=seed,
             device=device_of(device),
             out=place,
+            progress=not quiet,
         )
-    print_outcome(console, found.outcome)
+    if as_json:
+        click.echo(to_json(found.outcome), nl=False)
+    else:
+        print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
 
 

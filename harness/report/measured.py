@@ -51,14 +51,11 @@ def mark(view: View, method: str) -> str:
 
 def lines(view: View) -> list[str]:
     """What these marks mean, a line for each who measured; nothing where nobody is named and all are of one machine."""
-    lines = []
+    found = []
     for one in view.measured:
-        mark = f"({one.mark}) " if one.mark else ""
-        what = [*(["truths"] if one.truths else []), *one.methods]
-        lines.append(
-            f"{mark}{one.by}: {', '.join(what)}; {'run' if len(one.runs) == 1 else 'runs'} {', '.join(one.runs)}"
-        )
-    return lines
+        own, what = f"({one.mark}) " if one.mark else "", [*(["truths"] if one.truths else []), *one.methods]
+        found.append(f"{own}{one.by}: {', '.join(what)}; run{'s' if len(one.runs) > 1 else ''} {', '.join(one.runs)}")
+    return found
 
 
 def in_a_sentence(view: View) -> str:

@@ -13,11 +13,13 @@ from harness.types import Plain
 def is_dealt_again(record: PoolRecord, run: PoolRun) -> bool:
     """Whether the pool is that of the record; last digits may differ by machine."""
     dealt = [contributor.planted for contributor in run.pool.contributors]
-    same = len(dealt) == len(record.planted) and all(map(_alike, dealt, record.planted))
+    same = len(dealt) == len(record.planted) and all(map(alike, dealt, record.planted))
     return same and record.task_version == run.task.version and record.test_rows in (0, len(run.pool.test))
 
 
-def _alike(one: Mapping[str, Plain], other: Mapping[str, Plain]) -> bool:
+def alike(one: Mapping[str, Plain], other: Mapping[str, Plain]) -> bool:
+    """Whether two descriptions say the same; last digits may differ."""
+
     def equal(a: Plain, b: Plain) -> bool:
         return math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
 

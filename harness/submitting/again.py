@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from typing import cast
 import numpy as np
 
 from harness.config import Suite
-from harness.records.results import Results, TruthRecord, ValuationRecord
+from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord, without_nan
 from harness.retraining.ledger import IN_MEMORY, Ledger
-from harness.running.dealt_again import is_dealt_again
+from harness.running.dealt_again import alike, is_dealt_again
 from harness.running.own_process import Limits
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.running.precedents import precedents
@@ -43,7 +44,7 @@ def sample(results: Results, count: int, rng: np.random.Generator, first: Collec
     found = [
         Sampled(record.task, record.pool, cast(Question, record.question), record.method)
         for record in results.valuations.values()
-        if record.status == "ok" and _truth(results, record) is not None
+        if record.status == "ok" and _truth(results, record) and (record.task, record.pool) in results.pools
     ]
     order = rng.permutation(len(found))
     by_turn = sorted((found[k] for k in order), key=lambda one: one.method not in first)  # stable: else in that order
@@ -114,10 +115,14 @@ def _of_one(bench: Bench, results: Results, one: Sampled) -> Iterator[str]:
                 "the kind of device are others."
             )
             return
+        if not _is_described(record, run):
+            yield f"{where}, is described otherwise here, in what was measured when it was dealt or in its learner."
         with bench.stage(f"{where}: truth of {one.question}") as advance:
             retrained = run.truth(one.question, advance)
         if retrained.status != "ok" or apart(truth.values, retrained.values) > TOLERANCE:
             yield f"The truth of {one.question} on {where}, comes out otherwise here: {_told(truth, retrained)}."
+        elif parts := _other_parts(truth, retrained):
+            yield f"The truth of {one.question} on {where}, has other {', '.join(parts)} here."
         method = bench.methods[one.method]
         fitted = {name for name, other in bench.methods.items() if other.calibrates}
         read = precedents(results, set(results.tasks()) - {one.task}, one.question, fitted) if method.calibrates else ()
@@ -131,6 +136,26 @@ def _of_one(bench: Bench, results: Results, one: Sampled) -> Iterator[str]:
     finally:
         ledgers.truth.close()
         ledgers.methods.close()
+
+
+def _is_described(record: PoolRecord, run: PoolRun) -> bool:
+    """Whether facts and learner are told as here."""
+    here = run.pool_record()
+    learner = json.loads(json.dumps(without_nan(here.learner)))
+    return alike(dict(record.facts), dict(here.facts)) and record.learner == learner
+
+
+def _other_parts(told: TruthRecord, found: TruthRecord) -> list[str]:
+    """What of a truth beside its values is another, in words."""
+    parts = {
+        "values by held-out fold": (told.by_fold, found.by_fold),
+        "values on the validation split": (told.validation, found.validation),
+        "residuals": ((told.residual,), (found.residual,)),
+        "utilities of everyone": (told.everyone, found.everyone),
+        "utilities of nobody": (told.nobody, found.nobody),
+    }
+    both = {name: pair for name, pair in parts.items() if any(map(any, pair))}
+    return [name for name, (one, other) in both.items() if apart(one, other) > TOLERANCE]
 
 
 def _told(submitted: TruthRecord | ValuationRecord, found: TruthRecord | ValuationRecord) -> str:

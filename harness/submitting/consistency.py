@@ -13,7 +13,7 @@ from harness.running.pool_run import truth_keys
 from harness.seeds import stream
 from harness.statistics.ceilings import split_half_reliability
 from harness.submitting.findings import Finding, finding, place, some
-from harness.submitting.folds import adds_up
+from harness.submitting.folds import adds_up, has_folds
 
 SAME = 1e-6
 """How near a number comes that was worked out anew from the same numbers."""
@@ -49,7 +49,7 @@ def _of_pools(suite: Suite, results: Results, versions: Mapping[str, int]) -> It
 def _of_features(record: PoolRecord) -> Iterator[str]:
     """One-feature baselines that were planted are what was planted."""
     for name in set(record.features) & set(record.planted[0]):
-        planted = [found[name] for found in record.planted]
+        planted = [found.get(name) for found in record.planted]
         own = record.features[name]
         pairs = [(a, b) for a, b in zip(planted, own, strict=True) if isinstance(a, int | float) and b is not None]
         if len(pairs) < len(own) or not all(math.isclose(a, b) for a, b in pairs):
@@ -76,15 +76,18 @@ def named(answer: Answer) -> str:
 def truths(suite: Suite, results: Results) -> Finding:
     """A truth's parts are worked out from the same retrainings, so that none changes alone."""
     answered = [truth for truth in results.truths.values() if truth.status == "ok"]
-    folds = [named(truth) for truth in answered if not adds_up(truth, results.pools.get((truth.task, truth.pool)))]
+    dealt = {(truth.task, truth.pool): results.pools.get((truth.task, truth.pool)) for truth in answered}
+    folds = [named(truth) for truth in answered if not adds_up(truth, dealt[truth.task, truth.pool])]
     halves = [named(truth) for truth in answered if not _repeats(suite, truth)]
-    bare = [named(truth) for truth in answered if not truth.by_fold]
+    bare = [
+        named(truth) for truth in answered if (pool := dealt[truth.task, truth.pool]) and not has_folds(truth, pool)
+    ]
     against = [
         f"{text}: {some(names)}."
         for text, names in (
             ("Truths that are not the mean of their held-out folds", folds),
             ("Truths whose reliability is not that of their values", halves),
-            ("Truths without their held-out folds, which older versions did not keep", bare),
+            ("Truths without all their held-out folds", bare),
         )
         if names
     ]
