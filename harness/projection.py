@@ -102,7 +102,7 @@ class Projection(BaseModel):
     bandwidth_gb_s: float = Field(default=2_039.0, gt=0)
     launch_us: float = Field(default=5.0, gt=0)
     price_per_gpu_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    currency: str = Field(default="USD", min_length=1, max_length=8, pattern=r"^\S+$")
+    currency: str = Field(default="USD", min_length=1, max_length=8, pattern=r"^[^\s\[\]\\]+$")
     reference: Mapping[str, ReferenceJob] = {}
 
     @model_validator(mode="before")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from harness.running.forecast import Forecast, Kind
@@ -22,13 +23,36 @@ SILENT = 60.0
 ROOMY, BAR, SHORT_BAR = 100, 24, 6
 """Columns from which on bars have their whole length; that length, and the one below."""
 
+COUNT = 22
+"""Columns for how many of how many, with the unit and what parts them from the bar; what is left is for the names."""
 
-class _Told(ProgressColumn):
-    """What a row's own function says now."""
+
+class _Count(ProgressColumn):
+    """How many of how many, and of what."""
 
     def render(self, task: Task) -> Text:
-        tell = task.fields.get("told")
-        return Text(tell() if tell else "", style="cyan")
+        total = "?" if task.total is None else f"{task.total:.0f}"
+        return Text(f"{task.completed:.0f}/{total} {task.fields['unit']}", style="green", no_wrap=True)
+
+
+class _Bars(Progress):
+    """Bars with a line below them that is written anew each time.
+
+    Args:
+        line: what it says; nothing where that is empty.
+    """
+
+    def __init__(self, console: Console, line: Callable[[], str]) -> None:
+        self._line = line
+        bar = BAR if console.width >= ROOMY else SHORT_BAR
+        names = Column(overflow="fold", max_width=max(SHORT_BAR, console.width - bar - COUNT))
+        columns = TextColumn("{task.description}", table_column=names), BarColumn(bar), _Count()
+        super().__init__(*columns, console=console, transient=True)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        if line := self._line():
+            yield Text(line, style="cyan")
 
 
 class ProgressDisplay:
@@ -41,20 +65,12 @@ class ProgressDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._draws = console.is_terminal or console.is_jupyter
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=BAR if console.width >= ROOMY else SHORT_BAR),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            _Told(),
-            console=console,
-            transient=True,
-        )
         self._started = self._since = self._said = time.monotonic()
         self._forecast = Forecast({})
         self._at: Kind | None = None
         self._share = 0.0
         self._money: Callable[[], str] = str
+        self._bars = _Bars(console, self.time_and_money)
 
     @contextmanager
     def run(
@@ -78,8 +94,8 @@ class ProgressDisplay:
             tasks[task] = tasks.get(task, 0) + count
         add = self._bars.add_task
         with self._bars:
-            whole = add(f"[bold]{title}", total=answers, unit="answers", told=self.time_and_money)
-            rows = {task: add(f"  {escape(task)}", total=count, unit="", told=None) for task, count in tasks.items()}
+            whole = add(f"[bold]{title}", total=answers, unit="answers")
+            rows = {task: add(f"  {escape(task)}", total=count, unit="") for task, count in tasks.items()}
             methods: dict[str, TaskID] = {}
 
             def answered(kind: Kind, kept: bool) -> None:
@@ -89,7 +105,7 @@ class ProgressDisplay:
                     for row in methods.values():
                         self._bars.update(row, visible=False)
                     every = sum(count for (_, name), count in asked.items() if name == who)
-                    methods[who] = add(f"  {escape(who)}", total=every, unit="", told=None)
+                    methods[who] = add(f"  {escape(who)}", total=every, unit="")
                 for row in (whole, rows[task], methods[who]):
                     self._bars.advance(row, 1)
                 for name, row in methods.items():
@@ -120,7 +136,7 @@ class ProgressDisplay:
         self._at, self._share, bar = kind, 0.0, None
         if self._draws:
             unit = "retrainings" if retrainings else ""
-            bar = self._bars.add_task(text, total=retrainings or None, unit=unit, told=None)
+            bar = self._bars.add_task(text, total=retrainings or None, unit=unit)
 
         def advance(finished: int) -> None:
             nonlocal done
@@ -144,10 +160,16 @@ class ProgressDisplay:
             self.note(f"{text}{trained} ({time.monotonic() - started:.1f} s){self._more()}")
 
     def time_and_money(self) -> str:
-        """Time since the start, time left and money so far, as far as they are known."""
+        """Time since the start, time left and money so far, as far as they are known; of a stage that is no run's, what
+        is left of it.
+        """
         now = time.monotonic()
-        seconds = self._forecast.seconds(self._at, now - self._since, self._share)
-        left = "" if math.isnan(seconds) else f", about {_clock(seconds)} left"
+        elapsed = now - self._since
+        if self._forecast.left:
+            seconds, of = self._forecast.seconds(self._at, elapsed, self._share), ""
+        else:
+            seconds, of = elapsed / self._share - elapsed if self._share else math.nan, " of this step"
+        left = "" if math.isnan(seconds) else f", about {_clock(seconds)}{of} left"
         money = self._money()
         return f"{_clock(now - self._started)}{left}{', ' if money else ''}{money}"
 

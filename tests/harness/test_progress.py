@@ -130,6 +130,19 @@ def test_a_long_stage_says_in_a_log_how_far_it_is(tmp_path: Path, monkeypatch: p
     assert re.search(r"tiny, pool 1/2: truth of shapley: \d+ of 32 retrainings; about 0:00:\d\d left", told)
 
 
+def test_a_stage_outside_of_a_run_tells_what_is_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    display = ProgressDisplay(Console(file=io.StringIO(), width=300))
+    with display.shown(), display.stage("valuing", 8) as advance:
+        now[0] = 30.0
+        assert display.time_and_money() == "0:00:30"
+        advance(2)
+        assert display.time_and_money() == "0:00:30, about 0:01:30 of this step left"
+    assert isinstance(display._console.file, io.StringIO)
+    assert "left" not in display._console.file.getvalue()
+
+
 def test_a_run_that_is_gone_through_again_counts_what_is_kept(tmp_path: Path) -> None:
     shown(tmp_path, Console(file=io.StringIO(), width=300))
     told = shown(tmp_path, Console(file=io.StringIO(), width=300))
