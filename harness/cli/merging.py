@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.console import Console
 from harness.cli.publishing import agree_and_write, differences, files, published
 from harness.cli.submission import Request, checked
 from harness.errors import UserError
-from harness.records.results import load
+from harness.records.provenance import MERGED
+from harness.records.results import RunRecord, load
 from harness.report import comparison
 from harness.report.leaderboard import leaderboard
 
@@ -37,10 +39,12 @@ def merge(name: str, folder: Path, data: str | None, yes: bool, console: Console
         console.print(f"Nothing would change: {name} has all rows of {folder}.", markup=False, soft_wrap=True)
         return 0
     before, results = load(place.results), load(place.results)
+    today = datetime.now(UTC).date().isoformat()
     for record in found.results.valuations.values():
         if record.method in found.rows.new:
             results.add(record)
-            results.add(found.results.runs[record.run])
+            origin = found.results.runs[record.run].provenance
+            results.add(RunRecord(record.run, {**origin, MERGED: today}))
     view = leaderboard(place.suite, results)
     old = comparison.entries(leaderboard(place.suite, before).cells)
     console.print(f"{folder} into {place.folder}:", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from harness.cli.refusals import reasons
 from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.files import write_atomically
+from harness.records.provenance import MERGED
 from harness.records.results import (
     Answer,
     PoolRecord,
@@ -51,7 +52,8 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
     source = _finished(name, run or Path(RUNS) / place.suite.name)
     found = load(source.results)
     results, left_out = _of_suite(place.suite, found)
-    if against := reasons(place.suite, source.suite, found, leaderboard(place.suite, results)):
+    view = leaderboard(place.suite, results)
+    if against := reasons(place.suite, source.suite, found, view):
         raise UserError(
             f"{source.folder} cannot be published as {name}: {'; '.join(against)}. Nothing was changed; "
             f"'dataworth run --suite {name}' goes on with a run that is not finished."
@@ -62,7 +64,7 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
         lines.append(f"Kept, as others measured them on the same pools: {', '.join(kept)}.")
     if left_behind:
         lines.append(f"Left behind, since others measured them on older pools or truths: {', '.join(left_behind)}.")
-    view = leaderboard(place.suite, results)
+    view = leaderboard(place.suite, results) if kept else view
     console.print(f"{source.folder} as {place.folder}:", markup=False, soft_wrap=True)
     old = comparison.entries(leaderboard(place.suite, load(place.results)).cells) if place.has_results else None
     lines += differences(old, comparison.entries(view.cells), comparison.SAME)
@@ -71,27 +73,25 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
 
 
 def _merged_before(place: Place, results: Results) -> tuple[list[str], list[str]]:
-    """Take along the rows that others measured, which the suite does not name: those on the same pools and truths.
+    """Take along the rows that were merged: those on the same pools and truths.
 
     Returns:
         The methods that were taken along, and those that answer to older pools or truths and are left behind.
     """
-    kept: dict[str, None] = {}
-    left: dict[str, None] = {}
     there = load(place.results) if place.has_results else Results()
-    for key, record in there.valuations.items():
-        if record.method in place.suite.methods:
-            continue
-        truth = results.truths.get(key[:3])
+    merged = {name for name, run in there.runs.items() if MERGED in run.provenance}
+    rows = [record for record in there.valuations.values() if record.run in merged]
+    names, left = list(dict.fromkeys(record.method for record in rows)), set[str]()
+    for record in rows:
+        truth = results.truths.get((record.task, record.pool, record.question))
         if truth is None or (truth.pool_key, truth.truth_key) != (record.pool_key, record.truth_key):
-            left[record.method] = None
-        else:
-            kept[record.method] = None
+            left.add(record.method)
+    for record in rows:
+        if record.method not in left and results.held(record) is None:  # the suite may name it by now
             results.add(record)
             results.add(there.runs[record.run])
-    for key in [key for key in results.valuations if key[-1] in left]:  # no row in part
-        del results.valuations[key]
-    return [name for name in kept if name not in left], list(left)
+    kept = {record.method for record in results.valuations.values() if record.run in merged}
+    return [name for name in names if name in kept], [name for name in names if name in left]
 
 
 def redraw(name: str, yes: bool, console: Console) -> int:

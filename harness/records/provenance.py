@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANGED = " (changed)"
 """Behind a commit where the tree differs from it."""
 
+MERGED = "merged"
+"""Of a run that somebody else submitted: when its rows were merged into a published board."""
+
 MARKUP = frozenset("<>|`[]")
 """Characters that could be more than text in a terminal, in Markdown or in a page."""
 

@@ -57,7 +57,7 @@ def seal(folder: Path, results: Results, answered: Collection[Key]) -> None:
     lines = {}
     for task in results.tasks():
         name, known = f"{task}.jsonl", before.lines.get(f"{task}.jsonl", frozenset())
-        found = [(record, digest(line)) for record, line in lines_of(results, task)]
+        found = [(record, digest(line.encode())) for record, line in lines_of(results, task)]
         lines[name] = [
             own for record, own in found if own in known or isinstance(record, RunRecord) or key_of(record) in answered
         ]
@@ -97,7 +97,7 @@ def changes(folder: Path, found: Seal) -> Iterator[str]:
     """What of a run's results is not as it was sealed, a sentence each."""
     for file in sorted((folder / RESULTS).glob("*.jsonl")):
         known = found.lines.get(file.name, frozenset())
-        lines = {digest(line): line for line in file.read_text(encoding="utf-8").splitlines()}
+        lines = {digest(line): line for line in file.read_bytes().splitlines()}
         strange = [record_of(line) for own, line in lines.items() if own not in known]
         for record in strange:
             yield from _changed(record, found)
@@ -147,9 +147,9 @@ def key_of(record: Record) -> Key:
     return record.task, record.pool, record.question, "" if isinstance(record, TruthRecord) else record.method
 
 
-def digest(line: str) -> str:
+def digest(line: bytes) -> str:
     """Of one line of results, without its end."""
-    return hashlib.sha256(line.encode()).hexdigest()[:16]
+    return hashlib.sha256(line).hexdigest()[:16]
 
 
 def _short(value: object) -> str:

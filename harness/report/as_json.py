@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from harness.records.results import without_nan
@@ -35,7 +36,13 @@ def document(view: View) -> dict[str, Any]:
         "rows": list(rows(view.cells)),
         "overall": list(overall_rows(view)),
         "verdicts": [
-            {"task": one.task, "question": one.question, "says": sentences.verdict(one), "top": list(one.top)}
+            {
+                "task": one.task,
+                "question": one.question,
+                "says": sentences.verdict(one),
+                "top": list(one.top),
+                "fronts": [asdict(front) for front in one.fronts],
+            }
             for one in view.verdicts
         ],
         "notes": [

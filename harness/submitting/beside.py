@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.config import Suite
+from harness.records.provenance import MERGED
 from harness.records.results import Answer, Results
 from harness.submitting.consistency import named
 from harness.submitting.findings import Finding, counted, finding, place, some
@@ -78,7 +79,7 @@ def _cells(cells: Sequence[tuple[str, int, str]]) -> str:
 
 def beside(published: Results, results: Results) -> Finding:
     """What both hold is the same: pools to the key, truths and values to ``TOLERANCE``."""
-    against, compared = list(_other_pools(published, results)), 0
+    against, compared = [*_taken_names(published, results), *_other_pools(published, results)], 0
     answers: Mapping[str, Sequence[Answer]] = {
         "truth": [*results.truths.values()],
         "answer": [*results.valuations.values()],
@@ -104,6 +105,20 @@ def _alike(known: Answer, record: Answer) -> bool:
     """Whether the two ask the same, and both were answered."""
     keys = (known.pool_key, known.truth_key) == (record.pool_key, record.truth_key)
     return keys and known.status == record.status == "ok"
+
+
+def _taken_names(published: Results, results: Results) -> Iterator[str]:
+    """A run's name stands for one provenance, and for what it measured."""
+    for name in sorted(set(published.runs) & set(results.runs)):
+        there = {key: value for key, value in published.runs[name].provenance.items() if key != MERGED}
+        if there != results.runs[name].provenance:
+            yield f"The run {name} has another provenance on the board, where it is already."
+    known = {record.method for record in published.valuations.values()}
+    added = {
+        (r.method, r.run) for r in results.valuations.values() if r.method not in known and r.run in published.runs
+    }
+    for method, name in sorted(added):
+        yield f"{method} names the run {name}, which is on the board without it."
 
 
 def _other_pools(published: Results, results: Results) -> Iterator[str]:

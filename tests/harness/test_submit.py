@@ -138,6 +138,7 @@ def test_an_honest_run_may_be_merged_and_the_board_marks_who_measured_what() -> 
     assert "Measured by (a) Us on" in page
     assert f"by Them on {machine}" in (OURS / "index.html").read_text()
     assert [load(OURS / "results").valuations[ROW]] == [load(THEIRS / "results").valuations[ROW]]
+    assert ["merged" in run.provenance for run in load(OURS / "results").runs.values()].count(True) == 1
     assert "has all rows" in call("publish", "board", "--merge", THEIRS, "--yes").out
 
 
@@ -353,6 +354,23 @@ def test_a_provenance_that_cannot_be_is_refused(changes: dict[str, object], part
 def test_answers_of_a_run_that_is_not_told_are_refused() -> None:
     forged(lambda results: valuation(results, run="nowhere"))
     refused("Answers name the run nowhere, of which nothing is told.")
+
+
+def test_rows_in_the_name_of_a_published_run_are_refused() -> None:
+    """Else they would be the board's own."""
+    published = load(OURS / "results").runs
+
+    def claim(results: Results) -> None:
+        (name,) = published
+        results.runs[name] = published[name]
+        for key, said in results.valuations.items():
+            if said.method == "tracin":
+                results.valuations[key] = replace(said, run=name)
+
+    forged(claim)
+    refused(f"tracin names the run {next(iter(published))}, which is on the board without it.")
+    forged(lambda results: told(results, by="Them"))
+    refused(f"The run {next(iter(published))} has another provenance on the board, where it is already.")
 
 
 def test_what_was_planted_otherwise_is_refused() -> None:

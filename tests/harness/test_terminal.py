@@ -115,7 +115,10 @@ def test_json_has_every_row_and_number_of_the_tables(view: View) -> None:
                     assert row[column] == pytest.approx(float(line[column]), rel=1e-5, abs=1e-9)
                 else:
                     assert ("" if row[column] is None else str(row[column])) == line[column]
-    assert [one["says"] for one in found["verdicts"]]
+    assert len(found["verdicts"]) == len(view.verdicts)
+    for told, one in zip(found["verdicts"], view.verdicts, strict=True):
+        fronts = {front["cost"]: [step["method"] for step in front["steps"]] for front in told["fronts"]}
+        assert fronts == {front.cost: [step.method for step in front.steps] for front in one.fronts}
     assert found["runs"]
 
 
