@@ -11,7 +11,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from harness import registry
 from harness.config import LEDGERS, RESULTS, Suite
+from harness.knobs import base_of
 from harness.metering.load import HERE
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, load, save
@@ -127,7 +129,7 @@ class Runner:
         except (ValueError, TypeError) as error:
             self._say(f"The runs in {ledger.path.name} cannot be read ({error}); they are set aside.")
             runs = {}
-        runs[self.run_name] = {**provenance(self.device, cores()), **self._isolated()}
+        runs[self.run_name] = {**provenance(self.device, cores()), **self._isolated(), **self._foreign()}
         if self.by:  # whoever goes on with a run has its ledger, and speaks for what it kept when nobody was named
             runs = {name: {"by": self.by, **origin} for name, origin in runs.items()}
         ledger.keep_answer("runs", runs)
@@ -138,6 +140,13 @@ class Runner:
         """Limits that methods ran under, for a run's provenance."""
         limits = self.limits
         return {} if limits is None else {"isolated": {"seconds": limits.seconds, "memory_mb": limits.memory_mb}}
+
+    def _foreign(self) -> dict[str, object]:
+        """Which package each method of others comes from, for a run's provenance: no commit of this project tells."""
+        known = registry.methods()
+        bases = {name: base_of(name) for name in self.chosen.methods}
+        found = {name: known[base].package for name, base in bases.items() if base in known and known[base].package}
+        return {"methods": found} if found else {}
 
     def _warn_of_load(self) -> None:
         load = HERE.since(HERE.start())
