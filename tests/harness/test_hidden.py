@@ -76,6 +76,8 @@ def test_they_are_compared_with_nothing_and_published_nowhere() -> None:
     assert f"Not compared with the published results, which have hidden unset (this run: {SEED})." in said
     assert f"hidden unset (the run: {SEED})" in call("publish", "board", "--run", HIDDEN, "--yes").mistake
     assert "pool 1/2" in said  # not the number that the seed gives
+    told = " ".join(call("submit-check", HIDDEN, "--cells", 0).out.split())
+    assert f"Its suite is another than the published one: hidden unset (here: {SEED})." in told
 
 
 def test_a_check_tells_which_rows_they_confirm() -> None:
