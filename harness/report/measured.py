@@ -26,7 +26,7 @@ def measured(suite: Suite, results: Results) -> tuple[Measured, ...]:
         if methods or truths:
             found.append((by, runs, methods, truths))
     found.sort(key=lambda one: not one[-1])
-    if len(found) == 1 and found[0][0].startswith(NOBODY):
+    if not found or (len(found) == 1 and found[0][0].startswith(NOBODY)):
         return ()
     marks = [f"{chr(ord('a') + k % 26)}{k // 26 or ''}" for k in range(len(found))] if len(found) > 1 else [""]
     return tuple(
