@@ -24,6 +24,11 @@ RESULTS, LEDGERS = "results", "ledger"
 PUBLISHED = "leaderboards"
 """The folder of published suites."""
 
+FIRST_HIDDEN = 1_000_000
+"""Pools are numbered from 0 where everybody may see them. Those that a seed hides start at (1 + seed) times this, which
+leaves room for as many pools as a suite may have, and is a multiple of whatever runs count pools by."""
+LARGEST_HIDDEN = 10**12
+
 LONGEST_NAME = 200
 """Bytes of a suite's name: file systems take 255."""
 
@@ -138,6 +143,7 @@ class Suite(BaseModel):
             for every question.
         seed: root of every random stream.
         settings: what is different for one task, by its name.
+        hidden: the seed of pools that nobody has seen, in place of the numbers from 0; None for those.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -153,6 +159,7 @@ class Suite(BaseModel):
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
+    hidden: int | None = Field(default=None, ge=0, le=LARGEST_HIDDEN)
 
     _reads_numbers = model_validator(mode="before")(lambda content: _repeats(_repeats_of_tasks(content)))
 
@@ -207,6 +214,12 @@ class Suite(BaseModel):
             if "tasks" in info.data and task not in info.data["tasks"]:
                 raise unknown("task of this suite", task, info.data["tasks"])
         return projection
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its pools."""
+        first = 0 if self.hidden is None else FIRST_HIDDEN * (1 + self.hidden)
+        return range(first, first + self.pools)
 
     def settings_of(self, task: str) -> TaskSettings:
         return self.settings.get(task, TaskSettings())
@@ -287,7 +300,19 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
     content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
+    if suite.hidden is None:
+        del content["hidden"]
     if suite.settings:
         content["settings"] = {task: own.given for task, own in suite.settings.items()}
-    content["projection"] = suite.projection.model_dump(exclude=None if suite.projection.reference else {"reference"})
+    content["projection"] = _of_projection(suite.projection)
     return tomli_w.dumps(content)
+
+
+def _of_projection(projection: Projection) -> dict[str, object]:
+    """Without what is unset: TOML has no word for it."""
+    found = projection.model_dump()
+    if not projection.reference:
+        del found["reference"]
+    if projection.price_per_gpu_hour is None:
+        del found["price_per_gpu_hour"], found["currency"]
+    return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import completing
 from harness.errors import UserError
 
 
@@ -32,6 +33,14 @@ def pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> dic
     return found
 
 
+def methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
+    from harness.knobs import listed  # and with it numpy
+
+    found = None if value is None else listed(value)
+    return found if found else names(_ctx, param, value)
+
+
 def folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """A folder's path; an empty one would mean the working folder."""
     if value is not None and not value.strip():
@@ -40,3 +49,17 @@ def folder(_ctx: click.Context, param: click.Parameter, value: str | None) -> Pa
 
 
 DEVICE = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
+DATA = click.option(
+    "--data",
+    metavar="DIR",
+    shell_complete=completing.folders,
+    help="The folder of your files, for suites that read files.",
+)
+TASKS = click.option(
+    "--tasks",
+    callback=names,
+    shell_complete=completing.tasks,
+    help="Only these of the suite's tasks, separated by commas.",
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print nothing but what went wrong, and JSON if asked.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the tables as one JSON document.")

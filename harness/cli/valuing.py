@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from harness.cli.options import DEVICE, folder, names, pairs
+from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names, pairs
 from harness.errors import UserError
 
 RUNS = "runs/values"
@@ -79,6 +76,8 @@ RUNS = "runs/values"
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random stream.")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=folder, help="The folder of the answer.  [default: runs/values/NAME]")
+@QUIET
+@AS_JSON
 def value(
     task: str,
     contributors: str | None,
@@ -104,6 +103,8 @@ def value(
     steps: int | None,
     batch_size: int | None,
     rate: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Tell what contributors' own files are worth to a model that shall be good at a target.
 
@@ -114,9 +115,10 @@ def value(
     """
     from harness.brought import ROWS
     from harness.cli.running import device_of
+    from harness.cli.stopping import heard, stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
-    from harness.valuing.files import CSV, HTML, JSON, PAGE
+    from harness.valuing.files import CSV, HTML, JSON, PAGE, to_json
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)
@@ -129,9 +131,8 @@ def value(
         "rate": rate,
     }
     place = out or Path(RUNS) / Path(contributors or target).stem
-    console = make_console()
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    console = make_console(stderr=as_json, quiet=quiet)
+    with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
             target,
@@ -151,18 +152,12 @@ def value(
             seed=seed,
             device=device_of(device),
             out=place,
+            progress=not quiet,
         )
-    except KeyboardInterrupt:
-        again = shlex.join(["dataworth", *sys.argv[1:]])
-        console.print(
-            f"\nStopped. What was trained and answered is kept in {place}. To go on: {again}",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    print_outcome(console, found.outcome)
+    if as_json:
+        click.echo(to_json(found.outcome), nl=False)
+    else:
+        print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
 
 
@@ -187,7 +182,3 @@ def _contributors(path: str | None, named: Sequence[str]) -> Any:
             raise UserError(f"--contributor {name} is given twice; give each contributor a name of its own.")
         found[name] = where
     return found
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

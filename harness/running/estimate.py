@@ -83,7 +83,7 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
     """Count one task's retrainings without dealing a pool; ``budgets`` are those of the suite's methods."""
     alone = dict.fromkeys(suite.questions, 0)
     together = 0
-    for pool in range(suite.pools):
+    for pool in suite.numbers:
         found = {question: _of_truth(suite, task, pool, contributors, [question]) for question in suite.questions}
         for question, jobs in found.items():
             alone[question] += len(jobs)

@@ -101,6 +101,9 @@ ROOMS = {
         *("harness.metering", "harness.records", "harness.retraining", "harness.running"),
         *("harness.statistics", "harness.report"),
     ),
+    "harness.submitting": (
+        *("harness.records", "harness.retraining", "harness.running", "harness.statistics", "harness.report"),
+    ),
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),
     "tasks.learners": (),
