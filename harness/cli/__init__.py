@@ -279,7 +279,11 @@ def list_all() -> None:
 @dataworth.command()
 @click.argument("name", metavar="SUITE|METHOD|TASK", shell_complete=completing.anything)
 @DATA
-@click.option("--suite", help="Tell a task as this suite has it, with the suite's data sets and settings.")
+@click.option(
+    "--suite",
+    shell_complete=completing.suite_or_file,
+    help="Tell a task as this suite has it, with the suite's data sets and settings.",
+)
 @click.option("--measure", is_flag=True, help="Time a few of the suite's retrainings on this machine.")
 @click.option("--hours", type=float, help="With --measure: split so many hours into pools and seeds.")
 @DEVICE

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli import completing
 from harness.cli.options import folder, pairs
 from harness.described import Described, Undescribed
 from harness.errors import UserError, plain
@@ -18,11 +19,20 @@ from harness.errors import UserError, plain
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE|FOLDER...")
-@click.option("--task", help="Where it is not found: sentiment (texts with labels), image-classification, ...")
+@click.option(
+    "--task",
+    shell_complete=completing.task,
+    help="Where it is not found: sentiment (texts with labels), image-classification, ...",
+)
 @click.option("--side", type=click.Choice(["real", "synthetic"]), help="Who made the rows: people or a generator.")
 @click.option("--columns", callback=pairs, metavar="FIELD=COLUMN,...", help="text, label, prompt, answer, image, side.")
 @click.option("--labels", callback=pairs, metavar="LABEL=NAME,...", help="What labels mean: 0=negative,1=positive.")
-@click.option("--data", metavar="DIR", help="The folder that its path is told from, as a run's --data names it.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    shell_complete=completing.folders,
+    help="The folder that its path is told from, as a run's --data names it.",
+)
 @click.option(
     "--out", metavar="FILE.toml", callback=folder, help="The description.  [default: NAME.toml, in this folder]"
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.cli import completing
 from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names, pairs
 from harness.errors import UserError
 
@@ -18,6 +19,7 @@ RUNS = "runs/values"
 @click.option(
     "--task",
     required=True,
+    shell_complete=completing.task,
     help="sentiment (texts with labels), image-classification, instruction-following, reasoning.",
 )
 @click.option(

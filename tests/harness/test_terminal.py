@@ -213,9 +213,11 @@ def completed(words: str) -> list[str]:
         ("dataworth --sui", ["--suite"]),
         ("dataworth run --que", ["--questions"]),
         ("dataworth run --suite embedded-", ["embedded-quick"]),
-        ("dataworth run --methods size,kair", ["size,kairos"]),
+        ("dataworth run --methods size,kair", ["size,kairos", "size,kairos:trained"]),
         ("dataworth run --questions standalone,", ["standalone,leave-one-out", "standalone,shapley"]),
         ("dataworth show sentim", ["sentiment"]),
+        ("dataworth show sentiment --suite embedded-", ["embedded-quick"]),
+        ("dataworth describe mine.csv --task sentim", ["sentiment"]),
         ("dataworth completion f", ["fish"]),
     ],
 )
