@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
@@ -17,8 +18,8 @@ from rich.text import Text
 from harness.running.forecast import Forecast, Kind
 from harness.types import Advance
 
-SILENT = 60.0
-"""Seconds after which a log gets a line from a stage that is still at work."""
+SILENT, BEAT = 60.0, 2.0
+"""Seconds after which a log gets a line from a stage that is still at work; and between two looks at that."""
 
 ROOMY, BAR, SHORT_BAR = 100, 24, 6
 """Columns from which on bars have their whole length; that length, and the one below."""
@@ -68,6 +69,7 @@ class ProgressDisplay:
         self._started = self._since = self._said = time.monotonic()
         self._forecast = Forecast({})
         self._at: Kind | None = None
+        self._where: Callable[[], str] | None = None
         self._share = 0.0
         self._money: Callable[[], str] = str
         self._bars = _Bars(console, self.time_and_money)
@@ -87,7 +89,8 @@ class ProgressDisplay:
         left = f"{stored} stored, {answers - stored} to find" if stored else "to find"
         if not self._draws:
             self.note(f"{title}: {answers} answers{':' if stored else ''} {left}")
-            yield self._answered
+            with self._heard():
+                yield self._answered
             return
         tasks: dict[str, int] = {}
         for (task, _), count in asked.items():
@@ -121,8 +124,26 @@ class ProgressDisplay:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Stages alone, where nobody knows how many answers there will be."""
-        with self._bars if self._draws else nullcontext():
+        with self._bars if self._draws else self._heard():
             yield
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Meanwhile a stage that is silent for long says in the log that it is at work, whatever it is busy with."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(BEAT):
+                if self._where and time.monotonic() - self._said >= SILENT:
+                    self.note(f"{self._where()}{self._more()}")
+
+        watch = threading.Thread(target=look, name="progress", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watch.join()
 
     @contextmanager
     def stage(self, text: str, retrainings: int = 0, kind: Kind | None = None) -> Iterator[Advance]:
@@ -132,7 +153,7 @@ class ProgressDisplay:
             kind: of the answer, or answers, that it finds.
         """
         text, done = escape(text), 0  # it holds names, which may look like markup
-        started = self._since = self._said = time.monotonic()
+        started = self._since = time.monotonic()
         self._at, self._share, bar = kind, 0.0, None
         if self._draws:
             unit = "retrainings" if retrainings else ""
@@ -144,15 +165,16 @@ class ProgressDisplay:
             self._share = done / retrainings if retrainings else 0.0
             if bar is not None:
                 self._bars.update(bar, advance=finished, unit="retrainings")
-            elif (now := time.monotonic()) - self._said >= SILENT:
-                self._said = now
-                of = f"{done} of {retrainings}" if retrainings else str(done)
-                self.note(f"{text}: {of} retrainings{self._more()}")
 
+        def where() -> str:
+            of = f"{done} of {retrainings}" if retrainings else str(done)
+            return f"{text}: {f'{of} retrainings' if retrainings or done else 'at work'}"
+
+        self._where = where
         try:
             yield advance
         finally:
-            self._at = None
+            self._at = self._where = None
             if bar is not None:
                 self._bars.remove_task(bar)
         if not self._draws:
@@ -180,6 +202,7 @@ class ProgressDisplay:
 
     def note(self, text: str) -> None:
         """A line that stays, with the time since the start."""
+        self._said = time.monotonic()
         self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -124,10 +126,25 @@ def test_in_a_log_every_stage_has_a_line_with_the_time_left_and_the_money(tmp_pa
     assert re.search(r"0 answers were kept, 18 found\. USD [\d.]+ projected at USD 1e\+06 an hour\.", told)
 
 
-def test_a_long_stage_says_in_a_log_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SILENT", 0.0)
-    told = shown(tmp_path, Console(file=io.StringIO(), width=300), questions=["shapley"])
-    assert re.search(r"tiny, pool 1/2: truth of shapley: \d+ of 32 retrainings; about 0:00:\d\d left", told)
+def test_a_long_stage_says_in_a_log_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is busy with: a method that trains nothing for a quarter of an hour was silent so long."""
+    monkeypatch.setattr(progress, "SILENT", 0.05)
+    monkeypatch.setattr(progress, "BEAT", 0.01)
+    console = Console(file=io.StringIO(), width=300)
+    display, kind = ProgressDisplay(console), ("a", "slow")
+    with display.run("suite", {kind: 3}) as answered:
+        with display.stage("pool 1: slow", kind=kind):
+            time.sleep(0.12)
+            answered(kind, False)
+        with display.stage("pool 2: truth", 8, kind) as advance:
+            advance(2)
+            time.sleep(0.12)
+    alive = {thread.name for thread in threading.enumerate()}
+    assert "progress" not in alive
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue()
+    assert 1 <= told.count("pool 1: slow: at work") <= 3
+    assert re.search(r"pool 2: truth: 2 of 8 retrainings; about 0:00:00 left", told)
 
 
 def test_a_stage_outside_of_a_run_tells_what_is_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
