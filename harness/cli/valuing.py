@@ -56,7 +56,11 @@ RUNS = "runs/values"
 @click.option("--synthetic", callback=names, metavar="NAMES", help="Contributors whose rows a generator made.")
 @click.option("--method", default="auto", show_default=True, help="METHOD or METHOD:knob=value, or auto.")
 @click.option("--question", default="shapley", show_default=True, help="standalone, leave-one-out or shapley.")
-@click.option("--budget", metavar="TIME", help="10 (minutes), 2h, or 0.5gpuh (GPU-hours).")
+@click.option(
+    "--budget",
+    metavar="TIME",
+    help="Of the method, parts of the target and the audit: 10 (minutes), 2h, or 0.5gpuh (GPU-hours).",
+)
 @click.option(
     "--model", default="small", show_default=True, metavar="small|DIR", help="A pretrained model's folder or hub name."
 )
@@ -76,6 +80,7 @@ RUNS = "runs/values"
     "--audit", type=int, default=0, metavar="N", help="Retrain N coalitions and hold the values against them."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random stream.")
+@click.option("--without-texts", is_flag=True, help="Say of examples where they stand, and not what they say.")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=folder, help="The folder of the answer.  [default: runs/values/NAME]")
 @QUIET
@@ -97,6 +102,7 @@ def value(
     parts: int,
     audit: int,
     seed: int,
+    without_texts: bool,
     device: str,
     out: Path | None,
     revision: str | None,
@@ -132,7 +138,7 @@ def value(
         "batch_size": batch_size,
         "rate": rate,
     }
-    place = out or Path(RUNS) / Path(contributors or target).stem
+    place = out or Path(RUNS) / Path(contributors or target).resolve().stem  # "." has a name too
     console = make_console(stderr=as_json, quiet=quiet)
     with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
@@ -152,6 +158,7 @@ def value(
             parts=parts,
             audit=audit,
             seed=seed,
+            texts=not without_texts,
             device=device_of(device),
             out=place,
             progress=not quiet,

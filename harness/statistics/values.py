@@ -163,8 +163,10 @@ def spearman_interval(found: float, count: int, level: float = LEVEL) -> tuple[f
     """Of a rank correlation of so many pairs, on Fisher's scale (Bonett & Wright 2000, Psychometrika 65(1), eq. 3)."""
     if not math.isfinite(found) or count < 4:
         return math.nan, math.nan
-    if abs(found) >= 1:
-        return found, found
+    if abs(found) >= 1:  # of so few pairs a perfect order is no certainty: as sure as of the next best one
+        next_best = math.copysign(1 - 12 / (count**3 - count), found)
+        inner = spearman_interval(next_best, count, level)
+        return (inner[0], found) if found > 0 else (found, inner[1])
     error = math.sqrt((1 + found**2 / 2) / (count - 3))
     reach = float(ndtri((1 + level) / 2)) * error
     return math.tanh(math.atanh(found) - reach), math.tanh(math.atanh(found) + reach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from harness.errors import UserError, reason_of
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import library_versions, source_digest
 from harness.types import Additive, Cost, Floats, Ints, Method, Problem, Question
-from harness.valuing.session import Session, cost_of, cost_record, key_of
+from harness.valuing.session import Session, cost_of, cost_record, key_of, minutes
 from harness.valuing.target import FEWEST_PARTS, parts_of
 
 SHOWN = 10
@@ -83,14 +84,15 @@ class Asking:
     Args:
         name, method: with its knobs.
         parts: into how many the target is cut; 0: its rows are taken as they are.
-        seconds: that parts may take together; None for as long as it takes.
+        seconds, gpu_hours: that parts may take together; infinite for as long as it takes.
     """
 
     name: str
     method: Method
     question: Question
     parts: int
-    seconds: float | None = None
+    seconds: float = math.inf
+    gpu_hours: float = math.inf
 
 
 def ask(session: Session, asked: Asking) -> Answer:
@@ -105,24 +107,31 @@ def ask(session: Session, asked: Asking) -> Answer:
     extremes = tuple(Extremes(_pairs(best), _pairs(worst)) for best, worst in whole["extremes"])
     parts_GC, spent, why = np.empty((0, contributors)), Cost(), ""
     if asked.parts:
-        parts_GC, spent, why = _parts(session, asked)
+        parts_GC, spent, why = _parts(session, asked, whole)
     return Answer(values_SC, parts_GC, cost_of(whole["cost"]), spent, extremes, why)
 
 
-def _parts(session: Session, asked: Asking) -> tuple[Floats, Cost, str]:
-    """Values with each part left out; all parts, or none where they do not fit into the time."""
+def _parts(session: Session, asked: Asking, whole: dict[str, Any]) -> tuple[Floats, Cost, str]:
+    """Values with each part left out; all parts, or none where they do not fit into the time.
+
+    Args:
+        whole: what the method said of the whole target, whose time and GPU-hours tell what GPU-hours are in time here.
+    """
     rows, contributors = len(session.brought.target), len(session.brought.names)
     parts = parts_of(rows, max(asked.parts, FEWEST_PARTS), session.root)
-    found, spent = [], Cost()
+    found, spent, seconds = [], Cost(), asked.seconds
+    if math.isfinite(asked.gpu_hours):
+        hours = session.gpu_hours(cost_of(whole["cost"]))
+        seconds = min(seconds, asked.gpu_hours * whole["seconds"] / hours) if hours > 0 else seconds
     for number, part in enumerate(parts):
         record = _kept(session, asked, None, f"{number + 1} of {len(parts)}", part)
         found.append(np.mean(record["values"], axis=0))
         spent += cost_of(record["cost"])
-        each = record["seconds"]
-        if asked.seconds is not None and number == 0 and each * len(parts) > asked.seconds:
+        needed = record["seconds"] * len(parts)
+        if number == 0 and needed > seconds:
             why = (
-                f"asking again without each of {len(parts)} parts of the target would take "
-                f"{each * len(parts) / 60:.1f} minutes, and the budget leaves {asked.seconds / 60:.1f}"
+                f"asking again without each of {len(parts)} parts of the target would take {minutes(needed)}, and the "
+                f"budget leaves {minutes(max(0.0, seconds))}"
             )
             return np.empty((0, contributors)), spent, why
     return np.array(found), spent, ""
@@ -155,7 +164,6 @@ def _evaluator_without(session: Session, left_out: Ints | None) -> Evaluator:
 def _evaluated(
     session: Session, asked: Asking, evaluator: Evaluator, advance: Callable[[int], None], with_examples: bool
 ) -> dict[str, Any]:
-
     scores: list[Floats] = []
     method = asked.method
     if with_examples and isinstance(method, Additive):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness import coalitions
-from harness.errors import UserError
+from harness.errors import UserError, plain
 from harness.retraining.chunks import Job
 from harness.seeds import stream
 from harness.statistics.ceilings import spearman_brown
@@ -19,6 +20,9 @@ from harness.valuing.session import Session
 
 FEWEST = 8
 """Coalitions of an audit, at least: an interval of fewer says nothing."""
+
+FEWEST_HALVES = 4
+"""Halves whose order has an interval."""
 
 LEFT_OUT = 1 / 3
 """Share of the coalitions that leave one contributor out, where there are contributors enough."""
@@ -43,13 +47,15 @@ class LeftOut:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Audit:
     """How well values foretell retrainings of the user's own data.
 
     Args:
+        asked: coalitions that were asked for; fewer where there are not so many different ones.
         halves: random coalitions of half the contributors that were trained.
-        agreement, low, high: Spearman of the members' summed values with the utility of these halves.
+        points: of each half the members' summed values, and its utility, mean over repeats.
+        agreement, low, high: Spearman of these two; nan for fewer than 4 halves.
         size_agreement: the same of the number of examples alone.
         ceiling: what knowing the noiseless utilities would score, from two trainings of the same halves.
         left_out: of the contributors about whom there is most doubt.
@@ -57,7 +63,9 @@ class Audit:
         retrainings: that the audit asked for; cost: their price when first trained.
     """
 
+    asked: int
     halves: int
+    points: tuple[tuple[float, float], ...]
     agreement: float
     low: float
     high: float
@@ -68,30 +76,26 @@ class Audit:
     retrainings: int
     cost: Cost
 
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences())
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return "".join(f"<p>{html.escape(plain(line))}</p>" for line in self.sentences())
+
     def sentences(self) -> list[str]:
         """In words."""
-        said = (
-            f"Of {self.halves} random halves of the contributors, trained anew from {REPEATS} initialisations each, "
-            f"the sum of the members' values puts the utilities in order with a Spearman of {self.agreement:.2f} "
-            f"[{self.low:.2f}, {self.high:.2f}]"
-        )
-        if math.isnan(self.agreement):
-            said = f"The {self.halves} random halves all came out alike, or the values are: no order can be compared"
-        verdicts = []
-        if self.low > 0:
-            verdicts.append("the values foretell which data make a better model")
-        elif math.isfinite(self.low):
-            verdicts.append("these coalitions do not tell that from nothing")
-        if math.isfinite(self.ceiling):
-            verdicts.append(f"knowing the utilities without their noise would reach {self.ceiling:.2f}")
-        if math.isfinite(self.size_agreement):
-            verdicts.append(f"the number of examples alone reaches {self.size_agreement:.2f}")
-        lines = [f"{said}: {'; '.join(verdicts)}." if verdicts else f"{said}."]
+        lines = [self._of_halves()]
+        if self.halves + len(self.left_out) < self.asked:
+            lines.append(
+                f"{self.asked} coalitions were asked for, and with so few contributors there are not so many different "
+                "ones."
+            )
         for one in self.left_out:
             clear = "" if abs(one.drop) > 2 * one.error else ", which is within its error"
             lines.append(
                 f"Without {one.name} the model {'loses' if one.drop > 0 else 'gains'} {abs(one.drop):.4f} ± "
-                f"{one.error:.4f} nats an example{clear}; its value is {one.value:.4g}."
+                f"{one.error:.4f} nats an example{clear}; its value is {one.value:.3g}."
             )
         if math.isfinite(self.order_agreement):
             lines.append(
@@ -99,6 +103,40 @@ class Audit:
                 f"{self.order_agreement:.2f}."
             )
         return lines
+
+    def _of_halves(self) -> str:
+        if self.halves < FEWEST_HALVES:
+            return (
+                f"So few contributors have {self.halves} different halves, too few for an order: only leaving out "
+                "tells anything here."
+            )
+        if math.isnan(self.agreement):
+            return f"The {self.halves} random halves all came out alike, or the values are: no order can be compared."
+        verdicts = [
+            "the values foretell which data make a better model"
+            if self.low > 0
+            else "these coalitions do not tell that from nothing"
+        ]
+        if math.isfinite(self.ceiling):
+            verdicts.append(f"knowing the utilities without their noise would reach {self.ceiling:.2f}")
+        if math.isfinite(self.size_agreement):
+            verdicts.append(f"the number of examples alone reaches {self.size_agreement:.2f}")
+        return (
+            f"Of {self.halves} random halves of the contributors, trained anew from {REPEATS} initialisations each, "
+            f"the sum of the members' values puts the utilities in order with a Spearman of {self.agreement:.2f} "
+            f"[{self.low:.2f}, {self.high:.2f}]: {'; '.join(verdicts)}."
+        )
+
+
+def trainings(contributors: int, count: int) -> int:
+    """How many an audit of so many coalitions asks for, at most."""
+    alone = _left_out(contributors, count)
+    return REPEATS * (1 + alone + min(count - alone, math.comb(contributors, contributors // 2)))
+
+
+def _left_out(contributors: int, count: int) -> int:
+    """Coalitions that leave one out."""
+    return min(contributors, round(count * LEFT_OUT))
 
 
 def run_audit(session: Session, values_C: Floats, doubt_C: Floats, count: int) -> Audit:
@@ -116,7 +154,7 @@ def run_audit(session: Session, values_C: Floats, doubt_C: Floats, count: int) -
             f"--audit {count} is too small to say anything: {FEWEST} coalitions are the fewest, 30 a good number."
         )
     contributors = len(values_C)
-    alone = min(contributors, round(count * LEFT_OUT))
+    alone = _left_out(contributors, count)
     doubtful = np.argsort(-doubt_C, kind="stable")[:alone]
     halves_KC = random_halves(contributors, count - alone, stream(session.root, "value", "halves"))
     without_KC = coalitions.all_but_one(contributors)[doubtful]
@@ -127,7 +165,7 @@ def run_audit(session: Session, values_C: Floats, doubt_C: Floats, count: int) -
     cost = sum({job: o.cost for job, o in zip(jobs, outcomes, strict=True)}.values(), Cost())
     scores_RKN = found_JN.astype(np.float64).reshape(REPEATS, len(rows_KC), -1)
     halves_RK = scores_RKN[:, 1 + alone :].mean(axis=2)
-    return _told(session, values_C, doubtful, halves_KC, halves_RK, scores_RKN[:, : 1 + alone], jobs, cost)
+    return _told(session, count, values_C, doubtful, halves_KC, halves_RK, scores_RKN[:, : 1 + alone], jobs, cost)
 
 
 def _ceiling(halves_RK: Floats) -> float:
@@ -150,6 +188,7 @@ def random_halves(contributors: int, count: int, rng: np.random.Generator) -> Bo
 
 def _told(
     session: Session,
+    asked: int,
     values_C: Floats,
     doubtful: Ints,
     halves_KC: Bools,
@@ -158,8 +197,8 @@ def _told(
     jobs: list[Job],
     cost: Cost,
 ) -> Audit:
-    utility_K = halves_RK.mean(axis=0)
-    agreement = spearman(halves_KC @ values_C, utility_K)
+    utility_K, told_K = halves_RK.mean(axis=0), halves_KC @ values_C
+    agreement = spearman(told_K, utility_K) if len(halves_KC) >= FEWEST_HALVES else math.nan
     low, high = spearman_interval(agreement, len(halves_KC))
     drops_RKN = without_RKN[:, :1] - without_RKN[:, 1:]
     drops_K = drops_RKN.mean(axis=(0, 2))
@@ -173,7 +212,9 @@ def _told(
         for c, drop, error in zip(doubtful, drops_K, errors_K, strict=True)
     )
     return Audit(
+        asked=asked,
         halves=len(halves_KC),
+        points=tuple(zip(told_K.tolist(), utility_K.tolist(), strict=True)),
         agreement=agreement,
         low=low,
         high=high,

@@ -17,7 +17,7 @@ from harness.types import Question
 BOARDS = ("files", "embedded")
 """Published suites that speak for data of others, the nearest first: on real files, and on data made by the program."""
 
-WORDS = {"files": "on real files", "embedded": "on data made by the program"}
+WORDS = {"files": "On real files", "embedded": "On data made by the program"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +113,17 @@ def trust(
     lines = []
     for board in found:
         row = board.row(method) or board.row(base_of(method))
-        where = f"{task} {WORDS.get(board.name, '')} (leaderboard {board.name}, {question}"
+        where = f"{WORDS[board.name]} (leaderboard {board.name}, {task}, {question}"
         if row is None:
             lines.append(f"{where}): {method} has no row there, so nothing is known of it on such data.")
             continue
         named = method if row.method == method else f"{row.method}, with its own settings,"
         ranks = "" if row.rank_low is None else f", rank {_ranks(row)} of {len(board.rows)} methods"
+        low, high = (pairs_right(end) for end in (row.low, row.high))
         verdict = (
             "which may be no better than a random order"
             if row.low <= 0
-            else f"about {pairs_right(row.spearman):.0%} of pairs in the right order"
+            else f"about {pairs_right(row.spearman):.0%} of pairs ({low:.0%} to {high:.0%}) in the right order"
         )
         lines.append(
             f"{where}, {row.pools} pools of {row.contributors} contributors): {named} agrees {row.spearman:.2f} "

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness import registry
 from harness.errors import UserError
 from harness.knobs import base_of
-from harness.projection import Projection
 from harness.types import Cost, JobSize, Method, Question
 from harness.valuing.boards import Board, Row
-from harness.valuing.session import Session
+from harness.valuing.session import Session, minutes
 
 AUTO = "auto"
 
@@ -21,6 +20,9 @@ ABLATION = ":single:"
 """What the name of a method holds that is one term of another; it is there to explain that one."""
 
 GPU = "GPU-hours"
+
+NAMED = 5
+"""Methods that a sentence names; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class Budget:
     seconds: float = math.inf
     gpu_hours: float = math.inf
     text: str = ""
+
+    def less(self, spent: Price) -> Budget:
+        """What is left of it, called as the whole is."""
+        return replace(self, seconds=self.seconds - spent.seconds, gpu_hours=self.gpu_hours - spent.gpu_hours)
 
 
 def budget_of(text: str) -> Budget:
@@ -70,6 +76,12 @@ class Price:
     def within(self, budget: Budget) -> bool:
         return self.seconds <= budget.seconds and self.gpu_hours <= budget.gpu_hours
 
+    def times(self, count: float) -> Price:
+        return Price(self.seconds * count, self.gpu_hours * count)
+
+    def __str__(self) -> str:
+        return f"about {minutes(self.seconds)} here, {self.gpu_hours:.2g} {GPU}"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -86,24 +98,41 @@ class Choice:
     others: tuple[str, ...] = ()
 
 
+def price_of_training(session: Session) -> Price:
+    """What one training on everyone takes, as it was timed."""
+    each = session.one_training().cost
+    return Price(each.seconds, session.gpu_hours(each))
+
+
 def price(session: Session, method: Method, row: Row | None, size: JobSize) -> Price:
-    """What a method will take: trainings and passes by its own count, or as its row has them where that tells more.
+    """What a method will take: trainings and passes by its own count, less what its row says that it did not need.
 
     The operations of one training over its seconds are the pace of everything.
+
+    Args:
+        row: of the method, or of the same with other knobs.
     """
-    budget = method.budget(size.contributors, size.examples)
-    passes = budget.gradient_passes + budget.validation_passes * size.validation / size.examples
+    budget, recipe = method.budget(size.contributors, size.examples), session.learner.recipe
+    passes = budget.passes(size.examples, size.validation, recipe.steps, recipe.batch_size)
     forward = 0.0
-    if row is not None:  # what it took, where the budget says what it may take at most
-        passes, forward = min(passes, row.gradient_passes) if passes else row.gradient_passes, row.forward_passes
+    if row is not None:
+        passes, forward = _as_measured(passes, row, size), row.forward_passes
     job = session.reference(size)
     algebra = method.algebra(size)
     cost = Cost(retrainings=budget.fits + budget.retrainings, gradient_passes=passes, forward_passes=forward)
     operations = job.operations(cost, 0.0 if math.isnan(algebra) else algebra)
     of_training = job.operations(Cost(retrainings=1), 0.0)
-    each = session.one_training().cost
-    hours = Projection().hours(each.flops, each.bytes_moved, each.launches, session.learner.recipe.precision)
-    return Price(each.seconds * operations / of_training, hours * operations / of_training)
+    return price_of_training(session).times(operations / of_training)
+
+
+def _as_measured(passes: float, row: Row, size: JobSize) -> float:
+    """So many passes at most, by the share of its own count that the row's method took."""
+    declared = registry.method(row.method).budget(row.contributors, size.examples)
+    if declared.replays or declared.validation_replays:  # by recipe and target, which are others there
+        return passes
+    if not declared.gradient_passes:
+        return passes or row.gradient_passes
+    return passes * min(1.0, row.gradient_passes / declared.gradient_passes)
 
 
 def choose(session: Session, question: Question, found: list[Board], budget: Budget) -> Iterator[tuple[Choice, Price]]:
@@ -124,32 +153,38 @@ def choose(session: Session, question: Question, found: list[Board], budget: Bud
     names = dict.fromkeys(row.method for board in found for row in board.rows)
     known = [(name, made) for name in names if (made := _candidate(session, name, found))]
     tied = [(name, made) for name, made in known if all(_is_first(board, name) for board in found)]
-    prices = {name: price(session, made, _row(found, name), size) for name, made in known}
+    prices = {name: price(session, made, row_of(found, name), size) for name, made in known}
     order = sorted(tied, key=lambda one: (prices[one[0]].gpu_hours, one[0]))
     where = " and ".join(f"{board.name} ({board.rows[0].pools} pools)" for board in found)
     fitting = [(name, made) for name, made in order if prices[name].within(budget)]
-    of_budget = f" within {budget.text}" if budget.text else ""
+    of_budget = f"within {budget.text} " if budget.text else ""
+    fits = f"fits {of_budget.strip() or 'here'}"
     tops = " and ".join(dict.fromkeys(board.rows[0].method for board in found))
     for name, made in fitting:
         others = tuple(other for other, _ in order if other != name)
+        of = f"the cheapest of {len(order)} methods that" if others else "the only method that"
         why = (
-            f"{name} was chosen: of the methods that the leaderboards {where} cannot tell from the best ({tops}) for "
-            f"{session.brought.task}, {question}, it is the cheapest{of_budget}"
+            f"{name} was chosen: {of_budget}it is {of} the leaderboard{'s' * (len(found) > 1)} {where} cannot tell "
+            f"from the best ({tops}) for {session.brought.task}, {question}; it should take {prices[name]}."
         )
-        why += f"; the others are {', '.join(others)}." if others else "."
+        why += f" The others: {some(others)}." if others else ""
         yield Choice(name, made, why, others), prices[name]
     lesser = [one for one in known if one not in tied and prices[one[0]].within(budget)]
     for name, made in sorted(lesser, key=lambda one: -_score(found, one[0])):
         why = (
-            f"{name} was chosen: nothing that the leaderboards {where} cannot tell from the best fits{of_budget}; of "
-            "what does, it scores highest there, and is told to be worse than the best."
+            f"{name} was chosen: no method that the leaderboard{'s' * (len(found) > 1)} {where} cannot tell from the "
+            f"best ({tops}) {fits}; of those that do, it scores highest there, and is told to be worse "
+            f"than the best; it should take {prices[name]}."
         )
         yield Choice(name, made, why), prices[name]
     cheapest = min(prices.values(), key=lambda one: one.seconds, default=None)
-    least = ""
-    if cheapest is not None:
-        least = f" The cheapest would take about {cheapest.seconds / 60:.1g} minutes or {cheapest.gpu_hours:.2g} {GPU}."
-    raise UserError(f"No method fits{of_budget or ' here'}.{least} Raise --budget, or name a method with --method.")
+    least = "" if cheapest is None else f" The cheapest would take {cheapest}."
+    raise UserError(f"No method {fits}.{least} Raise --budget, or name a method with --method.")
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of them, and how many more."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _candidate(session: Session, name: str, found: list[Board]) -> Method | None:
@@ -171,8 +206,10 @@ def _is_first(board: Board, name: str) -> bool:
     return row is not None and row.rank_low == 1
 
 
-def _row(found: list[Board], name: str) -> Row | None:
-    return next((row for board in found if (row := board.row(name))), None)
+def row_of(found: list[Board], name: str) -> Row | None:
+    """The method's row, or else that of the same with its own settings."""
+    names = (name, base_of(name))
+    return next((row for one in names for board in found if (row := board.row(one))), None)
 
 
 def _score(found: list[Board], name: str) -> float:

@@ -14,11 +14,12 @@ from typing import Any
 
 from harness.errors import UserError, plain
 from harness.files import write_atomically
-from harness.valuing.sections import Section, Table, sections
+from harness.valuing.page import to_html
+from harness.valuing.sections import Table, sections
 from harness.valuing.valuation import Outcome
 
 CSV, JSON, PAGE, HTML = "values.csv", "values.json", "README.md", "values.html"
-FORMAT = 1
+FORMAT = 2
 MARK = "values of dataworth, format"
 """Stands in the JSON file, and tells a folder of ours."""
 
@@ -28,20 +29,8 @@ LEFT_OUT = ("certainty",)
 VALUE_FIELDS = ("value", "low", "high", "rank_low", "rank_high", "share", "share_low", "share_high")
 LOOK_FIELDS = (
     *("side", "read", "examples", "within", "elsewhere", "leaked"),
-    *("distance", "off_target", "label_distance", "loss", "disagree"),
+    *("distance", "off_target", "label_distance", "loss", "own", "disagree", "sure", "sure_disagree"),
 )
-
-STYLE = """
-:root { color-scheme: light dark; --line: #8886; --bar: #3366cc; --loud: #b00020; }
-@media (prefers-color-scheme: dark) { :root { --bar: #8ab4f8; --loud: #ff8a80; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-.right { text-align: right; white-space: nowrap; } .loud { color: var(--loud); font-weight: 600; }
-svg { width: 100%; height: auto; } svg text { font: 13px system-ui, sans-serif; fill: currentColor; }
-svg line { stroke: var(--bar); stroke-width: 3; } svg circle { fill: var(--bar); }
-svg .zero { stroke: var(--line); stroke-width: 1; }
-"""
 
 
 def write(folder: Path, found: Outcome) -> list[Path]:
@@ -110,68 +99,6 @@ def to_markdown(found: Outcome) -> str:
         if section.table:
             parts.append(_md_table(section.table))
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
-
-
-def to_html(found: Outcome) -> str:
-    """One file that asks for nothing else, and runs nothing."""
-    body = [f"<h1>Values of {len(found.values)} contributors</h1>"]
-    for section in sections(found):
-        body.append(_html_section(section))
-        if section.title == "Values":
-            body.append(intervals_svg(found))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        'content="width=device-width">'
-        f"<title>Values of {len(found.values)} contributors</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
-
-
-def intervals_svg(found: Outcome) -> str:
-    """Values with their intervals, the most valuable first; told in words by the table beside it."""
-    ends = [end for one in found.values for end in (one.value, one.low, one.high) if math.isfinite(end)]
-    low, high = min(0.0, *ends), max(0.0, *ends)
-    span = (high - low) or 1.0
-    height, left, width = 24, 170, 700
-
-    def x(value: float) -> float:
-        return left + (value - low) / span * (width - left - 20)
-
-    rows = len(found.values)
-    parts = [f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="0" y2="{height * rows}"/>']
-    for k, one in enumerate(found.ordered):
-        y = height * k + height / 2
-        name = one.name if len(one.name) <= 22 else one.name[:21] + "…"
-        parts.append(f'<text x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{escaped(name)}</text>')
-        if math.isfinite(one.low):
-            parts.append(f'<line x1="{x(one.low):.1f}" x2="{x(one.high):.1f}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<circle cx="{x(one.value):.1f}" cy="{y}" r="5"/>')
-    label = "Values with their 95 % intervals, as in the table above"
-    return f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height * rows}">{"".join(parts)}</svg>'
-
-
-def _html_section(section: Section) -> str:
-    parts = [f"<h2>{escaped(section.title)}</h2>"]
-    parts += [f'<p class="loud">{escaped(line)}</p>' for line in section.loud]
-    parts += [f"<p>{escaped(line)}</p>" for line in section.lines]
-    if section.table:
-        parts.append(html_table(section.table))
-    return "\n".join(parts)
-
-
-def html_table(table: Table) -> str:
-    def cells(row: tuple[str, ...], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=right' if k in table.right else ''}>{escaped(cell)}</{tag}>" for k, cell in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
-    return f"<table><thead><tr>{cells(table.columns, 'th')}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def escaped(text: str) -> str:
-    return html.escape(plain(text))
 
 
 def _md(text: str) -> str:

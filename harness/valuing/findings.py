@@ -115,17 +115,34 @@ def _labels(looks: Sequence[Look], crossed: Crossed) -> Iterator[Finding]:
         return
     if crossed.target_right < crossed.nobody + LEARNT:
         return
-    middle = float(np.median([one.disagree for one in looks]))
+    middle, of_sure = (
+        float(np.median(found)) if (found := [share for share in shares if math.isfinite(share)]) else math.nan
+        for shares in ([one.disagree for one in looks], [one.sure_disagree for one in looks])
+    )
     for one in looks:
-        error = math.sqrt(max(one.disagree * (1 - one.disagree), 1e-9) / one.examples)
-        if one.disagree - middle > max(CONTRADICTED, ERRORS * error):
-            yield Finding(
-                "labels",
-                one.name,
-                f"{one.name}'s answers are contradicted by models trained on the others in {one.disagree:.0%} of its "
-                f"examples; of the median contributor in {middle:.0%}. Wrong labels, another way of labelling, or "
-                "another kind of text: look at its unusual examples.",
+        if _stands_out(one.disagree, middle, one.own):
+            what = f"in {one.disagree:.0%} of its examples; of the median contributor in {middle:.0%}"
+        elif _stands_out(one.sure_disagree, of_sure, one.sure):
+            what = (
+                f"in {one.sure_disagree:.0%} of the {one.sure:,} examples that they are surest of; of the median "
+                f"contributor in {of_sure:.0%}"
             )
+        else:
+            continue
+        yield Finding(
+            "labels",
+            one.name,
+            f"{one.name}'s answers are contradicted by models trained on the others {what}. Wrong labels, another way "
+            "of labelling, or another kind of text: look at its unusual examples.",
+        )
+
+
+def _stands_out(share: float, middle: float, count: int) -> bool:
+    """Whether a share of so many is clearly above the others'; never where there is none."""
+    if not count or not math.isfinite(share - middle):
+        return False
+    error = math.sqrt(max(share * (1 - share), 1e-9) / count)
+    return share - middle > max(CONTRADICTED, ERRORS * error)
 
 
 def _responses(looks: Sequence[Look]) -> Iterator[Finding]:

@@ -27,6 +27,10 @@ NEAREST = 5
 TARGET_ROWS = 2_000
 """Most target rows that distances are taken to."""
 
+SURE = 1 / 3
+"""Share of examples, those that models are surest of, whose contradictions tell of labels before others do: there few
+answers are wrong but for their labels (Northcutt et al. 2021, JAIR 70, sec. 3)."""
+
 UNUSUAL = 10
 """Examples of each contributor that are named."""
 
@@ -49,7 +53,10 @@ class Look:
         off_target: share of its examples that lie farther from the target than nearly all of the target from itself.
         labels: share of each label; label_distance: total variation between these and the target's.
         loss: mean over its examples of the loss of a model trained on other contributors.
-        disagree: share of its examples that a model trained on other contributors answers otherwise.
+        own: examples that stand nowhere else, from which alone a model that was trained on others tells anything of
+            labels; all where there are none.
+        disagree: share of its own that a model trained on other contributors answers otherwise.
+        sure, sure_disagree: how many of its own such models are surest of, and the share of these; nan for responses.
         unusual: rows that such a model finds least likely, the least likely first, each with its loss.
     """
 
@@ -68,7 +75,10 @@ class Look:
     labels: tuple[float, ...]
     label_distance: float
     loss: float
+    own: int
     disagree: float
+    sure: int
+    sure_disagree: float
     unusual: tuple[tuple[int, float], ...]
 
 
@@ -78,11 +88,13 @@ class Crossed:
 
     Args:
         losses_N, right_N: of every contributor's examples, by a model trained on half of the contributors, not theirs.
+        certainty_N: the largest probability that it gives to a label; nan for responses.
         target_right: share of the target that these models answer right; nobody: that of the most frequent label.
     """
 
     losses_N: Floats
     right_N: Bools
+    certainty_N: Floats
     target_right: float
     nobody: float
 
@@ -96,6 +108,7 @@ def look(session: Session) -> tuple[tuple[Look, ...], Crossed]:
         distance_C = -_distances(session)
         shares_CL = label_shares(brought)
     copies, owners_N = brought.copies, brought.train.owners_N
+    own_N, sure_N = _own(brought), _sure(brought, crossed)
     wanted_L = _shares(brought.target.targets, len(brought.labels)) if brought.labels else np.empty(0)
     found = []
     for c, name in enumerate(brought.names):
@@ -103,6 +116,9 @@ def look(session: Session) -> tuple[tuple[Look, ...], Crossed]:
         twins = [
             (brought.names[o], int(copies.shared_CC[c, o])) for o in np.argsort(-copies.shared_CC[c], kind="stable")[:3]
         ]
+        own = rows[own_N[rows]]
+        own = own if len(own) else rows
+        sure = own[sure_N[own]]
         odd = rows[np.argsort(-crossed.losses_N[rows], kind="stable")[:UNUSUAL]]
         found.append(
             Look(
@@ -121,7 +137,10 @@ def look(session: Session) -> tuple[tuple[Look, ...], Crossed]:
                 labels=tuple(shares_CL[c].tolist()) if brought.labels else (),
                 label_distance=float(np.abs(shares_CL[c] - wanted_L).sum() / 2) if brought.labels else float("nan"),
                 loss=float(crossed.losses_N[rows].mean()),
-                disagree=float(1 - crossed.right_N[rows].mean()),
+                own=len(own),
+                disagree=float(1 - crossed.right_N[own].mean()),
+                sure=len(sure),
+                sure_disagree=float(1 - crossed.right_N[sure].mean()) if len(sure) else float("nan"),
                 unusual=tuple((int(row), float(crossed.losses_N[row])) for row in odd),
             )
         )
@@ -137,6 +156,19 @@ def _first_leak(brought: Brought, rows: Ints) -> str:
     return f"{brought.shown.places[row]} is {brought.shown_target.places[brought.copies.target_N[row]]}"
 
 
+def _own(brought: Brought) -> Bools:
+    """Whether an example stands nowhere else: of a copy another's model has seen the label."""
+    return np.asarray(~(brought.copies.within_N | brought.copies.elsewhere_N))
+
+
+def _sure(brought: Brought, crossed: Crossed) -> Bools:
+    """Whether an example is of those that models are surest of, N; none where answers are texts."""
+    own_N = _own(brought)
+    if not brought.labels or not own_N.any():
+        return np.zeros(len(own_N), dtype=np.bool_)
+    return np.asarray(own_N & (crossed.certainty_N >= np.quantile(crossed.certainty_N[own_N], 1 - SURE)))
+
+
 def cross(session: Session) -> Crossed:
     """Two trainings, on one half of the contributors and on the other; each judges whom it has not seen."""
     brought = session.brought
@@ -145,26 +177,30 @@ def cross(session: Session) -> Crossed:
     order = stream(session.root, "value", "cross").permutation(contributors)
     first_C[order[: contributors // 2]] = True
     losses_N, right_N = np.zeros(len(brought.train)), np.zeros(len(brought.train), dtype=np.bool_)
+    certainty_N = np.full(len(brought.train), np.nan)
     on_target = []
     for half_C in (first_C, ~first_C):
         params = session.engine.fit(session.seed("cross"), to_text(half_C))[0].params
         judged = np.flatnonzero(~half_C[brought.train.owners_N])
-        losses_N[judged], right_N[judged] = _judged(session, params, brought.train.take(judged))
+        losses_N[judged], right_N[judged], certainty_N[judged] = _judged(session, params, brought.train.take(judged))
         on_target.append(_judged(session, params, brought.target)[1].mean())
     nobody = float(np.bincount(brought.target.targets).max() / len(brought.target)) if brought.labels else 0.0
-    return Crossed(losses_N, right_N, float(np.mean(on_target)), nobody)
+    return Crossed(losses_N, right_N, certainty_N, float(np.mean(on_target)), nobody)
 
 
 @torch.no_grad()
-def _judged(session: Session, params: Params, examples: Examples) -> tuple[Floats, Bools]:
-    """Loss of each example, and whether it is answered right."""
-    losses, right = [], []
+def _judged(session: Session, params: Params, examples: Examples) -> tuple[Floats, Bools, Floats]:
+    """Loss of each example, whether it is answered right, and how sure the model is; nan for responses."""
+    losses, right, certainty = [], [], []
     for block in _blocks(examples):
         batch = training.on_device(block, session.device)
         logits, _ = session.learner.predict(params, batch)
         losses.append(session.learner.losses_of(logits, batch).double().cpu().numpy())
         right.append(session.learner.correct(logits, batch).cpu().numpy())
-    return np.concatenate(losses), np.concatenate(right)
+        if session.brought.labels:
+            certainty.append(torch.softmax(logits.double(), dim=-1).amax(dim=-1).cpu().numpy())
+    found = np.concatenate(losses), np.concatenate(right)
+    return *found, np.concatenate(certainty) if certainty else np.full(len(examples), np.nan)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.errors import plain
 from harness.report import numbers
 from harness.types import LOADED
+from harness.valuing.choosing import some
 from harness.valuing.valuation import Outcome, Value
 
 ASKS = {
@@ -16,8 +17,17 @@ ASKS = {
     "leave-one-out": "what would be lost without each contributor",
     "shapley": "what each contributor adds on average over all coalitions (its Shapley value)",
 }
+WARNINGS, VALUES, AUDIT = "Warnings", "Values", "Audit"
+"""Sections that pages draw in ways of their own."""
+
 EXAMPLES = 3
-"""Examples of either end that a page shows; all ten are in the JSON."""
+"""Examples of either end that Markdown shows; HTML and JSON have all ten."""
+
+FINDINGS = 8
+"""Findings of one kind that are told each; beyond, names alone."""
+
+NAMED = 12
+"""Contributors that a sentence names."""
 
 LONGEST = 160
 """Characters of an example that a page shows."""
@@ -25,11 +35,17 @@ LONGEST = 160
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a heading each; the first column names, the others are figures where ``right`` says so."""
+    """Rows under a heading each.
+
+    Args:
+        right: columns of figures.
+        names: the column that says what a row is about.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[int, ...] = ()
+    names: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +64,39 @@ class Section:
 
 
 def sections(found: Outcome) -> list[Section]:
-    """Everything, in order."""
+    """Everything, in order; what values cannot be read without comes first."""
+    warnings, others = _told_findings(found, loud=True), _told_findings(found, loud=False)
     made = [
-        Section("Values", _head(found), table=values_table(found)),
-        Section(
-            "To look into",
-            tuple(one.text for one in found.findings if not one.loud) or ()
-            if found.findings
-            else ("Nothing stands out.",),
-            tuple(one.text for one in found.findings if one.loud),
-        ),
+        *([Section(WARNINGS, loud=warnings)] if warnings else []),
+        Section(VALUES, head(found), table=values_table(found)),
+        Section("To look into", others or (() if warnings else ("Nothing stands out.",))),
         Section("Trust", tuple(found.trust)),
-        Section("Audit", _audit(found)),
+        Section(AUDIT, audit_lines(found)),
         Section("What the intervals hold", tuple(found.holds)),
         Section("The bill", (*bill_lines(found), *found.exact)),
         Section("What contributors look like", _look_lines(found), table=looks_table(found)),
     ]
     if found.labels:
         made.append(Section("Labels", table=labels_table(found)))
-    made += list(_examples(found))
-    return made
+    made += [Section(f"Examples of {plain(name)}", table=table) for name, table in examples(found, EXAMPLES)]
+    return [one for one in made if one.lines or one.loud or one.table]
 
 
-def _head(found: Outcome) -> tuple[str, ...]:
+def _told_findings(found: Outcome, loud: bool) -> tuple[str, ...]:
+    """A sentence each, and of many of one kind the first few with the names of the others."""
+    lines = []
+    chosen = [one for one in found.findings if one.loud == loud]
+    for kind in dict.fromkeys(one.kind for one in chosen):
+        own = [one for one in chosen if one.kind == kind]
+        lines += [one.text for one in own[:FINDINGS]]
+        if rest := [one.who for one in own[FINDINGS:]]:
+            names = ", ".join(name for name in rest[:NAMED] if name)
+            more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
+            lines.append(f"{len(rest)} more of this kind ({kind}), which values.json tells: {names}{more}.")
+    return tuple(lines)
+
+
+def head(found: Outcome) -> tuple[str, ...]:
     why = (found.why,) if found.why else (f"{found.method} was named.",)
     return (
         f"{len(found.values)} contributors on {found.task}, target of {found.target_rows:,} rows: "
@@ -80,35 +106,46 @@ def _head(found: Outcome) -> tuple[str, ...]:
     )
 
 
-def _audit(found: Outcome) -> tuple[str, ...]:
+def audit_lines(found: Outcome) -> tuple[str, ...]:
     if found.audit is None:
         return ("None was asked: --audit 30 retrains 30 coalitions and says how well the values foretell them.",)
     lines = found.audit.sentences()
     if not found.audit.low > 0 and found.others:
         lines.append(
-            f"The leaderboards cannot tell {', '.join(found.others)} from {found.method}; on these data an audit may: "
+            f"The leaderboards cannot tell {some(found.others)} from {found.method}; on these data an audit may: "
             f"ask again with --method {found.others[0]}, no coalition is trained twice."
         )
     return tuple(lines)
 
 
+def marks(found: Outcome) -> dict[str, list[str]]:
+    """Contributor -> kinds of what is to be looked into about it, loud ones first."""
+    made: dict[str, list[str]] = {}
+    for one in found.findings:
+        if one.kind not in ("reading", "target"):
+            for who in filter(None, (one.who, one.also)):
+                own = made.setdefault(who, [])
+                own += [one.kind] if one.kind not in own else []
+    return made
+
+
 def values_table(found: Outcome) -> Table:
     """The most valuable first."""
-    examples = {one.name: one.examples for one in found.looks}
-    marked = {who for one in found.findings if one.kind not in ("reading", "target") for who in (one.who, one.also)}
+    sizes, marked = {one.name: one.examples for one in found.looks}, marks(found)
     rows = tuple(
         (
             ranks(one),
             plain(one.name),
-            f"{examples[one.name]:,}",
             figure(one.value),
             interval(one.low, one.high),
             percent(one.share),
-            "look" if one.name in marked else "",
+            f"{sizes[one.name]:,}",
+            ", ".join(marked.get(one.name, ())),
         )
         for one in found.ordered
     )
-    return Table(("rank", "contributor", "examples", "value", "95 % interval", "share", ""), rows, (2, 3, 4, 5))
+    columns = ("rank", "contributor", "value", "95 % interval", "share", "examples", "look into")
+    return Table(columns, rows, (2, 3, 4, 5), names=1)
 
 
 def looks_table(found: Outcome) -> Table:
@@ -136,8 +173,8 @@ def looks_table(found: Outcome) -> Table:
 
 def _look_lines(found: Outcome) -> tuple[str, ...]:
     last = (
-        "contradicted: answered otherwise by a model trained on half of the contributors and not on these (which is "
-        f"right on {found.crossed:.0%} of the target)"
+        "contradicted: of what nobody else brings, answered otherwise by a model trained on half of the contributors "
+        f"and not on these (which is right on {found.crossed:.0%} of the target)"
         if found.labels
         else "loss: of a model trained on half of the contributors and not on these, nats a token"
     )
@@ -157,24 +194,18 @@ def labels_table(found: Outcome) -> Table:
     return Table(("contributor", *map(plain, shown), "unlike the target's"), rows, tuple(range(1, len(shown) + 2)))
 
 
-def _examples(found: Outcome) -> Iterator[Section]:
-    """Of each contributor the ends and what is unusual, a few of each."""
+def examples(found: Outcome, most: int) -> Iterator[tuple[str, Table]]:
+    """Of each contributor, the most valuable first, so many of either end and of what is unusual."""
     unusual = {one.name: rows for one, rows in zip(found.looks, found.unusual, strict=True)}
+    columns = ("", "example", "answer", "place", "figure") if found.texts else ("", "place", "figure")
     for value in found.ordered:
-        rows = [
-            *(("most valuable", *_told(row)) for row in value.best[:EXAMPLES]),
-            *(("least valuable", *_told(row)) for row in value.worst[:EXAMPLES]),
-            *(("unusual", *_told(row)) for row in unusual[value.name][:EXAMPLES]),
-        ]
-        yield Section(
-            f"Examples of {plain(value.name)}",
-            table=Table(("", "example", "answer", "place", "figure"), tuple(rows), (4,)),
+        every = (("most valuable", value.best), ("least valuable", value.worst), ("unusual", unusual[value.name]))
+        rows = tuple(
+            (what, *((short(text), short(answer)) if found.texts else ()), plain(place), figure(number))
+            for what, own in every
+            for text, answer, place, number in own[:most]
         )
-
-
-def _told(row: tuple[str, str, str, float]) -> tuple[str, str, str, str]:
-    text, answer, place, number = row
-    return short(text), short(answer), plain(place), figure(number)
+        yield value.name, Table(columns, rows, (len(columns) - 1,))
 
 
 def short(text: str) -> str:

@@ -14,10 +14,10 @@ import numpy as np
 
 from harness.brought import Brought
 from harness.metering.load import HERE
-from harness.projection import ReferenceJob
+from harness.projection import Projection, ReferenceJob
 from harness.retraining import training
 from harness.retraining.chunks import Job
-from harness.retraining.ledger import IN_MEMORY, Ledger
+from harness.retraining.ledger import Ledger
 from harness.running.evaluator import Evaluator
 from harness.seeds import seed_of
 from harness.types import Advance, Cost, JobSize, Outcome, Question
@@ -45,13 +45,15 @@ class Session:
         brought: the pool.
         root: of every random stream.
         device: torch device.
-        folder: where retrainings and answers are kept, so that the next session goes on; None: in memory.
+        kept: where retrainings and answers are kept, so that the next session goes on: a folder, whose ledger is the
+            session's own to open and close, or one that is open.
         progress: shows what is under way.
     """
 
-    def __init__(self, brought: Brought, root: int, device: str, folder: Path | None, progress: Progress) -> None:
+    def __init__(self, brought: Brought, root: int, device: str, kept: Path | Ledger, progress: Progress) -> None:
         self.brought, self.root, self.device, self.progress = brought, root, device, progress
-        self.ledger = Ledger(IN_MEMORY if folder is None else folder / LEDGER, progress.note)
+        self.ledger = Ledger(kept / LEDGER, progress.note) if isinstance(kept, Path) else kept
+        self._close = self.ledger.close if isinstance(kept, Path) else lambda: None
         self.load = HERE.start()
         self._timed: Outcome | None = None
         try:
@@ -62,7 +64,7 @@ class Session:
             place = (root, brought.task, POOL, brought.names, brought.train, brought.target)
             self.evaluator = Evaluator(*place, self.engine)
         except BaseException:
-            self.ledger.close()
+            self._close()
             raise
 
     def __enter__(self) -> Self:
@@ -71,7 +73,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.ledger.close()
+        self._close()
 
     @property
     def everyone(self) -> str:
@@ -101,6 +103,10 @@ class Session:
         rows = len(brought.train), len(brought.target)
         return JobSize(question, len(brought.names), *rows, parameters, width + max(2, len(brought.labels)))
 
+    def gpu_hours(self, cost: Cost) -> float:
+        """Of the projection's GPU."""
+        return Projection().hours(cost.flops, cost.bytes_moved, cost.launches, self.learner.recipe.precision)
+
     def reference(self, size: JobSize) -> ReferenceJob:
         """The job at hand, in the terms in which prices are worked out."""
         recipe, inputs = self.learner.recipe, self.brought.train.columns["inputs"]
@@ -123,6 +129,11 @@ class Session:
         found = find()
         self.ledger.keep_answer(key, found)
         return found
+
+
+def minutes(seconds: float) -> str:
+    """A stretch of time, to two digits."""
+    return f"{seconds:.2g} s" if seconds < 99.5 else f"{float(f'{seconds / 60:.2g}'):g} minutes"
 
 
 def key_of(*parts: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,18 @@ from harness.errors import UserError
 from harness.metering.load import HERE
 from harness.projection import Projection
 from harness.registry import Broken
+from harness.retraining.ledger import Ledger
 from harness.seeds import stream
 from harness.statistics.values import Certainty, certainty
-from harness.types import Cost, Floats, Method, Question
+from harness.types import Cost, Floats, Question
 from harness.valuing.asking import Answer, Asking, Extremes, Unsuitable, ask
-from harness.valuing.audit import Audit, run_audit
-from harness.valuing.boards import boards, trust
-from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price
+from harness.valuing.audit import Audit, run_audit, trainings
+from harness.valuing.boards import Board, boards, trust
+from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price, price_of_training, row_of
 from harness.valuing.findings import Finding, findings_of
 from harness.valuing.look import Look, look
-from harness.valuing.session import Progress, Session
+from harness.valuing.precision import exact, holds
+from harness.valuing.session import Progress, Session, minutes
 from harness.valuing.target import FEWEST_PARTS, PARTS
 
 
@@ -35,11 +38,12 @@ class Request:
     Args:
         method: a name with its knobs, or ``auto``.
         question: what a value shall say.
-        budget: what the valuation may take; None: ``auto`` chooses freely, and everything is asked.
+        budget: what the method, parts of the target and the audit may take together; None: as much as they do.
         parts: into how many the target is cut for its share of the interval; 0: none.
         audit: coalitions that are retrained; 0: none.
         seed: root of every random stream.
         device: torch device.
+        texts: whether the outcome holds what examples say; else only where they stand.
     """
 
     method: str = AUTO
@@ -49,6 +53,7 @@ class Request:
     audit: int = 0
     seed: int = 0
     device: str = "cpu"
+    texts: bool = True
 
     def __post_init__(self) -> None:
         if self.parts and self.parts < FEWEST_PARTS:
@@ -68,7 +73,8 @@ class Value:
         value, low, high: with its 95 % interval; nan where nothing tells one.
         rank_low, rank_high: the ranks that it may have, all pairs compared at once.
         share, share_low, share_high: of the sum of all values; nan where that sum may be nothing.
-        best, worst: examples, where the method scores them: what each says, and its value.
+        best, worst: examples, where the method scores them: text, answer (both empty where they are not to be told),
+            place and value.
     """
 
     name: str
@@ -122,8 +128,10 @@ class Outcome:
         target_rows, labels: of what was brought.
         crossed: how often models trained on half of the contributors are right on the target; nan for responses.
         unusual: of each contributor, examples as people read them: text, answer, place, loss.
+        texts: whether examples hold what they say.
         certainty: the figures behind the intervals.
         seed: of every random stream.
+        version: of dataworth.
     """
 
     task: str
@@ -146,6 +154,13 @@ class Outcome:
     unusual: tuple[tuple[tuple[str, str, str, float], ...], ...]
     certainty: Certainty
     seed: int
+    texts: bool
+    version: str
+
+    @property
+    def made(self) -> str:
+        """By what, in words."""
+        return f"Made by dataworth {self.version}, seed {self.seed}."
 
     @property
     def ordered(self) -> list[Value]:
@@ -153,19 +168,19 @@ class Outcome:
         return sorted(self.values, key=lambda one: (-one.value, one.name))
 
 
-def value(brought: Brought, request: Request, folder: Path | None, progress: Progress) -> Outcome:
+def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Progress) -> Outcome:
     """Values of what was brought.
 
     Args:
-        folder: where everything is kept to go on from; None: nowhere.
+        kept: where everything is kept to go on from, as a ``Session`` has it.
 
     Raises:
         UserError: no method suits or fits, the one named does not, or it failed.
     """
     started = time.perf_counter()
-    with Session(brought, request.seed, request.device, folder, progress) as session:
+    with Session(brought, request.seed, request.device, kept, progress) as session:
         rows = boards(brought.task, request.question)
-        choice, answer = _answered(session, request)
+        choice, answer = _answered(session, request, rows)
         progress.note(escape(f"{choice.name} has answered"))
         sure = _certainty(session, answer)
         looks, crossed = look(session)
@@ -179,74 +194,103 @@ def value(brought: Brought, request: Request, folder: Path | None, progress: Pro
             model=brought.model,
             why=choice.why,
             others=choice.others,
-            values=tuple(_value(session, sure, answer.extremes, c) for c in range(len(brought.names))),
+            values=tuple(_value(session, request, sure, answer.extremes, c) for c in range(len(brought.names))),
             looks=looks,
             findings=tuple(findings),
-            holds=tuple(holds(request, answer, sure)),
-            exact=tuple(exact(request, answer, sure, len(brought.target))),
+            holds=tuple(holds(answer, sure)),
+            exact=tuple(exact(choice, answer, sure, session.gpu_hours(answer.cost), len(brought.target))),
             trust=tuple(trust(rows, choice.name, brought.task, request.question, len(brought.names), each)),
             bill=_bill(session, answer, time.perf_counter() - started),
             audit=audited,
             target_rows=len(brought.target),
             labels=brought.labels,
             crossed=crossed.target_right if brought.labels else float("nan"),
-            unusual=tuple(_shown(brought, one.unusual) for one in looks),
+            unusual=tuple(_shown(brought, one.unusual, request.texts) for one in looks),
             certainty=sure,
             seed=request.seed,
+            texts=request.texts,
+            version=version("dataworth"),
         )
 
 
-def audit(brought: Brought, request: Request, found: Outcome, folder: Path | None, progress: Progress) -> Audit:
+def audit(brought: Brought, request: Request, found: Outcome, kept: Path | Ledger, progress: Progress) -> Audit:
     """An audit of values that were found before."""
-    with Session(brought, request.seed, request.device, folder, progress) as session:
+    with Session(brought, request.seed, request.device, kept, progress) as session:
         return run_audit(session, found.certainty.mean_C, doubts(found.certainty, found.looks), request.audit)
 
 
-def _answered(session: Session, request: Request) -> tuple[Choice, Answer]:
+def _answered(session: Session, request: Request, rows: list[Board]) -> tuple[Choice, Answer]:
     """The method that is taken, and what it says."""
-    rows, budget = boards(session.brought.task, request.question), request.budget or Budget()
+    budget = _without_audit(session, request)
     if request.method != AUTO:
-        name, method = registry.named(request.method)
-        if isinstance(method, Broken):
-            raise UserError(method.reason)
-        if method.calibrates:
-            raise UserError(
-                f"{name} is calibrated on the truths of other tasks, and there are none here. Name another method."
-            )
-        if method.reads_sides and not session.brought.sides_known:
-            raise UserError(
-                f"{name} looks at which examples are real, and of {_unknown(session.brought)} nobody has told. Say so "
-                "with --real NAMES and --synthetic NAMES or a column (--columns side=COLUMN), or name another method."
-            )
-        if request.budget is None:
-            return Choice(name, method), ask(session, _asking(request, name, method, budget, 0.0))
-        row = next((row for board in rows if (row := board.row(name))), None)
-        expected = price(session, method, row, session.size(request.question))
-        if not expected.within(budget):
-            raise UserError(
-                f"{name} would take about {expected.seconds / 60:.1f} minutes here ({expected.gpu_hours:.2g} "
-                f"GPU-hours), and the budget is {budget.text}. Raise --budget, or let --method auto choose."
-            )
-        session.progress.note(escape(_expected(name, expected)))
-        asked = _asking(request, name, method, budget, expected.seconds)
-        return Choice(name, method), ask(session, asked)
+        return _named(session, request, rows, budget)
     for choice, expected in choose(session, request.question, rows, budget):
         session.progress.note(escape(choice.why))
-        session.progress.note(escape(_expected(choice.name, expected)))
         try:
-            return choice, ask(session, _asking(request, choice.name, choice.method, budget, expected.seconds))
+            return choice, ask(session, _asking(request, choice, budget, expected))
         except Unsuitable as reason:
             session.progress.note(escape(str(reason)))
     raise UserError(f"No method that the leaderboards know suits {session.brought.task} here; name one with --method.")
 
 
-def _expected(name: str, expected: Price) -> str:
-    return f"{name} will take about {expected.seconds:,.0f} s, and more for parts of the target"
+def _named(session: Session, request: Request, rows: list[Board], budget: Budget) -> tuple[Choice, Answer]:
+    """The method that the user asks for.
+
+    Raises:
+        UserError: it has nothing to answer by here, or takes more than the budget.
+    """
+    name, method = registry.named(request.method)
+    if isinstance(method, Broken):
+        raise UserError(method.reason)
+    if method.calibrates:
+        raise UserError(
+            f"{name} is calibrated on the truths of other tasks, and there are none here. Name another method."
+        )
+    if method.reads_sides and not session.brought.sides_known:
+        raise UserError(
+            f"{name} looks at which examples are real, and of {_unknown(session.brought)} nobody has told. Say so with "
+            "--real NAMES and --synthetic NAMES or a column (--columns side=COLUMN), or name another method."
+        )
+    choice, expected = Choice(name, method), Price(0.0, 0.0)
+    if request.budget is not None:
+        expected = price(session, method, row_of(rows, name), session.size(request.question))
+        if not expected.within(budget):
+            beside = " beside the audit" if request.audit else ""
+            raise UserError(
+                f"{name} would take {expected}, and the budget{beside} is {_left(budget)}. Raise --budget, or let "
+                "--method auto choose."
+            )
+        session.progress.note(escape(f"{name} should take {expected}, and more for parts of the target"))
+    return choice, ask(session, _asking(request, choice, budget, expected))
 
 
-def _asking(request: Request, name: str, method: Method, budget: Budget, expected: float) -> Asking:
-    left = max(0.0, budget.seconds - expected) if np.isfinite(budget.seconds) else None
-    return Asking(name, method, request.question, request.parts, left)
+def _without_audit(session: Session, request: Request) -> Budget:
+    """What the budget leaves for the method: the trainings that the audit will ask for are set aside.
+
+    Raises:
+        UserError: they take more than there is.
+    """
+    budget = request.budget or Budget()
+    if request.budget is None or not request.audit:
+        return budget
+    needed = price_of_training(session).times(trainings(len(session.brought.names), request.audit))
+    if not needed.within(budget):
+        raise UserError(
+            f"An audit of {request.audit} would take {needed}, and the budget is {budget.text}. Raise --budget, or "
+            "audit fewer."
+        )
+    return budget.less(needed)
+
+
+def _left(budget: Budget) -> str:
+    if np.isfinite(budget.gpu_hours):
+        return f"{budget.gpu_hours:.2g} GPU-hours"
+    return minutes(budget.seconds)
+
+
+def _asking(request: Request, choice: Choice, budget: Budget, expected: Price) -> Asking:
+    left = budget.less(expected)
+    return Asking(choice.name, choice.method, request.question, request.parts, left.seconds, left.gpu_hours)
 
 
 def _unknown(brought: Brought) -> str:
@@ -265,7 +309,7 @@ def doubts(sure: Certainty, looks: tuple[Look, ...]) -> Floats:
     return np.asarray(width_C + len(looks) * odd_C + np.array([one.off_target + one.disagree for one in looks]))
 
 
-def _value(session: Session, sure: Certainty, extremes: tuple[Extremes, ...], c: int) -> Value:
+def _value(session: Session, request: Request, sure: Certainty, extremes: tuple[Extremes, ...], c: int) -> Value:
     low, high = sure.interval(c)
     share_low, share_high = sure.share_interval(c)
     return Value(
@@ -278,71 +322,22 @@ def _value(session: Session, sure: Certainty, extremes: tuple[Extremes, ...], c:
         share=float(sure.share_C[c]),
         share_low=share_low,
         share_high=share_high,
-        best=_shown(session.brought, extremes[c].best) if extremes else (),
-        worst=_shown(session.brought, extremes[c].worst) if extremes else (),
+        best=_shown(session.brought, extremes[c].best, request.texts) if extremes else (),
+        worst=_shown(session.brought, extremes[c].worst, request.texts) if extremes else (),
     )
 
 
-def _shown(brought: Brought, rows: tuple[tuple[int, float], ...]) -> tuple[tuple[str, str, str, float], ...]:
+def _shown(
+    brought: Brought, rows: tuple[tuple[int, float], ...], texts: bool
+) -> tuple[tuple[str, str, str, float], ...]:
     """Examples as people read them: text, answer, place, and the figure."""
     shown = brought.shown
-    return tuple((shown.texts[row], shown.answers[row], shown.places[row], figure) for row, figure in rows)
+    return tuple(
+        (shown.texts[row] if texts else "", shown.answers[row] if texts else "", shown.places[row], figure)
+        for row, figure in rows
+    )
 
 
 def _bill(session: Session, answer: Answer, wall: float) -> Bill:
-    projection, precision = Projection(), session.learner.recipe.precision
-    whole = answer.cost
-    hours = projection.hours(whole.flops, whole.bytes_moved, whole.launches, precision)
-    return Bill(answer.cost, answer.parts_cost, hours, projection.gpu, wall, HERE.since(session.load))
-
-
-def holds(request: Request, answer: Answer, sure: Certainty) -> list[str]:
-    """What the intervals hold, and what not."""
-    repeats, parts = len(answer.values_SC), len(answer.parts_GC)
-    lines = []
-    if repeats > 1:
-        lines.append(f"Intervals hold what {repeats} repeats of the method (initialisations, draws) differ by.")
-    else:
-        lines.append(
-            "The method gave a single repeat, so intervals do not hold what another initialisation or draw would "
-            "change."
-        )
-    if parts:
-        lines.append(
-            f"They hold what other target rows would change, told by leaving out each of {parts} parts of the target."
-        )
-    elif answer.why:
-        lines.append(f"They do not hold what other target rows would change: {answer.why}.")
-    else:
-        lines.append("They do not hold what other target rows would change: none of it was left out (--parts 0).")
-    if repeats == 1 and not parts:
-        lines = ["There is no interval: the method gave a single repeat, and no part of the target was left out."]
-    if not np.isfinite(sure.share_C).any():
-        lines.append("There are no shares: the sum of all values may as well be nothing.")
-    lines.append(
-        "They do not hold how far the method is from what retraining would say: the lines on trust and the audit "
-        "tell that."
-    )
-    return lines
-
-
-def exact(request: Request, answer: Answer, sure: Certainty, rows: int) -> list[str]:
-    """What intervals half as wide would take."""
-    lines = []
-    repeats, target = float(np.nansum(sure.repeats_C)), float(np.nansum(sure.target_C))
-    total = repeats + target
-    if total <= 0:
-        return ["A more exact answer takes repeats or parts of the target, which tell how exact this one is."]
-    if repeats > 0:
-        more = 3 * answer.cost.seconds
-        lines.append(
-            f"{repeats / total:.0%} of the variance is of the method's repeats: half as wide in that takes four times "
-            f"as many ({4 * len(answer.values_SC)}), about {more:,.0f} s more (its knob for runs, seeds or "
-            "permutations)."
-        )
-    if target > 0:
-        lines.append(
-            f"{target / total:.0%} is of the target's rows: half as wide in that takes {4 * rows:,} of them instead "
-            f"of {rows:,}."
-        )
-    return lines
+    hours = session.gpu_hours(answer.cost)
+    return Bill(answer.cost, answer.parts_cost, hours, Projection().gpu, wall, HERE.since(session.load))

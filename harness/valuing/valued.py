@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.brought import Brought
+from harness.retraining.ledger import Ledger
 from harness.types import Advance
-from harness.valuing import files
+from harness.valuing import files, page
 from harness.valuing.audit import Audit
 from harness.valuing.findings import Finding
-from harness.valuing.sections import interval, percent, ranks, sections, values_table
+from harness.valuing.sections import interval, percent, ranks
 from harness.valuing.session import Progress
 from harness.valuing.valuation import Outcome, Request, Value
 from harness.valuing.valuation import audit as audit_of
@@ -45,7 +46,7 @@ class Valued:
     outcome: Outcome
     _brought: Brought
     _request: Request
-    _folder: Path | None
+    _kept: Path | Ledger
     _progress: Progress
 
     @property
@@ -70,14 +71,14 @@ class Valued:
         return pd.DataFrame(files.records(self.outcome)).set_index("contributor")
 
     def audit(self, coalitions: int) -> Audit:
-        """Retrain so many coalitions and hold the values against them; what a run kept is not trained again.
+        """Retrain so many coalitions and hold the values against them; what has been trained is not trained again.
 
         Raises:
             UserError: so few say nothing.
         """
         request = replace(self._request, audit=coalitions)
         with self._progress.shown():
-            return audit_of(self._brought, request, self.outcome, self._folder, self._progress)
+            return audit_of(self._brought, request, self.outcome, self._kept, self._progress)
 
     def plot(self, axes: Any = None) -> Any:
         """Values with their intervals, on matplotlib axes that are given or made; the axes."""
@@ -110,11 +111,8 @@ class Valued:
             for one in self.values
         ]
         loud = [f"! {one.text}" for one in self.findings if one.loud]
-        return "\n".join([f"Values by {self.method} ({self.outcome.question}):", *lines, *loud])
+        return "\n".join([*loud, f"Values by {self.method} ({self.outcome.question}):", *lines])
 
     def _repr_html_(self) -> str:
-        """For notebooks: the table of values and what is loud."""
-        loud = "".join(f"<p><b>{files.escaped(one.text)}</b></p>" for one in self.findings if one.loud)
-        first = sections(self.outcome)[0]
-        lines = "".join(f"<p>{files.escaped(line)}</p>" for line in first.lines)
-        return f"{lines}{loud}{files.html_table(values_table(self.outcome))}"
+        """For notebooks: what is loud, and the table of values with its figure."""
+        return page.to_fragment(self.outcome)

@@ -13,12 +13,14 @@ from rich.markup import escape
 from harness import registry
 from harness.brought import ROWS, Given, Side, Wanted
 from harness.config import TaskSettings
-from harness.errors import UserError, unknown
+from harness.errors import UserError, plain, unknown
+from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.running.progress import ProgressDisplay
 from harness.types import QUESTIONS, Question
 from harness.validation import first_mistake
 from harness.valuing import files
 from harness.valuing.choosing import AUTO, budget_of
+from harness.valuing.notebook import NotebookProgress
 from harness.valuing.session import Progress
 from harness.valuing.target import PARTS
 from harness.valuing.valuation import Request
@@ -48,6 +50,7 @@ def value(
     seed: int = 0,
     device: str = "cpu",
     out: str | Path | None = None,
+    texts: bool = True,
     progress: bool = True,
 ) -> Valued:
     """What contributors' data are worth to a model that shall be good at a target.
@@ -62,7 +65,7 @@ def value(
         real, synthetic: contributors of which all examples are; of others nothing is known unless a column says it.
         method: a name with its knobs, or ``auto``.
         question: standalone, leave-one-out or shapley.
-        budget: minutes, or a text such as "2h" or "0.5gpuh".
+        budget: of the method, parts of the target and the audit: minutes, or a text such as "2h" or "0.5gpuh".
         model: ``small``, or the folder or hub name of a pretrained one.
         settings: of the training (``harness.config.TaskSettings``): lora, length, steps, batch_size, rate, ...
         rows: most rows of all contributors together; beyond, each one's are thinned alike.
@@ -70,6 +73,7 @@ def value(
         audit: coalitions that are retrained, to hold the values against them.
         seed: of every random stream: the same seed gives the same values.
         out: a folder that keeps everything to go on from, and gets the files; None: memory alone.
+        texts: whether the result may say what examples say; else it names files and rows alone.
         progress: whether to show it.
 
     Raises:
@@ -85,6 +89,7 @@ def value(
         audit=audit,
         seed=seed,
         device=device,
+        texts=texts,
     )
     wanted = Wanted(
         task=task,
@@ -104,23 +109,38 @@ def valued(wanted: Wanted, request: Request, folder: Path | None, progress: Prog
     if wanted.rows < 1:
         raise UserError(f"--rows counts examples, got {wanted.rows}.")
     if folder is not None:
+        _refuse_among_contributors(folder, wanted.contributors)
         files.refuse_foreign(folder)
     with progress.shown():
         with progress.stage("reading"):
             brought = registry.bring(wanted)
         rows = f"{len(brought.train):,} examples, target of {len(brought.target):,} rows"
         progress.note(escape(f"{len(brought.names)} contributors, {rows}"))
-        found = find(brought, request, folder, progress)
+        kept = folder or Ledger(IN_MEMORY)
+        found = find(brought, request, kept, progress)
     if folder is not None:
         files.write(folder, found)
-    return Valued(found, brought, request, folder, progress)
+    return Valued(found, brought, request, kept, progress)
+
+
+def _refuse_among_contributors(folder: Path, contributors: Mapping[str, Given]) -> None:
+    """What is written there would be read as a contributor's the next time."""
+    for given in contributors.values():
+        if isinstance(given, Path) and given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+            raise UserError(
+                f"The answer would be written to {folder}, which lies inside {given}, where contributors' files are "
+                "read from. Choose another folder with --out."
+            )
 
 
 def _given(contributors: Mapping[str, Any] | Any) -> dict[str, Given]:
     if isinstance(contributors, Mapping):
         if "" in contributors:
             raise UserError("A contributor needs a name, got an empty one.")
-        return {str(name): _path(given) for name, given in contributors.items()}
+        found = {plain(str(name)): _path(given) for name, given in contributors.items()}
+        if len(found) < len(contributors):
+            raise UserError("Two contributors have one name once it is written out; give each a name of its own.")
+        return found
     return {"": _path(contributors)}
 
 
@@ -162,4 +182,7 @@ def _settings(model: str, others: Mapping[str, Any]) -> TaskSettings:
 
 
 def _progress(shown: bool) -> Progress:
-    return ProgressDisplay(Console(stderr=True, highlight=False)) if shown else Silent()
+    console = Console(stderr=True, highlight=False)
+    if not shown:
+        return Silent()
+    return NotebookProgress() if console.is_jupyter else ProgressDisplay(console)

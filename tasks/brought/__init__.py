@@ -1,8 +1,8 @@
 """What a person brings: files or frames of contributors and of a target, as examples of one of the four tasks.
 
-``finding`` tells contributors apart, ``columns`` finds what a file's columns mean, ``reading`` makes tables of them by
-the readers of ``tasks.sources``, ``copies`` looks for near-duplicates, ``texts`` and ``images`` make examples and what
-learns from them.
+``finding`` tells contributors apart, ``columns`` finds what a file's columns mean, ``reading`` makes rows of them by
+the readers of ``tasks.sources``, ``described`` where a description says how, ``copies`` looks for near-duplicates,
+``texts`` and ``images`` make examples and what learns from them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from harness.brought import Brought, Wanted
 from harness.errors import unknown
 from tasks.brought.reading import read
 from tasks.sources.description import TASK_FORMS
+from tasks.sources.rows import quiet
 
 
 def bring(wanted: Wanted) -> Brought:
@@ -21,7 +22,8 @@ def bring(wanted: Wanted) -> Brought:
     """
     if wanted.task not in TASK_FORMS:
         raise unknown("task", wanted.task, TASK_FORMS)
-    tables = read(wanted)
+    with quiet():
+        tables = read(wanted)
     if TASK_FORMS[wanted.task] == "image-label":
         from tasks.brought.images import brought
     else:

@@ -19,11 +19,13 @@ class Files:
     Args:
         tables: files that hold rows, in the order of their names.
         images: image files, by the class that their folder is called after.
+        description: of a source, which names its files itself and says how they are read.
         frame: rows in memory, in place of files.
     """
 
     tables: tuple[Path, ...] = ()
     images: tuple[tuple[str, Path], ...] = ()
+    description: Path | None = None
     frame: Any = None
 
 
@@ -53,19 +55,28 @@ def contributors_of(wanted: Wanted) -> Found:
         (one,) = given.values()
         if isinstance(one, Path) and one.is_dir():
             return _in_folder(one, wanted.target)
-        return Found({"": files_of("the contributors", one)}, one_table=True)
+        table = files_of("the contributors", one)
+        if table.description:
+            raise UserError(
+                f"{table.description} describes how one contributor's files are read; give one for each: "
+                "--contributor NAME=FILE.toml, or a folder of them."
+            )
+        return Found({"": table}, one_table=True)
     if len(given) < FEWEST_CONTRIBUTORS:
         raise UserError(f"Values compare contributors, and there is {len(given)}: {', '.join(given)}. Bring 2 or more.")
     return Found({name: files_of(f"the contributor {name}", value) for name, value in sorted(given.items())})
 
 
 def _in_folder(folder: Path, target: Given) -> Found:
+    """Each entry's; of one that has a description beside it, of the same name, that is what is read."""
     found: dict[str, Files] = {}
     ignored = []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    described = {entry.stem for entry in entries if _is_description(entry)}
+    for entry in entries:
+        if entry.name.split(".")[0] in described and not _is_description(entry):
             continue
-        if not (entry.is_dir() or format_of(entry.name)):
+        if not (entry.is_dir() or format_of(entry.name) or _is_description(entry)):
             ignored.append(plain(entry.name))
             continue
         if isinstance(target, Path) and target.exists() and entry.samefile(target):
@@ -80,7 +91,7 @@ def _in_folder(folder: Path, target: Given) -> Found:
         held = "1 file or folder" if found else "no file or folder"
         raise UserError(
             f"{folder} holds {held} of contributors, and values compare 2 or more: one file (CSV, TSV, JSON Lines, "
-            "parquet, npz) or folder each."
+            "parquet, npz, or a description) or folder each."
         )
     return Found(found, ignored=tuple(ignored))
 
@@ -95,6 +106,8 @@ def files_of(whose: str, given: Given) -> Files:
         if not hasattr(given, "columns"):
             raise UserError(f"{whose} is a {type(given).__name__}; a path or a pandas DataFrame was expected.")
         return Files(frame=given)
+    if _is_description(given):
+        return Files(description=given)
     if given.is_file():
         if format_of(given.name) is None:
             raise UserError(
@@ -110,6 +123,10 @@ def files_of(whose: str, given: Given) -> Files:
     if not tables and not images:
         raise UserError(f"{given}, the folder of {whose}, holds no file that can be read. Put one in, or leave it out.")
     return Files(tables, () if tables else images)
+
+
+def _is_description(path: Path) -> bool:
+    return path.suffix == ".toml" and path.is_file()
 
 
 def by_name(names: Mapping[str, object], known: tuple[str, ...], option: str) -> None:

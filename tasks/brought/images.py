@@ -13,7 +13,7 @@ from harness.types import Array, Learner, Plain, Recipe
 from tasks.brought.copies import copies_of
 from tasks.brought.labels import labels_of, numbered
 from tasks.brought.making import held_out, left_out, owners_of, read_counts, sides_of, training
-from tasks.brought.reading import TARGET, Read
+from tasks.brought.rows import TARGET, Read
 from tasks.external.defaults import DEFAULTS
 from tasks.external.prepared import SMALL_SIDE, averaged
 from tasks.learners.pretrained import Model

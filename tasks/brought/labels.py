@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.types import Ints
-from tasks.brought.reading import Rows
+from tasks.brought.rows import Rows
 
 NAMED = 5
 """Labels that a sentence names; more are counted."""

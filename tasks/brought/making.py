@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.types import HELD_OUT, Array, Examples, Ints
-from tasks.brought.reading import TARGET, Read, Rows
+from tasks.brought.rows import TARGET, Read, Rows
 
 
 def owners_of(read: Read) -> Ints:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from harness.brought import Wanted
 from harness.errors import UserError, plain
 from harness.types import Array, Form, Ints
 from tasks.brought.columns import find, is_real, owner_column, side_column, told
+from tasks.brought.described import described
 from tasks.brought.finding import Files, by_name, contributors_of, files_of
+from tasks.brought.rows import TARGET, Read, Rows
 from tasks.sources.arrays import read_npz
 from tasks.sources.description import TASK_FORMS, Source, format_of, template_names
 from tasks.sources.fields import as_text, distinct, shape
@@ -23,49 +25,8 @@ from tasks.sources.rows import read_rows
 from tasks.sources.sniffing import sniff
 from tasks.sources.table import spread
 
-TARGET = "the target"
-
 MOST_LABELS = 200
 """More different labels are a sign that a column of something else was taken for them."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """What one contributor, or the target, brings.
-
-    Args:
-        prompts: of texts; images: N x H x W x C in [0, 1].
-        answers: responses, or labels as they are called.
-        places: file and row.
-        real: of each row, where it is told.
-        read: rows that its files have.
-        left_out: why rows are not here -> how many.
-    """
-
-    prompts: list[str] = field(default_factory=list)
-    images: Array | None = None
-    answers: list[str] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
-    real: list[bool | None] = field(default_factory=list)
-    read: int = 0
-    left_out: Mapping[str, int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Read:
-    """Everyone's rows.
-
-    Args:
-        contributors: by name, in the order of names.
-        notes: what a person should know, a sentence each.
-    """
-
-    contributors: Mapping[str, Rows]
-    target: Rows
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,30 +61,36 @@ def read(wanted: Wanted) -> Read:
         UserError: as ``bring``.
     """
     form, columns = TASK_FORMS[wanted.task], told(TASK_FORMS[wanted.task], wanted.columns)
-    found = contributors_of(wanted)
-    parts = {name: _parts(own, form, f"the contributor {name}") for name, own in found.files.items()}
-    notes: list[str] = []
+    found, notes = contributors_of(wanted), list[str]()
     if found.ignored:
         notes.append(f"Not read, for their names tell no format that is: {', '.join(found.ignored)}.")
+    every = {**found.files, TARGET: files_of(TARGET, wanted.target)}
+    rows = {who: described(own.description, wanted, who) for who, own in every.items() if own.description}
+    parts = {who: _parts(own, form, _whose(who)) for who, own in every.items() if not own.description}
     if found.one_table:
-        parts = _by_owner(parts[""], columns, notes)
+        parts |= _by_owner(parts.pop(""), columns, notes)
     elif "contributor" in columns:
         raise UserError("--columns contributor=COLUMN is for one table of all; here each has files of its own.")
-    names = tuple(parts)
-    by_name(wanted.sides, names, "--real or --synthetic")
-    target = _parts(files_of(TARGET, wanted.target), form, TARGET)
-    counts = {name: sum(part.count for part in own) for name, own in parts.items()}
-    kept = _thinned(parts, counts, wanted.rows, notes)
+    counts = {who: sum(part.count for part in own) for who, own in parts.items()}
+    sizes = {**counts, **{who: len(own) for who, own in rows.items()}}
+    names = sorted(set(sizes) - {TARGET})
+    by_name(wanted.sides, tuple(names), "--real or --synthetic")
+    chosen = _chosen({name: sizes[name] for name in names}, wanted.rows, notes)
+    parts = {who: own if who == TARGET else [_thinned(part, chosen) for part in own] for who, own in parts.items()}
+    answers = {answer for own in rows.values() for answer in own.answers}
+    labels = _labels(form, [part for own in parts.values() for part in own], columns, wanted, answers)
+    rows = {who: own if who == TARGET else own.take(chosen(len(own))) for who, own in rows.items()}
+    rows = {who: replace(own, answers=[labels.get(one, one) for one in own.answers]) for who, own in rows.items()}
     make = _texts if form != "image-label" else _images
-    labels = _labels(form, [part for own in (*kept.values(), target) for part in own], columns, wanted)
-    rows = {
-        name: replace(make(own, wanted, columns, labels, name), read=counts[name]) for name, own in sorted(kept.items())
-    }
-    held = make(target, wanted, columns, labels, TARGET)
-    return Read(rows, replace(held, read=sum(part.count for part in target)), tuple(notes))
+    rows |= {who: replace(make(own, wanted, columns, labels, who), read=counts[who]) for who, own in parts.items()}
+    return Read({name: rows[name] for name in names}, rows[TARGET], tuple(notes))
 
 
 # --- files and frames ---------------------------------------------------------------------------------
+
+
+def _whose(who: str) -> str:
+    return who if who == TARGET else f"the contributor {who}"
 
 
 def _parts(files: Files, form: Form, whose: str) -> list[_Part]:
@@ -203,7 +170,9 @@ def _by_owner(parts: Sequence[_Part], columns: Mapping[str, str], notes: list[st
             f"{part.shown} has no column that names contributors; it has {', '.join(part.columns)}. Say which one does "
             "(--columns contributor=COLUMN), or give a folder with one file or folder a contributor."
         )
-    owners = [plain(as_text(value).strip()) for value in part.content[column]]
+    said = [as_text(_python(value)) for value in _column(part, column)]
+    names = {text: plain(text.strip()) for text in set(said)}
+    owners = [names[text] for text in said]
     nobody = sum(not owner for owner in owners)
     if nobody:
         notes.append(f"{nobody:,} rows of {part.shown} name no contributor and are left out.")
@@ -216,36 +185,42 @@ def _by_owner(parts: Sequence[_Part], columns: Mapping[str, str], notes: list[st
     return {name: [part.take(np.array(rows))] for name, rows in sorted(order.items())}
 
 
-def _thinned(
-    parts: Mapping[str, Sequence[_Part]], counts: Mapping[str, int], most: int, notes: list[str]
-) -> dict[str, list[_Part]]:
-    """Everyone's rows, at most so many together; each contributor's are thinned by the same share, evenly spread."""
+def _chosen(counts: Mapping[str, int], most: int, notes: list[str]) -> Callable[[int], Ints]:
+    """Which of so many rows stay for at most ``most`` together: everyone's by one share, evenly spread."""
     total = sum(counts.values())
     for name, count in counts.items():
         if not count:
             raise UserError(f"The contributor {name} is empty: it has no rows. Leave it out.")
     if total <= most:
-        return {name: list(own) for name, own in parts.items()}
+        return np.arange
     notes.append(
         f"{total:,} rows are too many to value each: {most / total:.1%} of every contributor's are taken, evenly "
         f"spread. --rows {total} takes all."
     )
-    return {
-        name: [part.take(spread(part.count, max(1, round(part.count * most / total)))) for part in own]
-        for name, own in parts.items()
-    }
+    return lambda count: spread(count, max(1, round(count * most / total)))
+
+
+def _thinned(part: _Part, chosen: Callable[[int], Ints]) -> _Part:
+    rows = chosen(part.count)
+    return part.take(rows) if len(rows) < part.count else part
 
 
 # --- what rows say ------------------------------------------------------------------------------------
 
 
-def _labels(form: Form, parts: Sequence[_Part], columns: Mapping[str, str], wanted: Wanted) -> dict[str, str]:
-    """Every label that there is, as files have it -> what it is called; nothing where answers are texts."""
+def _labels(
+    form: Form, parts: Sequence[_Part], columns: Mapping[str, str], wanted: Wanted, answers: set[str]
+) -> dict[str, str]:
+    """Every label that there is, as files have it -> what it is called; nothing where answers are texts.
+
+    Args:
+        answers: that rows have which are read already.
+    """
     if form == "text-response":
         if wanted.labels:
             raise UserError(f"--labels is for tasks with labels, and {wanted.task} is answered in words; leave it out.")
         return {}
-    found: dict[str, str] = {}
+    found = {answer: wanted.labels.get(answer, answer) for answer in sorted(answers)}
     for part in parts:
         template = find(form, columns, part.columns, part.shown)["label" if form == "image-label" else "answer"]
         names = template_names(template) or [template]

@@ -12,7 +12,7 @@ from harness.types import Array, Ints, Learner, Plain, Recipe
 from tasks.brought.copies import copies_of
 from tasks.brought.labels import labels_of, numbered
 from tasks.brought.making import held_out, left_out, owners_of, read_counts, sides_of, training
-from tasks.brought.reading import Read, Rows
+from tasks.brought.rows import Read, Rows
 from tasks.external.defaults import DEFAULTS
 from tasks.learners.encoding import IGNORED, encode_pairs, encode_prompts
 from tasks.learners.pretrained import Model

@@ -93,6 +93,8 @@ def test_the_interval_of_a_rank_correlation_is_bonett_and_wright_s() -> None:
     error = np.sqrt((1 + 0.125) / 27) * stats.norm.ppf(0.975)
     assert (low, high) == pytest.approx((np.tanh(np.arctanh(0.5) - error), np.tanh(np.arctanh(0.5) + error)))
     assert np.isnan(spearman_interval(0.5, 3)).all()
+    assert spearman_interval(1.0, 10) == (spearman_interval(1 - 12 / 990, 10)[0], 1.0)  # as of the next best order
+    assert spearman_interval(-1.0, 4) == (-1.0, -spearman_interval(0.8, 4)[0])
     generator = rng()
     covered = []
     for _ in range(400):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,15 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.registry import method
+from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.valuing import boards as reading
 from harness.valuing.boards import Board, Row, boards, pairs_right, trust
-from harness.valuing.choosing import Budget, budget_of, choose, price
-from harness.valuing.session import Session
+from harness.valuing.choosing import Budget, Price, budget_of, choose, price, price_of_training, row_of, some
+from harness.valuing.session import Session, minutes
 from harness.valuing.valued import Silent
 from methods.influence import Influence
 from methods.leave_one_out import LeaveOneOut
+from methods.metagradient import Metagradient
 from tests.valuing.files import vendors
 from tests.valuing.test_reading import brought
 
@@ -32,10 +33,10 @@ def row(method: str, spearman: float, rank_low: int, hours: float = 1.0, **other
     return Row(**{"low": spearman - 0.1, "high": spearman + 0.1, **COMMON, **COUNTS, **own, **others})
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Any:
-    folder, target = vendors(tmp_path)
-    with Session(brought(folder, target), 0, "cpu", None, Silent()) as opened:
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder, target = vendors(tmp_path_factory.mktemp("session"))
+    with Session(brought(folder, target), 0, "cpu", Ledger(IN_MEMORY), Silent()) as opened:
         yield opened
 
 
@@ -50,11 +51,12 @@ def chosen(session: Session, rows: list[Board], budget: Budget | None = None) ->
 
 def test_the_cheapest_of_those_that_no_board_tells_to_be_worse_comes_first(session: Session) -> None:
     """Cheaper by its own counts here, whatever the order of rows: leave-one-out trains for each contributor."""
+    names = ("leave-one-out", "influence")
     tied = row("leave-one-out", 0.6, 1), row("influence", 0.5, 1)
     first = Board("files", (*tied, row("mmd", 0.5, 1), row("tracin", 0.4, 1)))
     second = Board("embedded", (*tied, row("tracin", 0.5, 2), row("mmd", 0.2, 3)))
     size = session.size("shapley")
-    hours = {name: price(session, method(name), tied[0], size).gpu_hours for name in ("leave-one-out", "influence")}
+    hours = {name: price(session, method(name), own, size).gpu_hours for name, own in zip(names, tied, strict=True)}
     order = chosen(session, [first, second])
     assert order[:2] == sorted(hours, key=lambda name: hours[name])
     assert order[2:] == ["tracin", "mmd"]  # told to be worse by one: only where nothing else fits, the better first
@@ -75,13 +77,16 @@ def test_baselines_that_see_no_model_and_ablations_are_never_taken(session: Sess
 
 def test_the_sentence_names_who_cannot_be_told_apart_and_the_budget(session: Session) -> None:
     rows = [Board("files", (row("tracin", 0.6, 1), row("mmd", 0.5, 1)))]
-    choice, _ = next(choose(session, "shapley", rows, budget_of("2h")))
+    choice, price = next(choose(session, "shapley", rows, budget_of("2h")))
     assert choice.name == "mmd"
     assert choice.why == (
-        "mmd was chosen: of the methods that the leaderboards files (24 pools) cannot tell from the best (tracin) "
-        "for sentiment, "
-        "shapley, it is the cheapest within 2 hours; the others are tracin."
+        "mmd was chosen: within 2 hours it is the cheapest of 2 methods that the leaderboard files (24 pools) cannot "
+        f"tell from the best (tracin) for sentiment, shapley; it should take {price}. The others: tracin."
     )
+    assert f"{price}".startswith(f"about {price.seconds:.2g} s here, ")
+    alone, _ = next(choose(session, "shapley", [Board("files", (row("mmd", 0.5, 1),))], Budget()))
+    assert "it is the only method that the leaderboard files" in alone.why
+    assert some(tuple("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
 def test_nothing_fits_a_budget_of_nothing(session: Session) -> None:
@@ -100,6 +105,45 @@ def test_prices_grow_with_what_a_method_trains(session: Session) -> None:
     assert three.seconds == pytest.approx(3 * one.seconds)
     few, many = (price(session, LeaveOneOut(retrainings=count), None, size) for count in (40, 400))
     assert 9 < many.seconds / few.seconds < 11
+
+
+def test_prices_follow_what_a_row_says_that_a_method_did_not_need(session: Session) -> None:
+    """Influence stops when it has arrived: of the passes that it may make its row tells the share that it makes."""
+    size = session.size("shapley")
+    declared = Influence().budget(24, size.examples).gradient_passes
+    half = row("influence", 0.5, 1, gradient_passes=declared / 2, forward_passes=0.0)
+    more = row("influence", 0.5, 1, gradient_passes=3 * declared, forward_passes=0.0)
+    most, least = (price(session, Influence(), own, size).seconds for own in (more, half))
+    assert most == pytest.approx(price(session, Influence(), None, size).seconds)
+    trainings = 3 * price_of_training(session).seconds
+    assert least - trainings == pytest.approx((most - trainings) / 2, rel=0.01)
+    rows = [Board("files", (half,))]
+    assert row_of(rows, "influence:runs=6") is half
+    assert row_of(rows, "tracin") is None
+    six = price(session, Influence(runs=6), half, size).seconds
+    assert six == pytest.approx(2 * least, rel=0.01)
+
+
+def test_replays_of_a_training_are_paid_for_too(session: Session) -> None:
+    """By the steps and the batch of this training, whatever a row says of another."""
+    size, replaying = session.size("shapley"), Metagradient(runs=1)
+    replays = replaying.budget(size.contributors, size.examples).replays
+    assert replays > 0
+    least = (1 + replays / 2) * price_of_training(session).seconds
+    assert price(session, replaying, None, size).seconds > least
+    free = row("metagradient", 0.5, 1, gradient_passes=0.001)
+    assert price(session, replaying, free, size).seconds > least
+
+
+def test_what_is_set_aside_is_taken_off_a_budget() -> None:
+    left = budget_of("10").less(Price(90.0, 1.0))
+    assert (left.seconds, left.gpu_hours, left.text) == (510.0, math.inf, "10 minutes")
+    assert Price(500.0, 2.0).within(left)
+    assert not Price(511.0, 0.0).within(left)
+    assert Price(3.0, 0.5).times(4) == Price(12.0, 2.0)
+    assert [minutes(seconds) for seconds in (0.123, 45.6, 99.4, 100, 3_600)] == [
+        *("0.12 s", "46 s", "99 s", "1.7 minutes", "60 minutes")
+    ]
 
 
 def test_budgets_are_minutes_hours_or_gpu_hours() -> None:

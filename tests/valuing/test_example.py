@@ -1,4 +1,4 @@
-"""The example's maker plants what it says, on a small data folder of the same form."""
+"""The example's maker plants what it says, on a small data folder of the same form; its page is held against that."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from harness.brought import Wanted
 from harness.registry import bring
 from tests.valuing.files import reviews
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "twelve_vendors.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+SCRIPT, VALUING = EXAMPLES / "twelve_vendors.py", EXAMPLES / "value_twelve_vendors.py"
+PUBLISHED = EXAMPLES / "twelve-vendors"
 
 
 @pytest.fixture
@@ -73,3 +76,36 @@ def test_the_same_seed_makes_the_same_vendors(made: Path) -> None:
     first = {file.name: file.read_bytes() for file in (made / "vendors").glob("*.csv")}
     runpy.run_path(str(SCRIPT), run_name="__main__")
     assert {file.name: file.read_bytes() for file in (made / "vendors").glob("*.csv")} == first
+
+
+def found(told: dict[str, str], order: list[str], audit_low: float) -> dict[str, Any]:
+    """As values.json has it: who is warned of, and who is worth how much, the first most."""
+    return {
+        "method": "tracin",
+        "findings": [{"kind": kind, "who": who, "also": ""} for who, kind in told.items()],
+        "values": [
+            {"name": name, "value": 1.0 - k, "rank_low": k + 1, "rank_high": k + 1} for k, name in enumerate(order)
+        ],
+        "audit": {"agreement": 0.5, "low": audit_low, "high": 0.7, "ceiling": None, "halves": 9, "size_agreement": 0.1},
+    }
+
+
+def test_the_page_says_what_was_found_and_what_was_not() -> None:
+    script = runpy.run_path(str(VALUING))
+    planted, to_tell = runpy.run_path(str(SCRIPT))["PLANTED"], script["TO_TELL"]
+    right = ["katsura", "birch", "cedar", "dogwood", "elm", "juniper"]
+    order = [*right, *sorted(set(planted) - set(right))]
+    all_told = script["beside"](planted, {"auto": found(to_tell, order, 0.2)})
+    assert all_told.count("| found |") == 10
+    assert "10 of 10 of what was planted is told." in all_told
+    assert "6 of 6 orders that follow from what was planted, 6 of them beyond doubt." in all_told
+    assert "the values foretell retraining." in all_told
+    less = {**{name: kind for name, kind in to_tell.items() if name != "dogwood"}, "cedar": "labels"}
+    wrong = ["cedar", "birch", *(name for name in order if name not in ("cedar", "birch"))]
+    missed = script["beside"](planted, {"auto": found(less, wrong, -0.2)})
+    assert "| dogwood | real reviews, a quarter of the labels turned round | – | **not found** |" in missed
+    assert "| cedar | real reviews, a fifth as many | labels | told for nothing |" in missed
+    assert "9 of 10 of what was planted is told; **not told: dogwood (" in missed
+    assert "4 of 6 orders" in missed
+    assert "Not in order: birch over cedar (more of the same); katsura over birch (" in missed
+    assert "**the values say nothing of retraining**" in missed

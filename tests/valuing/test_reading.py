@@ -146,6 +146,57 @@ def test_sides_are_told_by_name_by_column_or_unknown(tmp_path: Path) -> None:
         brought(given, target, sides={"v9": "real"})
 
 
+def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path) -> None:
+    """Columns, labels, which rows, what is cut out, and the side; beside its file it stands for that."""
+    folder, target = vendors(tmp_path)
+    own = reviews(24, 0)
+    lines = pd.DataFrame(
+        {
+            "body": [f"#{k}# {text}" for k, (text, _) in enumerate(own)] + ["#9# elsewhere"],
+            "mark": [{"positive": "up", "negative": "down"}[label] for _, label in own] + ["up"],
+            "lang": ["en"] * 24 + ["de"],
+        }
+    )
+    lines.to_csv(folder / "v0.csv", index=False)
+    plain = brought({name: tmp_path / "vendors" / f"{name}.csv" for name in ("v1", "v2")}, target)
+    (folder / "v0.toml").write_text(
+        """task = "sentiment"\nside = "synthetic"\npath = "v0.csv"
+        labels = {up = "positive", down = "negative"}
+        where = {lang = "en"}\nextract = {prompt = "#\\\\d+# (.*)"}\n[columns]
+        prompt = "{body}"\nanswer = "{mark}"\n"""
+    )
+    by_folder = brought(folder, target)
+    by_name = brought(
+        {"v0": folder / "v0.toml", "v1": folder / "v1.csv", "v2": folder / "v2.csv"}, target, sides={"v1": "real"}
+    )
+    for found, sides in ((by_folder, ("synthetic", "unknown", "unknown")), (by_name, ("synthetic", "real", "unknown"))):
+        assert found.names == ("v0", "v1", "v2")
+        assert list(zip(found.shown.texts[:24], found.shown.answers[:24], strict=True)) == own
+        assert found.shown.places[0] == "v0.csv, row 1"
+        assert found.sides == sides
+        assert dict(found.left_out["v0"]) == {"not wanted (where)": 1}
+        assert (found.read_C[0], found.sizes_C[0]) == (25, 24)
+        assert found.shown.texts[24:] == plain.shown.texts
+    assert brought(folder, target, rows=36).sizes_C.tolist() == [12, 12, 12]
+    with pytest.raises(UserError, match=r"v0\.toml describes rows for sentiment, and reasoning is asked for"):
+        brought(folder, target, task="reasoning")
+    with pytest.raises(UserError, match=r"v0\.toml describes how one contributor's files are read; give one for each"):
+        brought(folder / "v0.toml", target)
+    (folder / "v0.toml").write_text('task = "sentiment"\n')
+    with pytest.raises(UserError, match=r"v0\.toml: side: Field required"):
+        brought(folder, target)
+
+
+def test_a_target_may_be_described_too(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    (tmp_path / "target.toml").write_text(
+        """task = "sentiment"\nside = "real"\npath = "target.csv"
+        labels = {positive = "positive", negative = "negative"}
+        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
+    )
+    assert brought(folder, tmp_path / "target.toml").target.digest() == brought(folder, target).target.digest()
+
+
 def test_copies_within_across_and_in_the_target_are_counted(tmp_path: Path) -> None:
     own, others, wanted = reviews(20, 1), reviews(20, 2), reviews(30, 3)
     rows = {
@@ -171,7 +222,7 @@ def test_rows_that_are_left_out_are_told(tmp_path: Path) -> None:
     assert (found.read_C[0], found.sizes_C[0]) == (12, 10)
 
 
-def test_too_many_rows_are_thinned_by_the_same_share(tmp_path: Path) -> None:
+def test_too_many_rows_are_thinned_by_the_same_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     big, small = write(tmp_path / "big.csv", reviews(400, 1)), write(tmp_path / "small.csv", reviews(100, 2))
     found = brought({"big": big, "small": small}, write(tmp_path / "target.csv", reviews(20, 3)), rows=50)
     assert found.sizes_C.tolist() == [40, 10]
@@ -179,6 +230,7 @@ def test_too_many_rows_are_thinned_by_the_same_share(tmp_path: Path) -> None:
     assert any(
         "500 rows are too many to value each: 10.0% of every contributor's are taken" in note for note in found.notes
     )
+    assert capsys.readouterr() == ("", "")  # no library draws a bar of its own
 
 
 @pytest.mark.parametrize(

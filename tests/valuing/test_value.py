@@ -17,8 +17,9 @@ from dataworth import UserError
 
 from harness.retraining.engine import Engine
 from harness.statistics.values import certainty
-from harness.valuing import asking
+from harness.valuing import asking, valuation
 from harness.valuing.boards import boards
+from harness.valuing.choosing import Price
 from harness.valuing.files import CSV, HTML, JSON, PAGE
 from harness.valuing.findings import rows_needed
 from tests.command import Command
@@ -108,19 +109,46 @@ def test_the_same_seed_gives_the_same_values_and_another_gives_others(made: tupl
 def test_the_method_is_chosen_by_the_leaderboards_and_says_so(made: tuple[Path, Path]) -> None:
     found = dataworth.value(*made, task="sentiment", progress=False, parts=0, settings=SHORT)
     assert {one.rank_low for board in boards("sentiment", "shapley") if (one := board.row(found.method))} == {1}
-    assert found.outcome.why.startswith(f"{found.method} was chosen: of the methods that the leaderboards files (")
-    assert any("on real files (leaderboard files, shapley" in line for line in found.outcome.trust)
+    assert found.outcome.why.startswith(f"{found.method} was chosen: it is the cheapest of ")
+    assert " that the leaderboards files (" in found.outcome.why
+    assert any(line.startswith("On real files (leaderboard files, sentiment, shapley") for line in found.outcome.trust)
     assert "do not hold what other target rows would change" in " ".join(found.outcome.holds)
 
 
-def test_an_audit_retrains_and_is_the_same_again(made: tuple[Path, Path], found: dataworth.Valued) -> None:
+def test_an_audit_retrains_and_is_the_same_again(found: dataworth.Valued, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, needed = Engine._train, list[int]()
+
+    def counting(self: Engine, jobs: Any, is_needed: Any, *rest: Any) -> None:
+        needed.append(sum(map(is_needed, set(jobs))))
+        train(self, jobs, is_needed, *rest)
+
+    monkeypatch.setattr(Engine, "_train", counting)
     audit = found.audit(15)
     assert audit.halves == 10
     assert len(audit.left_out) == 5
     assert audit.agreement > 0.3  # halves with chance labels and sums are worse
     assert audit.low <= audit.agreement <= audit.high
+    assert sum(needed) == audit.retrainings == 2 * (1 + 5 + 10)
+    needed.clear()
     again = found.audit(15)
-    assert (again.agreement, again.left_out) == (audit.agreement, audit.left_out)
+    assert (again.points, again.left_out) == (audit.points, audit.left_out)
+    assert sum(needed) == 0  # kept in memory, where no folder was named
+
+
+def test_a_budget_holds_parts_and_the_audit_too(
+    made: tuple[Path, Path], found: dataworth.Valued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the audit needs is set aside; what is left for parts of the target is told where it is too little."""
+    wanted = {"task": "sentiment", "progress": False, "settings": SHORT}
+    with pytest.raises(
+        UserError, match=r"An audit of 4000 would take about .*, and the budget is 0\.02 minutes\. Raise"
+    ):
+        dataworth.value(*made, method="mmd:seeds=1", budget="0.02", audit=4_000, **wanted)
+    hours = found.outcome.bill.gpu_hours
+    monkeypatch.setattr(valuation, "price", lambda *_: Price(0.0, hours))
+    short = dataworth.value(*made, method="influence:runs=2", parts=4, budget=f"{hours * 1.5:.9f}gpuh", **wanted)
+    assert short.frame["value"].to_dict() == pytest.approx(found.frame["value"].to_dict())
+    assert any("4 parts of the target would take" in line and "budget leaves" in line for line in short.outcome.holds)
 
 
 def test_a_plot_and_a_notebook_show_every_contributor(found: dataworth.Valued) -> None:
@@ -130,7 +158,8 @@ def test_a_plot_and_a_notebook_show_every_contributor(found: dataworth.Valued) -
     axes = found.plot()
     assert [label.get_text() for label in axes.get_yticklabels()] == [one.name for one in found.values]
     shown = found._repr_html_()
-    assert all(f"<td>{one.name}</td>" in shown for one in found.values)
+    assert all(f'<th scope="row">{one.name}<' in shown for one in found.values)
+    assert shown.index("LEAKAGE") < shown.index("<table")
     assert "LEAKAGE" in shown
     assert "LEAKAGE" in repr(found)
 
@@ -163,7 +192,7 @@ def test_sides_that_nobody_told_refuse_methods_that_look_at_them(made: tuple[Pat
         ({"method": "ntk-mmd:calibrated"}, "is calibrated on the truths of other tasks"),
         (
             {"method": "leave-one-out", "budget": "0.0001"},
-            r"leave-one-out would take about .* budget is 0.0001 minutes",
+            r"leave-one-out would take about .* GPU-hours, and the budget is 0.006 s\. Raise",
         ),
         ({"settings": {"lora": 8}}, "lora is for a pretrained model"),
         ({"settings": {"pools": 8}}, "No setting of a valuation is called 'pools'"),
@@ -230,9 +259,9 @@ def test_the_command_prints_and_writes_the_same_figures(made: tuple[Path, Path],
     by_name = {one["name"]: one for one in content["values"]}
     for row in rows:
         assert float(row["value"]) == pytest.approx(by_name[row["contributor"]]["value"], rel=1e-5)
-        assert re.search(rf"{row['contributor']}\s+60\s+{float(row['value']):.3g}", said.out)
+        assert re.search(rf"{row['contributor']}\s+{float(row['value']):.3g}\s.*\s60\s", said.out)
     assert content["audit"]["halves"] == 6
-    for words in ("LEAKAGE", "is a copy of", "Trust", "on real files", "Without v", "To look into", "The bill"):
+    for words in ("LEAKAGE", "is a copy of", "Trust", "On real files", "Without v", "To look into", "The bill"):
         assert words in said.out
         assert words in (folder / PAGE).read_text(encoding="utf-8")
         assert words in (folder / HTML).read_text(encoding="utf-8")
@@ -251,6 +280,7 @@ def test_the_same_command_again_trains_and_asks_nothing(
         made[1],
         "--method",
         "leave-one-out",
+        *SHORTLY,
     )
     first = command(*asked, "--parts", 4)
     before = Path("runs/values/vendors", CSV).read_bytes()
@@ -280,6 +310,7 @@ def test_a_stopped_command_goes_on_where_it_was(
         made[1],
         "--method",
         "tracin:runs=1",
+        *SHORTLY,
     )
     evaluated, done = asking._evaluated, []
 
@@ -322,6 +353,7 @@ def test_names_and_texts_are_text_everywhere(tmp_path: Path, command: Command) -
         "influence:runs=1",
         "--parts",
         0,
+        *SHORTLY,
     )
     assert said.status == 0, said.err
     assert "<script>alert(1)</script>|[red]*" in said.out
@@ -341,6 +373,22 @@ def test_nothing_of_the_user_s_is_overwritten(made: tuple[Path, Path], command: 
     assert said.status == 2
     assert "mine/README.md was not drawn by dataworth and would be overwritten" in said.err
     assert (tmp_path / "mine" / "README.md").read_text() == "my own notes"
+
+
+def test_an_answer_may_keep_texts_to_itself_and_never_lies_among_contributors(
+    made: tuple[Path, Path], command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(made[0])
+    asked = ("value", "--task", "sentiment", "--contributors", ".", "--target", made[1], "--method", "mmd:seeds=1")
+    inside = command(*asked)
+    assert inside.status == 2
+    assert "written to runs/values/vendors, which lies inside ., where contributors' files are read from" in inside.err
+    said = command(*asked, "--parts", 0, "--without-texts", *SHORTLY, "--out", tmp_path / "answer")
+    assert said.status == 0, said.err
+    texts = pd.read_csv(made[0] / "v0.csv")["text"]
+    written = "".join((tmp_path / "answer" / name).read_text(encoding="utf-8") for name in (CSV, JSON, PAGE, HTML))
+    assert "v0.csv, row" in written
+    assert not any(text in written for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +422,7 @@ def test_responses_and_images_are_valued_too(tmp_path: Path) -> None:
         {"right": sums(40, 1), "wrong": sums(40, 2).assign(answer=[FILLING[k % 40] for k in range(40)])},
         sums(30, 3),
         task="reasoning",
-        **{**QUIET, "method": "tracin:runs=1", "settings": {"length": 16, "steps": 10}},
+        **{**QUIET, "method": "tracin:runs=1", "settings": {"length": 16, "steps": 5}},
     )
     assert list(found.frame.index) == ["right", "wrong"]
     centres = rng.random((2, 8, 8))
@@ -387,6 +435,6 @@ def test_responses_and_images_are_valued_too(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{name}.npz", **images(40, noise))
     given = {name: tmp_path / f"{name}.npz" for name in ("clear", "noisy")}
     seen = dataworth.value(
-        given, tmp_path / "target.npz", task="image-classification", **{**QUIET, "parts": 0, "settings": {"steps": 30}}
+        given, tmp_path / "target.npz", task="image-classification", **{**QUIET, "parts": 0, "settings": {"steps": 10}}
     )
     assert list(seen.frame.index) == ["clear", "noisy"]
