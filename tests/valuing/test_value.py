@@ -279,7 +279,7 @@ def test_the_same_command_again_trains_and_asks_nothing(
         "--target",
         made[1],
         "--method",
-        "leave-one-out",
+        "leave-one-out:retrainings=14",
         *SHORTLY,
     )
     first = command(*asked, "--parts", 4)
@@ -422,7 +422,7 @@ def test_responses_and_images_are_valued_too(tmp_path: Path) -> None:
         {"right": sums(40, 1), "wrong": sums(40, 2).assign(answer=[FILLING[k % 40] for k in range(40)])},
         sums(30, 3),
         task="reasoning",
-        **{**QUIET, "method": "tracin:runs=1", "settings": {"length": 16, "steps": 5}},
+        **{**QUIET, "method": "tracin:runs=1", "parts": 0, "settings": {"length": 16, "steps": 5}},
     )
     assert list(found.frame.index) == ["right", "wrong"]
     centres = rng.random((2, 8, 8))
