@@ -189,7 +189,9 @@ def agree_and_write(place: Place, files: Mapping[str, str], lines: list[str], ye
         console.print("Nothing would change: every file is the same.")
         return 0
     console.print(
-        f"  Files that change: {', '.join([*changed, *(f'{name} (removed)' for name in gone)])}.", markup=False
+        f"  Files that change: {', '.join([*changed, *(f'{name} (removed)' for name in gone)])}.",
+        markup=False,
+        soft_wrap=True,
     )
     if not yes:
         if not _can_ask():

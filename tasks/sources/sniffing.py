@@ -53,6 +53,13 @@ class Sniffed:
     is_guess: bool = False
 
 
+CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r\x1a\x1b")
+"""What texts hardly hold; texts copied from a terminal hold its escapes."""
+
+MOST_ODD = 0.01
+"""Share of a text's bytes that may be such."""
+
+
 def sniff(path: Path, shown: str) -> Sniffed:
     """How the file holds its rows.
 
@@ -114,8 +121,11 @@ def _encoding(path: Path, head: bytes, shown: str) -> tuple[str | None, str, boo
 
 
 def _is_text(head: bytes, encoding: str | None) -> bool:
-    """Whether there are no control characters, where a character is a byte."""
-    return encoding not in (None, WESTERN) or not any(byte < 32 and byte not in b"\t\n\f\r\x1a" for byte in head)
+    """Whether it holds no zero byte and hardly a control character, where a character is a byte."""
+    if encoding not in (None, WESTERN):
+        return True
+    odd = len(head) - len(head.translate(None, CONTROLS))
+    return 0 not in head and odd <= MOST_ODD * len(head)
 
 
 def _first_row(head: bytes) -> int:

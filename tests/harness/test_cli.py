@@ -541,7 +541,6 @@ def test_hours_are_split_beside_the_suite_as_it_is(command: Command, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "options", "parts"),
     [
-        ({"data": "files", "tasks": ["reasoning"]}, ["--measure"], ["gsm8k lies in the data folder", "--data DIR"]),
         ({"data": "files"}, ["--data", "gone"], ["'gone' is no folder"]),
         ({}, ["--data", "."], ["makes its own data"]),
         ({"tasks": ["tinny"]}, ["--measure"], ["'tinny'", "Did you mean tiny?"]),
@@ -557,6 +556,10 @@ def test_mistakes_about_a_suite_that_is_shown(
     command: Command, tmp_path: Path, changes: dict[str, object], options: list[str], parts: list[str]
 ) -> None:
     mistake(command("show", suite_file(tmp_path, tiny_suite(**changes)), *options), *parts)
+
+
+def test_a_suite_on_files_is_not_timed_without_their_folder(command: Command) -> None:
+    mistake(command("show", "files-quick", "--measure"), "lies in the data folder, and none was given", "--data DIR")
 
 
 def test_what_is_no_suite_is_not_timed_and_a_method_has_no_data(command: Command) -> None:

@@ -108,11 +108,11 @@ def test_a_stage_outside_of_a_run_tells_what_is_left_of_itself(monkeypatch: pyte
 
 
 def test_a_log_that_speaks_for_itself_gets_no_lines_between() -> None:
-    log, out = display(0.3)
+    log, out = display(1.0)
     with log.run("mine", {SUMS: 4}) as answered:
         for k in range(40):
             with log.stage(f"stage {k}"):
-                time.sleep(0.01)
+                time.sleep(0.03)
         answered(SUMS, False)
     assert "answers;" not in out.getvalue()
 
