@@ -83,7 +83,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "kairos": Entry(
         "methods.kairos:Kairos",
-        "Minus the derivative of the squared MMD to validation as training data move towards an example.",
+        "Minus what drawing training data towards an example adds to the MMD of inputs and the residual of labels.",
     ),
     "kairos:trained": Entry(
         "methods.kairos:Kairos",
@@ -255,7 +255,12 @@ METHODS: Mapping[str, Entry] = {
     ),
     "kernel-shap": Entry(
         "methods.semivalues.kernel_shap:KernelShap",
-        "Shapley values of utility on the validation split, by unbiased KernelSHAP on pairs of complements.",
+        "Shapley values of utility on the validation split, by KernelSHAP on pairs of complements.",
+    ),
+    "kernel-shap:unbiased": Entry(
+        "methods.semivalues.kernel_shap:KernelShap",
+        "KernelSHAP with the exact matrix of second moments in place of the drawn coalitions'.",
+        {"variant": "unbiased"},
     ),
     "class-wise-shapley": Entry(
         "methods.semivalues.class_wise_shapley:ClassWiseShapley",

@@ -51,7 +51,7 @@ class Sampling(Method):
         seeds: initialisations, each with coalitions of its own.
     """
 
-    retrainings: Annotated[int, between(LEAST, MOST)] | None = None
+    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
     seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
     design: ClassVar[str] = ""

@@ -149,11 +149,11 @@ def _without_itself(mean: Floats | float, count: Floats | float) -> Floats:
     return np.asarray(np.where(count > 1, (mean * count - 1) / np.maximum(count - 1, 1), mean))
 
 
-def mean_kernels(features: JointFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+def mean_kernels(features: JointFeatures, kernel: Kernel = MIXED) -> tuple[torch.Tensor, torch.Tensor]:
     """Each training example's mean kernel with all training examples, and with the validation split, N."""
     median = median_distance(features.validation)
     pairs = [
-        (mixed_kernel(rows, features.train, median).mean(1), mixed_kernel(rows, features.validation, median).mean(1))
+        tuple(mixed_kernel(rows, side, median, kernel).mean(1) for side in (features.train, features.validation))
         for rows in torch.split(features.train, 1_000)
     ]
     own, across = (torch.cat(parts) for parts in zip(*pairs, strict=True))

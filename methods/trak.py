@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from methods.gradients.projected import LossGradients
 
-LEAST_MISS = 1e-6
-"""A probability nearer to 1 is not told from it in single precision; its margin's gradient is rounding."""
+LEAST_MISS = 1e-30
+"""What is nearer to sure has no gradient in single precision."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Trak(Additive):
 
         units: Units = "damping" if self.damping is None else "own"
         runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
-        miss_N = torch.stack([_missed(found.losses_N) for found in runs]).mean(0)
+        miss_N = torch.stack([_missed(found.margins_N) for found in runs]).mean(0)
         return np.stack([self._one_run(found, miss_N) for found in runs])
 
     def _one_run(self, found: LossGradients, miss_N: torch.Tensor) -> Floats:
-        """f = log p - log(1 - p): its gradient is minus the loss's over 1 - p, the loss's curvature in f is p (1 - p).
+        """The margin's gradient is minus the loss's over 1 - p, the loss's curvature in the margin is p (1 - p).
 
         Curvature is the mean's over examples, to which D belongs; what it is multiplied by is taken back.
         """
@@ -78,16 +78,14 @@ class Trak(Additive):
 
         from methods.gradients.projected import damped, in_their_span
 
-        train_NK, validation_VK = in_their_span(found.train_NK, found.validation_VK)
-        own_N = _missed(found.losses_N)
-        margins_NK = -train_NK / own_N[:, None]
-        target_K = -(validation_VK / _missed(found.losses_V)[:, None]).mean(0)
-        weight = (own_N * (1 - own_N)).mean() / len(own_N)
+        sides = (found.train_NK, found.margins_N), (found.validation_VK, found.margins_V)
+        margins_NK, asked_VK = in_their_span(*(-losses / _missed(margins)[:, None] for losses, margins in sides))
+        weight = (_missed(found.margins_N) * _missed(-found.margins_N)).mean() / len(margins_NK)
         factor = damped(weight * (margins_NK.T @ margins_NK), self.damping, found.rank)
-        solved_K = weight * torch.cholesky_solve(target_K[:, None], factor)[:, 0]
+        solved_K = weight * torch.cholesky_solve(asked_VK.mean(0)[:, None], factor)[:, 0]
         return np.asarray((margins_NK @ solved_K * miss_N).cpu().numpy())
 
 
-def _missed(losses: torch.Tensor) -> torch.Tensor:
-    """1 - p, of each example."""
-    return (-(-losses.double()).expm1()).clamp(min=LEAST_MISS)
+def _missed(margins: torch.Tensor) -> torch.Tensor:
+    """1 - p, of each example, to all its digits."""
+    return (-margins.double()).sigmoid().clamp(min=LEAST_MISS)

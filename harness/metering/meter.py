@@ -232,6 +232,9 @@ class MeteredLearner(Learner):
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self._inner.losses_of(logits, batch)
 
+    def margins_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self._inner.margins_of(logits, batch)
+
     def correct(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self._inner.correct(logits, batch)
 

@@ -137,6 +137,7 @@ KINDS: Mapping[str, type[Record]] = {
     "truth": TruthRecord,
     "valuation": ValuationRecord,
 }
+NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
 
 
 @dataclass(slots=True)
@@ -172,8 +173,8 @@ class Results:
         Answers to another pool, or beside another truth, than the present ones are left out.
         """
         pools = {key: record for key, record in self.pools.items() if key[0] == task}
-        truths = [r for key, r in sorted(self.truths.items()) if _current(r, pools)]
-        valuations = [r for key, r in sorted(self.valuations.items()) if _current(r, pools)]
+        truths = [r for _, r in sorted(item for item in self.truths.items() if _current(item[1], pools))]
+        valuations = [r for _, r in sorted(item for item in self.valuations.items() if _current(item[1], pools))]
         answers: list[Answer] = [*truths, *valuations]
         named = {record.run for record in answers}
         runs = [record for name, record in sorted(self.runs.items()) if name in named]
@@ -298,11 +299,12 @@ def _from_json(line: object) -> Record:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}")
     if written < 3 and kind is TruthRecord and "ceiling" in content:
         content["reliability"] = content.pop("ceiling")
-    names = {field.name for field in fields(kind)}
-    later = frozenset[str]().union(*(new for since, new in SINCE.items() if since > written))
-    missing = names - set(content) - later
-    if missing or set(content) - names:
-        raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(set(content) - names)}")
+    names = NAMES[kind]
+    missing = names - content.keys()
+    if missing:
+        missing -= frozenset[str]().union(*(new for since, new in SINCE.items() if since > written))
+    if missing or content.keys() - names:
+        raise ValueError(f"fields missing: {sorted(missing)}, unknown: {sorted(content.keys() - names)}")
     read = {RunRecord: _run, PoolRecord: _pool}.get(kind, _answer)
     return kind(**{**content, **read(content)})
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from harness.config import Suite
 from harness.records.results import TruthRecord, ValuationRecord
@@ -39,7 +36,7 @@ def mean_cost(
     timed = [cost for cost in costs if math.isnan(cost.flops)] or costs
 
     def mean(name: str, among: Sequence[Cost] = costs) -> float:
-        return float(np.mean([getattr(cost, name) for cost in among])) if among else math.nan
+        return _mean([getattr(cost, name) for cost in among]) if among else math.nan
 
     on_gpu = all(record.device.startswith("cuda") for record in records)
     return MeanCost(
@@ -47,7 +44,7 @@ def mean_cost(
         core_hours=mean("core_seconds", timed) / 3600,
         gpu_hours=mean("gpu_seconds", timed) / 3600 if on_gpu else math.nan,
         projected_gpu_hours=finite_mean(_projected(suite, cost, precision) for cost in counted),
-        reference_gpu_hours=float(np.mean([_at_reference(suite, task, record) for record in records])),
+        reference_gpu_hours=_mean([_at_reference(suite, task, record) for record in records]),
         flops=mean("flops", counted),
         bytes_moved=mean("bytes_moved", counted),
         launches=mean("launches", counted),
@@ -57,6 +54,11 @@ def mean_cost(
         forward_passes=mean("forward_passes"),
         load=mean("load", timed),
     )
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Of one or more, nan where one of them is."""
+    return sum(numbers) / len(numbers)
 
 
 def _projected(suite: Suite, cost: Cost, precision: str) -> float:
@@ -70,10 +72,11 @@ def _at_reference(suite: Suite, task: str, record: TruthRecord | ValuationRecord
     hours = suite.projection.reference_hours
     if isinstance(record, TruthRecord):
         return hours(task, record.cost, 0.0)
-    cost = replace(
-        record.cost,
-        gradient_passes=record.cost.gradient_passes * record.pass_scale,
-        retrainings=max(0.0, record.cost.retrainings - sum(record.borrowed.values())),
+    own = record.cost
+    cost = Cost(
+        gradient_passes=own.gradient_passes * record.pass_scale,
+        forward_passes=own.forward_passes,
+        retrainings=max(0.0, own.retrainings - sum(record.borrowed.values())),
     )
     others = sum(hours(other, Cost(retrainings=count), 0.0) for other, count in record.borrowed.items())
     return hours(task, cost, record.algebra) + others

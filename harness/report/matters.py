@@ -53,10 +53,12 @@ def matters(suite: Suite, results: Results) -> list[Matter]:
         dealt = {record.pool: record for record in records if isinstance(record, PoolRecord)}
         for question in suite.questions:
             truths = {r.pool: r for r in records if isinstance(r, TruthRecord) and r.question == question}
-            answers = [r for r in records if isinstance(r, ValuationRecord) and r.question == question]
-            names = [m for m in suite.methods if any(r.method == m for r in answers)]
-            names += sorted({r.method for r in answers} - set(names))
-            valuations = {name: {r.pool: r for r in answers if r.method == name} for name in names}
+            answers: dict[str, dict[int, ValuationRecord]] = {}
+            for record in records:
+                if isinstance(record, ValuationRecord) and record.question == question:
+                    answers.setdefault(record.method, {})[record.pool] = record
+            names = [*(m for m in suite.methods if m in answers), *sorted(set(answers) - set(suite.methods))]
+            valuations = {name: answers[name] for name in names}
             if truths or valuations:
                 ordered = {pool: _orders(r) for pool, r in sorted(truths.items()) if r.status == "ok"}
                 pools = tuple(pool for pool, orders in ordered.items() if orders)
@@ -71,4 +73,4 @@ def _orders(truth: TruthRecord) -> bool:
 
 def mean_values(values: Sequence[Sequence[float]]) -> Floats:
     """The mean over repeats, C."""
-    return np.asarray(np.mean(values, axis=0))
+    return np.asarray(np.asarray(values, dtype=np.float64).sum(axis=0) / len(values))

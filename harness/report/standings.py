@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from harness.statistics.scores import DECIMALS
 from harness.types import Bools, Floats, Question
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Scored:
     """The methods with a score in every pool of a task, and these scores.
 
@@ -32,7 +33,7 @@ class Scored:
     methods: tuple[str, ...]
     seen: tuple[PoolScores, ...]
 
-    @property
+    @cached_property
     def compared(self) -> list[PoolScores]:
         """The same with random orders at their expectation."""
         if RANDOM not in self.methods:
@@ -41,6 +42,8 @@ class Scored:
 
     def take(self, methods: Sequence[str]) -> Scored:
         """Some of the methods, in the order given."""
+        if tuple(methods) == self.methods:
+            return self
         columns = [self.methods.index(name) for name in methods]
         return Scored(self.task, self.pools, tuple(methods), tuple(pool.take(columns) for pool in self.seen))
 
@@ -53,7 +56,7 @@ def scored(matter: Matter) -> tuple[Scored, dict[str, tuple[PoolPoints, ...]]]:
     for pool in matter.pools if methods else ():
         truth_C = mean_values(matter.truths[pool].values)
         values = [mean_values(matter.valuations[name][pool].values) for name in methods]
-        found = pool_scores(values, [truth_C] * len(methods))
+        found = pool_scores(values, [truth_C])
         seen.append(found)
         contributors, truth = matter.dealt[pool].contributors, tuple(truth_C.tolist())
         for name, values_C, score in zip(methods, values, found.scores_M, strict=True):
@@ -74,7 +77,7 @@ class Priors:
     def of(cls, groups: Sequence[Scored]) -> Priors:
         return cls(
             moderate(one.seen for one in groups if one.methods),
-            moderate([pool.differences() for pool in one.compared] for one in groups if one.methods),
+            moderate([pool.differences for pool in one.compared] for one in groups if one.methods),
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from harness.statistics.jackknife import PoolScores, unknown
+from harness.statistics.jackknife import Sampled, unknown
 from harness.statistics.overdispersion import Moderation
 from harness.types import Floats
 
@@ -62,7 +62,7 @@ class Estimate:
         return float(stdtr(self.df_M[m], -math.atanh(mean) * (1 - mean**2) / error))
 
 
-def estimate(tasks: Sequence[Sequence[PoolScores]], prior: Moderation) -> Estimate:
+def estimate(tasks: Sequence[Sequence[Sampled]], prior: Moderation) -> Estimate:
     """Mean over tasks of the mean over each task's pools.
 
     The contributors of each pool are drawn anew, and tasks are independent: variances add up, each scaled by its

@@ -6,7 +6,9 @@ The truth's own noise needs no term of its own: it scatters over contributors, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -17,9 +19,41 @@ ROUNDING = 1e-12
 """Scores that differ by no more are the same: their sums were rounded in another order."""
 
 
+class Sampled(Protocol):
+    """Scores of one pool's columns, and what the sampling of its contributors does to each by itself."""
+
+    @property
+    def scores_M(self) -> Floats:
+        """Of all contributors."""
+
+    @property
+    def variance_M(self) -> Floats:
+        """Sampling variance of each score."""
+
+    @property
+    def still_M(self) -> Bools:
+        """Which score the same without any one contributor."""
+
+    @property
+    def exact_M(self) -> Bools:
+        """Which scores are known and not measured."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
+class Differences:
+    """Every pair of columns, the first less the second, in the order of ``pairs``; fields as of ``Sampled``."""
+
+    scores_M: Floats
+    variance_M: Floats
+    still_M: Bools
+    exact_M: Bools
+
+
+@dataclass(frozen=True, eq=False)
 class PoolScores:
     """The scores of one pool's columns (methods, or methods and questions), and their jackknife.
+
+    What follows from the fields, which nothing changes, is worked out once: several tables ask for it.
 
     Args:
         scores_M: of all contributors.
@@ -31,11 +65,15 @@ class PoolScores:
     deviations_MC: Floats
     exact_M: Bools
 
-    @property
+    @cached_property
     def variance_M(self) -> Floats:
-        """Sampling variance of each score (Efron & Stein 1981, Annals of Statistics 9(3))."""
-        contributors = self.deviations_MC.shape[1]
-        return np.asarray((self.deviations_MC**2).sum(axis=1) * (contributors - 1) / contributors)
+        """Sampling variance of each score."""
+        return _variance(self.deviations_MC)
+
+    @cached_property
+    def still_M(self) -> Bools:
+        """Which score the same without any one contributor."""
+        return np.asarray(~self.deviations_MC.any(axis=1))
 
     @property
     def covariance_MM(self) -> Floats:
@@ -54,12 +92,24 @@ class PoolScores:
         scores_M[m], deviations_MC[m], exact_M[m] = score, 0.0, True
         return PoolScores(scores_M, deviations_MC, exact_M)
 
-    def differences(self) -> PoolScores:
-        """Every pair of columns, the first less the second, in the order of ``pairs``."""
+    @cached_property
+    def differences(self) -> Differences:
+        """Of every pair of columns; those that only rounding moves are still."""
         first, second = pairs(len(self.scores_M))
         deviations_KC = self.deviations_MC[first] - self.deviations_MC[second]
-        found = from_deletions(self.scores_M[first] - self.scores_M[second], deviations_KC)
-        return replace(found, exact_M=self.exact_M[first] & self.exact_M[second])
+        still_K = np.abs(deviations_KC).max(axis=1) <= ROUNDING
+        return Differences(
+            self.scores_M[first] - self.scores_M[second],
+            np.where(still_K, 0.0, _variance(deviations_KC)),
+            still_K,
+            self.exact_M[first] & self.exact_M[second],
+        )
+
+
+def _variance(deviations_MC: Floats) -> Floats:
+    """The jackknife's variance of each row (Efron & Stein 1981, Annals of Statistics 9(3))."""
+    contributors = deviations_MC.shape[1]
+    return np.asarray((deviations_MC**2).sum(axis=1) * (contributors - 1) / contributors)
 
 
 def pairs(columns: int) -> tuple[Ints, Ints]:
@@ -75,14 +125,13 @@ def from_deletions(scores_M: Floats, without_MC: Floats) -> PoolScores:
     return PoolScores(scores_M, np.where(is_rounding, 0.0, deviations_MC), np.zeros(len(scores_M), dtype=np.bool_))
 
 
-def unknown(pools: Sequence[PoolScores]) -> Bools:
+def unknown(pools: Sequence[Sampled]) -> Bools:
     """Columns whose error cannot be told, M: without any one contributor of any pool they score the same.
 
     That is no sign of certainty. With two contributors it is always so, and of few it is often.
     """
     return np.asarray(
-        np.all([~pool.deviations_MC.any(axis=1) for pool in pools], axis=0)
-        & ~np.all([p.exact_M for p in pools], axis=0)
+        np.all([pool.still_M for pool in pools], axis=0) & ~np.all([pool.exact_M for pool in pools], axis=0)
     )
 
 
@@ -96,7 +145,11 @@ def mean_of(several: Sequence[PoolScores]) -> PoolScores:
 
 
 def pool_scores(values_MC: Sequence[Floats], truth_MC: Sequence[Floats]) -> PoolScores:
-    """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0."""
+    """Spearman of each column with its truth; without a contributor whose absence leaves a side constant it is 0.
+
+    Args:
+        truth_MC: each column's, or a single one that all of them have.
+    """
     values_MCC, truth_MCC = below(np.asarray(values_MC)), below(np.asarray(truth_MC))
     scores_M = correlation(values_MCC.sum(axis=1), truth_MCC.sum(axis=1))
     without_MC = np.nan_to_num(correlation(_deleted_ranks(values_MCC), _deleted_ranks(truth_MCC)))

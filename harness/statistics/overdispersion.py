@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from harness.statistics.jackknife import PoolScores
+from harness.statistics.jackknife import Sampled
 from harness.types import Floats
 
 MANY = 1e6
@@ -26,7 +26,7 @@ class Moderation:
     d0: float
     phi0: float
 
-    def of(self, pools: Sequence[PoolScores]) -> tuple[Floats, float]:
+    def of(self, pools: Sequence[Sampled]) -> tuple[Floats, float]:
         """Each column's moderated overdispersion M, and the degrees of freedom of all (Smyth 2004, sec. 3)."""
         ratio_M, own = dispersion(pools), len(pools) - 1
         return (self.d0 * self.phi0 + own * np.where(np.isfinite(ratio_M), ratio_M, self.phi0)) / (
@@ -38,7 +38,7 @@ AS_SAMPLED = Moderation(MANY, 1.0)
 """Pools differ by the sampling of contributors alone: what is taken where a single pool tells nothing else."""
 
 
-def dispersion(pools: Sequence[PoolScores]) -> Floats:
+def dispersion(pools: Sequence[Sampled]) -> Floats:
     """Variance over pools over the jackknife's mean variance, M; nan where that is nothing, or of a single pool."""
     expected_M = np.mean([pool.variance_M for pool in pools], axis=0)
     if len(pools) < 2:
@@ -47,7 +47,7 @@ def dispersion(pools: Sequence[PoolScores]) -> Floats:
     return np.where(expected_M > 0, seen_M / np.where(expected_M > 0, expected_M, 1), np.nan)
 
 
-def moderate(groups: Iterable[Sequence[PoolScores]]) -> Moderation:
+def moderate(groups: Iterable[Sequence[Sampled]]) -> Moderation:
     """The prior from all cells: each group holds the pools of one task and question.
 
     Moments of the logarithms of variance ratios (Smyth 2004, Statistical Applications in Genetics and Molecular Biology

@@ -14,8 +14,6 @@ from harness.statistics.scores import TIED
 from harness.types import Bools, Floats, Ints
 
 DRAWS = 10_000
-BLOCK = 50
-"""Draws at a time, few enough that their pairs stay in a core's cache."""
 
 
 class RankRange(NamedTuple):
@@ -58,7 +56,7 @@ def compared(
             scores: what pools have in common cancels.
     """
     first, second = pairs(columns := len(tasks[0][0].scores_M))
-    found = estimate([[pool.differences() for pool in pools] for pools in tasks], prior)
+    found = estimate([[pool.differences for pool in pools] for pools in tasks], prior)
     covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)
     variance_M = np.diag(covariance_MM)
     sampled_K = np.sqrt(np.maximum(variance_M[first] + variance_M[second] - 2 * covariance_MM[first, second], 0.0))
@@ -85,12 +83,13 @@ def largest_t(
     covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
 ) -> Floats:
     """Draws of the largest |T| over pairs of equal columns, D."""
-    drawn_DM = rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)
-    largest_D = np.empty(draws)
-    for start in range(0, draws, BLOCK):
-        block_DM = drawn_DM[start : start + BLOCK]
-        t_DK = (block_DM[:, first] - block_DM[:, second]) / spread_K
-        largest_D[start : start + BLOCK] = np.maximum(t_DK.max(axis=1), -t_DK.min(axis=1))
+    drawn_MD = (rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)).T.copy()
+    largest_D, t_D = np.zeros(draws), np.empty(draws)
+    for one, other, spread in zip(first.tolist(), second.tolist(), spread_K.tolist(), strict=True):
+        # A pair at a time, in place: its draws stay in a core's cache, as those of all pairs would not.
+        np.subtract(drawn_MD[one], drawn_MD[other], out=t_D)
+        np.divide(t_D, spread, out=t_D)
+        np.maximum(largest_D, np.abs(t_D, out=t_D), out=largest_D)
     return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
 
 

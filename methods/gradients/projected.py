@@ -26,7 +26,9 @@ moves; or D^-1/2, in which a curvature damped by D is one damped by 1 (``gradien
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossGradients:
-    """Every example's loss and its projected gradient, in single precision.
+    """Every example's projected gradient of the loss and its margin, log p - log(1 - p), in single precision.
+
+    Made of margins' gradients, which keep their digits where a model is sure: the loss's is -(1 - p) times such a one.
 
     Args:
         rank: most eigenvalues that the unprojected gradients' second moment has, over which its trace is spread.
@@ -34,8 +36,8 @@ class LossGradients:
 
     train_NK: torch.Tensor
     validation_VK: torch.Tensor
-    losses_N: torch.Tensor
-    losses_V: torch.Tensor
+    margins_N: torch.Tensor
+    margins_V: torch.Tensor
     rank: int
 
 
@@ -50,10 +52,11 @@ def loss_gradients(problem: Problem, run: int, projection: int, units: Units = "
         drawn = torch.Generator().manual_seed(int(problem.scope_stream("projection", run).integers(2**62)))
         project = in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, scale)
         train, validation = (
-            gradients(learner, learner.losses, params, tensors(examples, problem.device), project)
+            gradients(learner, learner.margins, params, tensors(examples, problem.device), project)
             for examples in (problem.train, problem.validation)
         )
-        return LossGradients(train[0], validation[0], train[1], validation[1], min(len(problem.train), size(params)))
+        losses_NK, losses_VK = (-torch.sigmoid(-margins)[:, None] * rows for rows, margins in (train, validation))
+        return LossGradients(losses_NK, losses_VK, train[1], validation[1], min(len(problem.train), size(params)))
 
     return problem.shared(f"projected loss gradients/{run}/{projection}/{units}", build)
 

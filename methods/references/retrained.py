@@ -78,7 +78,7 @@ class BetaPydvl(Sampling, Retraining):
         beta: as in ``beta-shapley``.
     """
 
-    alpha: float = 16.0
+    alpha: float = 4.0
     beta: float = 1.0
     source: ClassVar[str] = "Kwon & Zou (2022), AISTATS; pyDVL 0.10 BetaShapleyValuation, PermutationSampler"
     passes: ClassVar[str] = "4 retrainings a contributor, over all seeds"

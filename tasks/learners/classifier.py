@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from harness.types import Batch, Params, Plain, Recipe
 from tasks.learners.functional import ModuleLearner, Narrower, widest
+from tasks.learners.odds import log_odds
 
 
 class Classifier(ModuleLearner):
@@ -32,6 +33,9 @@ class Classifier(ModuleLearner):
 
     def losses_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return F.cross_entropy(logits, batch["targets"], reduction="none")
+
+    def margins_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return log_odds(logits, batch["targets"])
 
     def correct(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         return logits.argmax(-1) == batch["targets"]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from harness.types import Batch, Params, Plain, Recipe
 from tasks.learners.encoding import IGNORED
 from tasks.learners.functional import ModuleLearner, Narrower
+from tasks.learners.odds import log_odds, sequence_log_odds
 
 TARGET_BUCKETS = 1_024
 """Most entries of the vector that stands for a response in joint distributions; larger vocabularies are folded."""
@@ -64,6 +65,12 @@ class LanguageModel(ModuleLearner):
             ignore_index=IGNORED,
         )
         return torch.as_tensor(losses.reshape(following.shape).sum(1) / _learnt(following).sum(1).clamp(min=1))
+
+    def margins_of(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        following = self._following(batch)
+        learnt = _learnt(following)
+        own = torch.where(learnt, following, 0)
+        return sequence_log_odds(log_odds(logits[:, : following.shape[1]].float(), own), learnt)
 
     def correct(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         following = self._following(batch)

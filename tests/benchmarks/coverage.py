@@ -85,7 +85,7 @@ def one(trial: int, world: World, count: int, target_M: Floats) -> tuple[float, 
     bounds = np.array([[found.interval(m) for m in range(10)] for found in (estimate([c], prior) for c in cells)])
     covered = (bounds[..., 0] <= target_M) & (target_M <= bounds[..., 1])
     equals = [[deal(world, EQUALS, rng) for _ in range(count)] for _ in range(CELLS)]
-    prior = moderate([pool.differences() for pool in pools] for pools in equals)
+    prior = moderate([pool.differences for pool in pools] for pools in equals)
     wrong = [bool(compared([pools], prior, rng, draws=4_000).apart_MM.any()) for pools in equals]
     return float(covered.mean()), float((bounds[..., 1] - bounds[..., 0]).mean()), float(np.mean(wrong))
 

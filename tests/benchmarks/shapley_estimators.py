@@ -61,24 +61,24 @@ def walks(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
 
 
 def even_pairs(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
-    """The truth's: sizes in proportion to 1 / sqrt(s (C - s))."""
+    """The truth's: sizes in proportion to 1 / (s (C - s))."""
     return Drawn(np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)]))
 
 
-def kernel_sizes() -> AbstractContextManager[object]:
-    """Within it the truth's repeats have sizes in proportion to 1 / (s (C - s)), the Shapley kernel's."""
+def root_sizes() -> AbstractContextManager[object]:
+    """Within it the truth's repeats have sizes in proportion to 1 / sqrt(s (C - s))."""
 
     def chances(contributors: int) -> Floats:
         size = np.arange(1, contributors // 2 + 1)
-        chance = np.where(2 * size == contributors, 0.5, 1.0) / (size * (contributors - size))
+        chance = np.where(2 * size == contributors, 0.5, 1.0) / np.sqrt(size * (contributors - size))
         return np.asarray(chance / chance.sum())
 
     return patch.object(shapley, "size_chances", chances)
 
 
-def kernel_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
+def root_repeats(repeats: int, contributors: int, rng: np.random.Generator) -> Drawn:
     """The truth's but for the sizes."""
-    with kernel_sizes():
+    with root_sizes():
         return even_pairs(repeats, contributors, rng)
 
 
@@ -133,8 +133,8 @@ def gaussian_process(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(shapley.estimator(drawn.rows_RKC, scores_RK)(scores_RK).mean(axis=0))
 
 
-def kernel_process(drawn: Drawn, scores_RK: Floats) -> Floats:
-    with kernel_sizes():
+def root_process(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with root_sizes():
         return gaussian_process(drawn, scores_RK)
 
 
@@ -170,8 +170,8 @@ def trees(drawn: Drawn, scores_RK: Floats) -> Floats:
     return np.asarray(found.mean(axis=0))
 
 
-def kernel_trees(drawn: Drawn, scores_RK: Floats) -> Floats:
-    with kernel_sizes():
+def root_trees(drawn: Drawn, scores_RK: Floats) -> Floats:
+    with root_sizes():
         return trees(drawn, scores_RK)
 
 
@@ -197,32 +197,25 @@ def _linear(drawn: Drawn, scores_RK: Floats, expected_S: Floats) -> Floats:
 
 def unbiased_kernel(drawn: Drawn, scores_RK: Floats) -> Floats:
     pairs = zip(drawn.rows_RKC, scores_RK, strict=True)
-    return np.mean([kernel_shap.least_squares(rows_KC, scores_K) for rows_KC, scores_K in pairs], axis=0)
+    return np.mean([kernel_shap.unbiased(rows_KC, scores_K) for rows_KC, scores_K in pairs], axis=0)
 
 
 def kernel_regression(drawn: Drawn, scores_RK: Floats) -> Floats:
     """Least squares on coalitions that were drawn by their weight, all repeats together (Lundberg & Lee 2017)."""
-    return _regression(drawn, scores_RK, lambda size_K: np.ones(len(size_K)))
+    return kernel_shap.regression(list(drawn.rows_RKC), list(scores_RK))
 
 
 def leverage_regression(drawn: Drawn, scores_RK: Floats) -> Floats:
-    """Least squares in which a size counts by the Shapley kernel, however many of it were drawn (Musco & Witter)."""
-    contributors = drawn.rows_RKC.shape[2]
+    """Least squares in which a size counts by the Shapley kernel, however many of it were drawn (Musco & Witter).
 
-    def weight(size_K: Ints) -> Floats:
-        return 1.0 / (size_K * (contributors - size_K) * np.bincount(size_K)[size_K])
-
-    return _regression(drawn, scores_RK, weight)
-
-
-def _regression(drawn: Drawn, scores_RK: Floats, weight: Callable[[Ints], Floats]) -> Floats:
-    """Weighted least squares whose values add up to the whole, C; each seed's own ends are taken off its scores."""
+    Values add up to the whole; each seed's own ends are taken off its scores.
+    """
     contributors = drawn.rows_RKC.shape[2]
     rows = drawn.rows_RKC[:, 2:].reshape(-1, contributors)
     size_K = rows.sum(axis=1)
     gain_R1 = scores_RK[:, 1:2] - scores_RK[:, :1]
     straight_RK = scores_RK[:, :1] + gain_R1 * drawn.rows_RKC[:, 2:].sum(axis=2) / contributors
-    root_K = np.sqrt(weight(size_K))
+    root_K = np.sqrt(1.0 / (size_K * (contributors - size_K) * np.bincount(size_K)[size_K]))
     features_KC = root_K[:, None] * (rows - size_K[:, None] / contributors)
     left_C, *_ = np.linalg.lstsq(features_KC, root_K * (scores_RK[:, 2:] - straight_RK).ravel(), rcond=None)
     return np.asarray(left_C + gain_R1.mean() / contributors)
@@ -245,8 +238,8 @@ ESTIMATORS: Mapping[str, Estimator] = {
     OURS: Estimator(even_pairs, gaussian_process),
     "complement pairs, boosted trees with sample reuse": Estimator(even_pairs, trees),
     "complement pairs, sample reuse alone": Estimator(even_pairs, reuse),
-    "Shapley-kernel pairs, Gaussian process": Estimator(kernel_repeats, kernel_process),
-    "Shapley-kernel pairs, boosted trees with sample reuse": Estimator(kernel_repeats, kernel_trees),
+    "root-size pairs, Gaussian process": Estimator(root_repeats, root_process),
+    "root-size pairs, boosted trees with sample reuse": Estimator(root_repeats, root_trees),
     "complement pairs, linear surrogate with sample reuse": Estimator(even_pairs, linear_even),
     "Shapley-kernel pairs, linear surrogate with sample reuse": Estimator(kernel_pairs, linear_kernel),
     "antithetic permutations": Estimator(walks, plain_walks),

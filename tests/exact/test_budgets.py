@@ -143,6 +143,7 @@ AT_MOST = [
     (BetaShapley(retrainings=50), WHOLE),
     (RegressionShapley(retrainings=24), WHOLE),
     (KernelShap(seeds=1), WHOLE),
+    (KernelShap(variant="unbiased"), WHOLE),
     (ClassWiseShapley(), WHOLE),
     (Datamodels(), WHOLE),
     (Ame(retrainings=40, seeds=3), WHOLE),

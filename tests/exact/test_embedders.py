@@ -16,11 +16,12 @@ import torch
 from harness import registry
 from harness.types import Additive, Examples, Floats, Params, Problem
 from methods.data_oob import DataOob, out_of_bag
+from methods.features import Seen
 from methods.kairos import Kairos
 from methods.knn_shapley import KnnShapley, shapley_of_neighbours
 from methods.lava import Lava, calibrated, label_distances, squares
 from methods.transport import divergence_gradient
-from tests.exact.test_discrepancies import plain_kernel
+from tests.exact.test_discrepancies import logistic_chances, plain_kernel
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import CLASSES, evaluator_of, problem_of, tiny_pool
 
@@ -48,14 +49,13 @@ def by_hand(method: Additive, problem: Problem, params: Params, run: int) -> Flo
             across_NV, within_NN = squares(train, validation) + wanted_NV, squares(train, train) + own_NN
             return -calibrated(divergence_gradient(across_NV, within_NN, method.entropy * across_NV.mean()))
         case Kairos():
-            sides = ((train, labels_N), (validation, labels_V))
-            parts = [(rows, np.eye(CLASSES)[labels]) for rows, labels in sides]
-            scales = [np.sqrt(2 * side.var(axis=0).sum()) for side in parts[1]]
-            a, b = (np.hstack([side / scale for side, scale in zip(part, scales, strict=True)]) for part in parts)
-            gaps = np.linalg.norm(b[:, None] - b[None], axis=2)[np.triu_indices(len(b), 1)]
+            sides = [Seen(rows, np.eye(CLASSES)[of]) for rows, of in ((train, labels_N), (validation, labels_V))]
+            gaps = np.linalg.norm(validation[:, None] - validation[None], axis=2)[np.triu_indices(len(validation), 1)]
             median = np.sort(gaps)[(len(gaps) - 1) // 2]  # the lower one of two, as torch has it
-            gap_N = plain_kernel(a, a, median).mean(axis=1) - plain_kernel(a, b, median).mean(axis=1)
-            return np.asarray(-2 * (gap_N - gap_N.mean()))
+            own, across = (plain_kernel(train, side, median, [1.0]).mean(axis=1) for side in (train, validation))
+            missed_N = np.linalg.norm(sides[0].targets_NM - logistic_chances(*sides), axis=1)
+            worse_N = 0.97 * (own - across) + 0.03 * missed_N
+            return np.asarray(worse_N.mean() - worse_N)
         case DataOob():
             drawn = int(problem.scope_stream("bag", run).integers(2**31))
             return out_of_bag(train.astype(np.float32), labels_N, method.trees, drawn)

@@ -42,6 +42,7 @@ class Dense:
 
     losses_N: np.ndarray
     loss_gradients: dict[str, np.ndarray]
+    margins_N: np.ndarray
     margin_NP: np.ndarray
 
     @property
@@ -52,19 +53,21 @@ class Dense:
 def dense(problem: Problem, examples: Examples, run: int = 0) -> Dense:
     module = problem.learner.module(problem.fit(run).params).double()
     named = dict(module.named_parameters())
-    losses, by_name, margins = [], {name: [] for name in named}, []
+    losses, by_name, values, margins = [], {name: [] for name in named}, [], []
     for row, target in zip(examples.columns["inputs"], examples.targets, strict=True):
         logits = module(torch.tensor(row[None]).double())[0]
         others = torch.cat([logits[: int(target)], logits[int(target) + 1 :]])
         loss = F.cross_entropy(logits[None], torch.tensor([int(target)]))
         margin = logits[int(target)] - torch.logsumexp(others, 0)  # log(p / (1 - p))
         losses.append(float(loss.detach()))
+        values.append(float(margin.detach()))
         of_loss = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
         for name, gradient in zip(named, of_loss, strict=True):
             by_name[name].append(gradient.flatten().numpy())
         of_margin = torch.autograd.grad(margin, list(named.values()))
         margins.append(np.concatenate([g.flatten().numpy() for g in of_margin]))
-    return Dense(np.array(losses), {name: np.array(rows) for name, rows in by_name.items()}, np.array(margins))
+    by_parameter = {name: np.array(rows) for name, rows in by_name.items()}
+    return Dense(np.array(losses), by_parameter, np.array(values), np.array(margins))
 
 
 def ridge(moment: np.ndarray, damping: float, rank: int) -> np.ndarray:
@@ -93,13 +96,13 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 def test_loss_gradients_that_are_narrow_enough_are_whole(learner: Learner, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), learner)
     found = loss_gradients(problem, 0, 4096)
-    for rows, losses, examples in (
-        (found.train_NK, found.losses_N, problem.train),
-        (found.validation_VK, found.losses_V, problem.validation),
+    for rows, margins, examples in (
+        (found.train_NK, found.margins_N, problem.train),
+        (found.validation_VK, found.margins_V, problem.validation),
     ):
         expected = dense(problem, examples)
         np.testing.assert_allclose(rows, expected.loss_NP, rtol=1e-3, atol=1e-5)
-        np.testing.assert_allclose(losses, expected.losses_N, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(np.logaddexp(0, -margins), expected.losses_N, rtol=1e-4, atol=1e-6)
 
 
 def test_loss_gradients_are_projected_by_one_linear_map_of_training_and_validation(tmp_path: Path) -> None:
@@ -189,6 +192,26 @@ def test_trak_equals_the_dense_solve_where_nothing_is_projected(
     assert relative_error(found[0], found[1]) > 0.1  # each run has its own model
 
 
+def test_trak_keeps_its_digits_where_the_model_is_sure(tmp_path: Path) -> None:
+    """Of many examples 1 - p is far under what single precision tells from 0 beside 1."""
+    problem = problem_of(tmp_path, tiny_pool(4, each=20), tiny_mlp(tiny_recipe(steps=100)))
+    trained = problem.fit(0)
+    half = float(np.median(dense(problem, problem.train).margins_N))
+    sharper = {name: value * np.sqrt(20 / half) for name, value in trained.params.items()}
+    end = replace(trained.checkpoints[-1], params=sharper)
+    sure = replace(problem, fit=lambda k, coalition_C=None: replace(trained, checkpoints=(end,)))
+    margins_N = loss_gradients(sure, 0, 4096).margins_N
+    assert (margins_N > 17).double().mean() > 0.4
+    assert 25 < margins_N.max() < 60
+    of = [dense(sure, examples) for examples in (problem.train, problem.validation)]
+    z, phi = of[0].margin_NP, of[1].margin_NP
+    moment = z.T @ z
+    solved = np.linalg.solve(moment + ridge(moment, 0.1, min(z.shape)), z.T)
+    expected = (phi @ solved).mean(axis=0) / (1 + np.exp(of[0].margins_N))
+    found = Trak(runs=1, damping=0.1).example_values(sure)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-2)
+
+
 def test_trak_predicts_leaving_out_for_a_logistic_regression(tmp_path: Path) -> None:
     """Where margins are linear in the parameters and training ends at the optimum, values are what leaving an example
     out takes from the validation margins, to first order: of either sign, and so is the order.
@@ -219,7 +242,7 @@ def _as_losses(z: np.ndarray, miss: np.ndarray, phi: np.ndarray, theta: np.ndarr
     """Margins as the engine gives them: gradients of losses, which are the margins' by minus 1 - p."""
     missed_V = 1 / (1 + np.exp(phi @ theta))
     rows = (torch.tensor(-a * m[:, None]) for a, m in ((z, miss), (phi, missed_V)))
-    return LossGradients(*rows, *(torch.tensor(-np.log1p(-m)) for m in (miss, missed_V)), len(theta))
+    return LossGradients(*rows, *(torch.tensor(np.log1p(-m) - np.log(m)) for m in (miss, missed_V)), len(theta))
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])

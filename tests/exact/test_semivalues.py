@@ -112,7 +112,8 @@ def test_less_than_a_whole_seed_does_not_suit(one: Method, tmp_path: Path) -> No
 JOINS = {
     "shapley": probabilistic.shapley_chances(PLAYERS),
     "banzhaf": banzhaf_chances(PLAYERS),
-    "beta": probabilistic.beta_chances(PLAYERS, 16, 1),
+    "beta": probabilistic.beta_chances(PLAYERS, 4, 1),
+    "almost standalone": probabilistic.beta_chances(PLAYERS, 16, 1),
     "the other end": probabilistic.beta_chances(PLAYERS, 1, 4),
 }
 EVERY_JOIN = pytest.mark.parametrize("joins_S", JOINS.values(), ids=list(JOINS))
@@ -161,14 +162,14 @@ def test_expected_sizes_add_up_and_small_sizes_are_taken_whole() -> None:
     assert len(np.unique(probabilistic.drawn(RNG(0), everything), axis=0)) == 14
 
 
-@pytest.mark.parametrize("one", [BetaShapley(), RegressionShapley(), KernelShap()], ids=repr)
+@pytest.mark.parametrize("one", [BetaShapley(), RegressionShapley(), KernelShap(variant="unbiased")], ids=repr)
 @pytest.mark.parametrize("name", ["airport", "weighted voting"])
 def test_estimates_are_unbiased_whatever_the_seeds_levels(tmp_path: Path, one: Retraining, name: str) -> None:
     """Mean of many estimates against the definition, in standard errors of that mean."""
     game = GAMES[name]()
     problem = problem_about(tmp_path, game, level=3.0)
     beta = isinstance(one, BetaShapley)
-    joins_S = probabilistic.beta_chances(PLAYERS, 16, 1) if beta else probabilistic.shapley_chances(PLAYERS)
+    joins_S = JOINS["beta" if beta else "shapley"]
     found_RC = np.array([one.contributor_values(drawn_anew(problem, r)).mean(axis=0) for r in range(150)])
     errors_C = found_RC.mean(axis=0) - semivalue(game.score, PLAYERS, joins_S)
     assert (np.abs(errors_C) < 4.5 * found_RC.std(axis=0, ddof=1) / np.sqrt(150) + 1e-9).all()
@@ -183,10 +184,12 @@ def test_a_surrogate_takes_out_more_than_half_of_the_variance(tmp_path: Path, na
         found = [one.contributor_values(drawn_anew(problem, r)).mean(axis=0) for r in range(40)]
         return float(np.mean((np.array(found) - game.shapley_C) ** 2))
 
-    assert variance(RegressionShapley()) < 0.5 * variance(KernelShap())
+    assert variance(RegressionShapley()) < 0.5 * variance(KernelShap(variant="unbiased"))
 
 
-@pytest.mark.parametrize("one", [BetaShapley(), RegressionShapley(), KernelShap(), DataBanzhaf()], ids=repr)
+@pytest.mark.parametrize(
+    "one", [BetaShapley(), RegressionShapley(), KernelShap(), KernelShap(variant="unbiased"), DataBanzhaf()], ids=repr
+)
 def test_more_retrainings_come_closer(tmp_path: Path, one: Retraining) -> None:
     game = GAMES["airport"]()
     problem = problem_about(tmp_path, game)
@@ -257,6 +260,17 @@ def test_beta_chances_are_a_coin_s_whose_bias_is_beta_distributed(alpha: float, 
     np.testing.assert_allclose(probabilistic.beta_chances(8, alpha, beta), [chance(s) for s in range(8)], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("alpha", "nobody", "at_most_two"), [(4, 0.15, 0.39), (16, 0.41, 0.81)])
+def test_a_larger_alpha_leans_to_small_coalitions(alpha: float, nobody: float, at_most_two: float) -> None:
+    """Of 24, as the method tells; by Kwon & Zou's weights for coalitions of j - 1 others and how many of these are."""
+    weight_J = np.array([np.exp(betaln(j, 24 - j + alpha) - betaln(alpha, 1)) for j in range(1, 25)])  # eq. 5, beta = 1
+    chance_J = weight_J * [comb(23, j - 1) for j in range(1, 25)]
+    found_S = probabilistic.beta_chances(24, alpha, 1)
+    np.testing.assert_allclose(found_S, chance_J / chance_J.sum(), rtol=1e-9)
+    assert (np.diff(found_S) < 0).all()
+    assert (found_S[0], found_S[:3].sum()) == pytest.approx((nobody, at_most_two), abs=0.006)
+
+
 def test_beta_1_1_is_shapley() -> None:
     np.testing.assert_allclose(probabilistic.beta_chances(9, 1, 1), probabilistic.shapley_chances(9))
 
@@ -295,13 +309,47 @@ def test_a_beta_distribution_needs_positive_parameters() -> None:
 
 
 @ALL_GAMES
-def test_least_squares_are_the_pairs_weighted_by_inverse_chance(game: Game) -> None:
+def test_unbiased_kernel_shap_is_the_pairs_weighted_by_inverse_chance(game: Game) -> None:
     rows_KC = coalitions.paired(RNG(4), 20, PLAYERS)
     utilities_K = game.score(rows_KC)
     expected_S = coalitions.paired_sizes(20, PLAYERS)
     weighted_C = probabilistic.weights(rows_KC[2:], JOINS["shapley"], expected_S) @ utilities_K[2:]
     weighted_C += (utilities_K[1] - utilities_K[0]) / PLAYERS
-    np.testing.assert_allclose(kernel_shap.least_squares(rows_KC, utilities_K), weighted_C, atol=1e-9)
+    np.testing.assert_allclose(kernel_shap.unbiased(rows_KC, utilities_K), weighted_C, atol=1e-9)
+
+
+@ALL_GAMES
+def test_kernel_shap_of_every_coalition_as_often_as_it_weighs_is_shapley_s_value(game: Game) -> None:
+    """By its definition over all coalitions; those of 1 .. 7 of 8 weigh as 60 : 10 : 4 : 3 : 4 : 10 : 60."""
+    inner = powerset(PLAYERS)[1:-1]
+    times_S = np.array([60, 10, 4, 3, 4, 10, 60])
+    weight_S = np.array([1 / (comb(PLAYERS, s) * s * (PLAYERS - s)) for s in range(1, PLAYERS)])
+    np.testing.assert_allclose(times_S / times_S.sum(), weight_S / weight_S.sum())
+    rows_KC = np.vstack([coalitions.ends(PLAYERS), np.repeat(inner, times_S[inner.sum(axis=1) - 1], axis=0)])
+    found_C = kernel_shap.regression([rows_KC], [game.score(rows_KC)])
+    np.testing.assert_allclose(found_C, semivalue(game.score, PLAYERS, JOINS["shapley"]), atol=1e-9)
+
+
+@ALL_GAMES
+def test_kernel_shap_is_covert_and_lee_s_closed_form_with_second_moments_as_drawn(game: Game) -> None:
+    """By a multiplier for the sum, of two repeats whose levels differ."""
+    rows = [coalitions.paired(RNG(seed), 40, PLAYERS) for seed in (5, 6)]
+    utilities = [game.score(rows_KC) + level for rows_KC, level in zip(rows, (0.0, 7.0), strict=True)]
+    drawn_KC = np.vstack([rows_KC[2:] for rows_KC in rows]).astype(float)
+    above_K = np.concatenate([own_K[2:] - own_K[0] for own_K in utilities])
+    moments_CC, products_C = drawn_KC.T @ drawn_KC / len(drawn_KC), drawn_KC.T @ above_K / len(drawn_KC)
+    free_C, ones_C = np.linalg.solve(moments_CC, products_C), np.linalg.solve(moments_CC, np.ones(PLAYERS))
+    whole = utilities[0][1] - utilities[0][0]
+    expected_C = free_C - ones_C * (free_C.sum() - whole) / ones_C.sum()
+    np.testing.assert_allclose(kernel_shap.regression(rows, utilities), expected_C, atol=1e-8)
+
+
+def test_kernel_shap_of_too_few_coalitions_still_adds_up() -> None:
+    rows_KC = coalitions.paired(RNG(0), 6, PLAYERS)
+    utilities_K = GAMES["airport"]().score(rows_KC)
+    found_C = kernel_shap.regression([rows_KC], [utilities_K])
+    assert found_C.sum() == pytest.approx(utilities_K[1] - utilities_K[0])
+    assert np.isfinite(found_C).all()
 
 
 @pytest.mark.parametrize("players", [2, 3, 6])

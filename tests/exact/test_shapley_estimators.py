@@ -25,8 +25,9 @@ LEVERAGE = "leverage scores, least squares"
 UNBIASED = [name for name in ESTIMATORS if "least squares" not in name]
 DRAWS = {
     "complement pairs, boosted trees with sample reuse": 10,
-    "Shapley-kernel pairs, boosted trees with sample reuse": 10,
-    "Shapley-kernel pairs, Gaussian process": 200,
+    "root-size pairs, boosted trees with sample reuse": 10,
+    "complement pairs, Gaussian process": 200,
+    "complement pairs, linear surrogate with sample reuse": 200,
 }
 """How often an estimator draws, where not 60 times: trees are slow, and kernel sizes seldom ask for half of all, which
 then weigh much, so that of few draws the spread tells too little (700 leave a root mean square z of 1.2)."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize, special, stats
+from scipy import linalg, optimize, special, stats
 
 from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
 from harness.statistics.gains import gain
@@ -123,7 +123,7 @@ def test_differences_and_means_are_linear() -> None:
     assert list(zip(first, second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
     weights = np.zeros((3, 3))
     weights[np.arange(3), first], weights[np.arange(3), second] = 1, -1
-    found = pool.differences()
+    found = pool.differences
     np.testing.assert_allclose(found.scores_M, weights @ pool.scores_M)
     np.testing.assert_allclose(found.variance_M, np.diag(weights @ pool.covariance_MM @ weights.T))
     mean, weight_M = mean_of([pool.take([0, 1]), pool.take([2, 0])]), np.array([[0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -225,6 +225,30 @@ def test_the_largest_t_of_independent_columns_is_tukey_s_studentised_range(colum
     )
 
 
+def test_the_largest_t_is_the_largest_of_the_pairs_that_are_asked() -> None:
+    """The same draws, all pairs of them at once."""
+    rng = np.random.default_rng(13)
+    factor_MM, (first, second) = rng.standard_normal((5, 5)), np.array([[3, 0, 1], [4, 2, 4]])
+    covariance_MM, spread_K = factor_MM @ factor_MM.T, rng.uniform(1, 2, 3)
+    found_D = largest_t(covariance_MM, first, second, spread_K, 7.0, np.random.default_rng(0), 2_500)
+    again = np.random.default_rng(0)
+    drawn_DM = again.standard_normal((2_500, 5)) @ linalg.sqrtm(covariance_MM)
+    t_DK = np.abs(drawn_DM[:, first] - drawn_DM[:, second]) / spread_K
+    scale_D = np.sqrt(again.chisquare(7.0, size=2_500) / 7.0)
+    np.testing.assert_allclose(found_D, t_DK.max(axis=1) / scale_D, rtol=1e-9)
+
+
+def test_differences_that_only_rounding_moves_are_still() -> None:
+    pool = from_deletions(
+        np.array([0.5, 0.2, 0.1]), np.random.default_rng(14).standard_normal((1, 8)).repeat(3, axis=0)
+    )
+    pool.deviations_MC[1] += 1e-13
+    pool.deviations_MC[2, 0] += 1e-9
+    assert pool.differences.still_M.tolist() == [True, False, False]
+    assert pool.differences.variance_M[0] == 0
+    assert (pool.differences.variance_M[1:] > 0).all()
+
+
 def test_far_columns_are_told_apart_and_equal_ones_are_not() -> None:
     pools = simulated(8, [0.0, 0.0, 0.9], np.random.default_rng(9))
     apart = compared([pools], AS_SAMPLED, np.random.default_rng(0)).apart_MM
@@ -250,7 +274,7 @@ def test_a_column_that_is_there_twice_widens_nobody_s_margin() -> None:
 
 def test_the_margin_of_a_single_pair_is_student_s() -> None:
     pools = simulated(8, [0.2, 0.6], np.random.default_rng(11))
-    found = estimate([[pool.differences() for pool in pools]], AS_SAMPLED)
+    found = estimate([[pool.differences for pool in pools]], AS_SAMPLED)
     margin_MM = compared([pools], AS_SAMPLED, np.random.default_rng(0), draws=200_000).margin_MM
     assert margin_MM[0, 1] == margin_MM[1, 0]
     assert margin_MM[0, 1] == pytest.approx(stats.t.ppf(0.975, found.df_M[0]) * found.error_M[0], rel=0.01)
@@ -260,7 +284,7 @@ def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
     """Whole families of six methods of one strength, correlated by their truth, in four pools: 5 % within 3 errors."""
     rng, families = np.random.default_rng(10), 300
     cells = [simulated(4, [0.5] * 6, rng) for _ in range(families)]
-    prior = moderate([pool.differences() for pool in pools] for pools in cells)
+    prior = moderate([pool.differences for pool in pools] for pools in cells)
     wrong = sum(compared([pools], prior, rng, draws=2_000).apart_MM.any() for pools in cells)
     assert 0.05 * families - 3 * math.sqrt(0.05 * 0.95 * families) <= wrong
     assert wrong <= 0.05 * families + 3 * math.sqrt(0.05 * 0.95 * families)

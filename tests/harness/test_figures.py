@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from harness.report.figures.drawings import budgets, cost, forest, heat_map, scatter
 from harness.report.figures.files import image, table, write_figures
+from harness.report.figures.labels import Spot, name_spots
 from harness.report.figures.style import styled
 from harness.report.leaderboard import leaderboard
 from harness.report.view import TRUTH, View
@@ -95,6 +97,23 @@ def test_the_front_is_drawn_through_its_steps(view: View) -> None:
     front = next(verdict for verdict in reversed(view.verdicts) if verdict.task is None).fronts[0]
     (stairs,) = [line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
     np.testing.assert_allclose(stairs.get_xydata(), [[step.cost, step.score] for step in front.steps])
+
+
+def test_names_beside_costs_cover_no_other_name_and_no_mark() -> None:
+    """Of eighty methods: the front's all have names, and those of the others that have room."""
+    with styled():
+        figure = Figure(figsize=(4, 3), layout="constrained")
+        axes = figure.subplots()
+        at = [(x, y) for x in np.linspace(0, 1, 8) for y in np.linspace(0, 1, 10)]
+        axes.plot(*zip(*at, strict=True), "o", markersize=3)
+        name_spots(figure, axes, [Spot(f"method of some words {k}", x, y, k >= 78) for k, (x, y) in enumerate(at)])
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        marks = axes.transData.transform(at)
+    assert {"method of some words 78", "method of some words 79"} <= {text.get_text() for text in axes.texts}
+    assert 10 < len(boxes) < 80
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+    assert not any(box.contains(*mark) for box in boxes for mark in marks)
 
 
 def test_settings_of_a_method_are_joined_from_the_cheapest_up(view: View) -> None:

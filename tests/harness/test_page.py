@@ -24,7 +24,7 @@ from harness.records.results import load
 from harness.report.files import drawn
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import ALL
-from harness.report.page.codes import ALPHABET, LARGEST, coded
+from harness.report.page.codes import ALPHABET, coded, digits, grid
 from harness.report.page.document import SCRIPTS, html, safe_json
 from harness.report.view import TRUTH, View
 from harness.statistics.scores import levels
@@ -105,7 +105,7 @@ def test_the_scores_of_pools_are_scipys_of_the_values_that_the_page_holds(conten
     for points in content["points"]:
         for _, scores, codes, _, _ in points["rows"]:
             for place, score in enumerate(scores):
-                values = decoded(content["codes"][codes][48 * place : 48 * (place + 1)])
+                values = decoded(content["codes"][codes][36 * place : 36 * (place + 1)])
                 expected = stats.spearmanr(values, points["truths"][place]).statistic
                 assert score / 1000 == pytest.approx(expected, abs=5.1e-4)
                 seen += 1
@@ -136,9 +136,15 @@ def test_the_front_of_the_page_is_that_of_its_rows(content: dict[str, Any]) -> N
 # --- values as text -----------------------------------------------------------------------------------------
 
 
-def decoded(text: str) -> list[int]:
-    digits = [ALPHABET.index(character) for character in text]
-    return [high * len(ALPHABET) + low for high, low in zip(digits[::2], digits[1::2], strict=True)]
+def decoded(text: str, count: int = 3) -> list[int]:
+    """The places of all values, and a 0 behind an odd number of them."""
+    found: list[int] = []
+    for at in range(0, len(text), count):
+        pair = 0
+        for character in text[at : at + count]:
+            pair = pair * 64 + ALPHABET.index(character)
+        found += divmod(pair, 8**count)
+    return found
 
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1.0 + 1e-7, 2.0]), min_size=1, max_size=40)
@@ -146,25 +152,30 @@ VALUES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1.0 + 1e-7, 
 
 @given(VALUES)
 def test_codes_keep_order_and_ties_exactly(values: list[float]) -> None:
-    np.testing.assert_array_equal(levels(np.array(decoded(coded([values])[0]), dtype=float)), levels(np.array(values)))
+    places = np.array(decoded(coded([values])[0])[: len(values)], dtype=float)
+    np.testing.assert_array_equal(levels(places), levels(np.array(values)))
 
 
 @given(VALUES)
 def test_codes_say_where_values_stand_in_their_range(values: list[float]) -> None:
     low, high = min(values), max(values)
-    found = low + np.array(decoded(coded([values])[0])) / LARGEST * (high - low)
-    assert np.abs(found - values).max() <= (high - low) * (len(values) + 1) / LARGEST + 1e-9 * max(map(abs, values))
+    found = low + np.array(decoded(coded([values])[0])[: len(values)]) / 511 * (high - low)
+    assert np.abs(found - values).max() <= (high - low) * (len(values) + 1) / 511 + 1e-9 * max(map(abs, values))
 
 
 def test_rows_are_coded_each_on_its_own_grid() -> None:
     rows = [[0.0, 1.0, 3.0], [5.0, 5.0, 5.0], [-1e6, 0.0, 1.0]]
-    assert [decoded(text) for text in coded(rows)] == [[0, 1365, 4095], [0, 0, 0], [0, 4094, 4095]]
+    assert [decoded(text) for text in coded(rows)] == [[0, 170, 511, 0], [0, 0, 0, 0], [0, 510, 511, 0]]
 
 
-def test_more_values_than_there_are_places_are_refused() -> None:
-    assert len(set(decoded(coded([list(map(float, range(LARGEST + 1)))])[0]))) == LARGEST + 1
-    with pytest.raises(ValueError, match="at most 4,096 different values, got 4,097"):
-        coded([list(map(float, range(LARGEST + 2)))])
+@pytest.mark.parametrize(("contributors", "count"), [(2, 3), (512, 3), (513, 4), (4_096, 4), (4_097, 5)])
+def test_the_grid_has_a_place_for_every_contributor(contributors: int, count: int) -> None:
+    (text,) = coded([list(map(float, range(contributors)))])
+    assert len(text) == count * ((contributors + 1) // 2)
+    places = decoded(text, count)[:contributors]
+    assert places == sorted(set(places))
+    assert (places[0], places[-1]) == (0, 8**count - 1)
+    assert (digits(contributors), grid(count)) == (count, 8**count)
 
 
 # --- names that would be markup -------------------------------------------------------------------------------
@@ -221,6 +232,16 @@ def test_every_file_of_the_page_is_used_and_installed() -> None:
     assert found == {"template.html", "page.css", *(f"scripts/{name}.js" for name in SCRIPTS)}
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert all(any(fnmatch(name, pattern) for pattern in patterns["harness.report.page"]) for name in found)
+
+
+def test_a_page_of_eighty_methods_has_room_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of whose values differ, over four tasks of 24 pools: more than any suite that is published."""
+    methods = {f"method-{m}:setting={m}": ("additive", m, 0.1 * (m + 1)) for m in range(80)}
+    monkeypatch.setattr("tests.harness.page_results.METHODS", methods)
+    suite = suite_of(tasks=("one", "two", "three", "four"), pools=24)
+    page = html(leaderboard(suite, results_of(suite)))
+    assert len(content_of(page)["methods"]) == 80
+    assert len(page.encode()) < 0.85 * MOST
 
 
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)

@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(folder: Path, site: Path | None, *command: str) -> str:
-    """What a command prints; it must end well. What is asked of the tests here, such as coverage, isn't asked of its."""
+    """What a command prints; it must end well. What these tests are asked for, such as coverage, its tests aren't."""
     paths = [ROOT, ROOT / "harness" / "api", *([site] if site else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "COLUMNS": "200"}
     environment.pop("PYTEST_ADDOPTS", None)

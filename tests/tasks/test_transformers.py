@@ -207,7 +207,7 @@ def test_methods_answer_about_texts_or_say_why_not(name: str, small: Evaluator) 
     found = small.evaluate(name, quick(name), "leave-one-out")
     if isinstance(found, str):
         assert name.startswith(("influence-pydvl", *OF_LABELS))
-        assert name in OF_LABELS or small.engine.learner.name in found
+        assert name.startswith(OF_LABELS) or small.engine.learner.name in found
     else:
         assert found.values_C.shape == (3,)
         assert np.isfinite(found.values_C).all()
@@ -323,7 +323,7 @@ def test_a_model_from_a_folder_goes_through_the_methods(name: str, from_folder: 
     found = from_folder.evaluate(name, quick(name), "standalone")
     if isinstance(found, str):
         assert name.startswith(("influence-pydvl", *OF_LABELS))
-        assert name in OF_LABELS or from_folder.engine.learner.name in found
+        assert name.startswith(OF_LABELS) or from_folder.engine.learner.name in found
     else:
         assert np.isfinite(found.values_C).all()
 

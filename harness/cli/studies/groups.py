@@ -105,7 +105,7 @@ GROUPS = (
     ),
     Group(
         "Banzhaf and Beta Shapley",
-        "At equal retrainings; both Banzhaf values are of the same coalitions. Beta(16, 1).",
+        "At equal retrainings; both Banzhaf values are of the same coalitions. Beta(4, 1).",
         "shapley",
         (
             Member("data-banzhaf", "data-banzhaf"),

@@ -9,18 +9,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from harness.errors import plain
 from harness.knobs import base_of
 from harness.report import frontier, numbers, sentences
+from harness.report.figures.labels import PLATE, SIZE, Spot, name_spots
 from harness.report.figures.style import FAINT, INK, MUTED, ROW, WIDTH, colour, shape
 from harness.report.view import TRUTH, Cell, Overall, Verdict, View
 from harness.statistics.scores import ranks
 from harness.types import Floats
 
-FEW = 24
-"""Methods up to which all have their names beside them."""
 SHARES = LinearSegmentedColormap.from_list("shares", ["#a34a00", "#ffffff", "#08457e"])
 """Of the ceiling: orange below 0, blue above."""
 
@@ -46,12 +46,15 @@ def forest(view: View) -> Figure | None:
     _ceiling(scores, found[TRUTH].ceiling if TRUTH in found else math.nan)
     scores.axvline(0, color=FAINT, linewidth=0.6, zorder=0)
     scores.set_yticks(range(len(lines)), [plain(line.method) for line in lines], color=INK)
+    scores.grid(axis="y", color=FAINT, linewidth=0.4, linestyle=(0, (1, 3)))  # from a name to its mark
+    scores.set_axisbelow(True)
     scores.set_ylim(len(lines) - 0.4, -0.6)
     scores.set_xlabel("Spearman with the truth, 95 % interval")
     rank.set_xlabel("rank range")
     rank.set_xlim(0.4, max(len(lines), 2) + 0.6)
     rank.tick_params(left=False)
     scores.set_title(_where(view, verdict))
+    _key(figure, lines)
     return figure
 
 
@@ -66,27 +69,16 @@ def cost(view: View) -> Figure | None:
     found = frontier.standings(view, verdict)
     front = frontier.front_of(verdict, chosen)
     on_front = {step.method for step in front.steps} if front else set()
-    lines = sorted(lines, key=lambda line: line.method not in on_front)  # the front's names come first
-    named: list[tuple[float, float]] = []
+    lines = [line for line in lines if math.isfinite(getattr(line.cost, chosen))]
     for line in lines:
-        mean, price = found[line.method], getattr(line.cost, chosen)
-        if math.isfinite(price):
-            is_on = line.method in on_front
-            if is_on:
-                axes.plot([price, price], [mean.low, mean.high], color=colour(line.family), linewidth=1)
-            face = colour(line.family) if mean.above_zero else "white"
-            size = 5.5 if is_on else 3.5
-            axes.plot(
-                price,
-                mean.spearman,
-                shape(line.family),
-                color=colour(line.family),
-                markerfacecolor=face,
-                markersize=size,
-            )
-            if is_on or (len(lines) <= FEW and _is_free(price, mean.spearman, named)):
-                named.append((price, mean.spearman))
-                _name(axes, line.method, price, mean.spearman, is_on)
+        mean, price, is_on = found[line.method], getattr(line.cost, chosen), line.method in on_front
+        if is_on:
+            axes.plot([price, price], [mean.low, mean.high], color=colour(line.family), linewidth=1)
+        face = colour(line.family) if mean.above_zero else "white"
+        size = 5.5 if is_on else 3.5
+        axes.plot(
+            price, mean.spearman, shape(line.family), color=colour(line.family), markerfacecolor=face, markersize=size
+        )
     if front and front.steps:
         axes.step(
             [s.cost for s in front.steps],
@@ -100,6 +92,12 @@ def cost(view: View) -> Figure | None:
     axes.set_xlabel(sentences.UNITS[chosen])
     axes.set_ylabel("Spearman with the truth")
     axes.set_title(_where(view, verdict))
+    _key(figure, lines)
+    spots = [
+        Spot(line.method, getattr(line.cost, chosen), found[line.method].spearman, line.method in on_front)
+        for line in lines
+    ]
+    name_spots(figure, axes, spots)
     return figure
 
 
@@ -119,7 +117,8 @@ def heat_map(view: View) -> Figure | None:
     for (m, p), score in np.ndenumerate(scores_MP):
         if math.isfinite(score):
             ink = "white" if abs(shares_MP[m, p]) > 0.55 else INK
-            axes.text(p, m, numbers.correlation(float(score)), ha="center", va="center", fontsize=6, color=ink)
+            cell = axes.text(p, m, numbers.correlation(float(score)), ha="center", va="center", fontsize=6, color=ink)
+            cell.set_in_layout(False)  # it is within the axes: to measure thousands takes seconds
     labels = [
         f"{plain(task)}\nceiling {numbers.correlation(c)}"
         for (task, _), c in zip(places, ceilings_P.tolist(), strict=True)
@@ -165,12 +164,19 @@ def budgets(view: View) -> Figure | None:
             marker=shape(family),
         )
         axes.annotate(
-            plain(base), (prices[-1], middle[-1]), (5, 0), textcoords="offset points", fontsize=7.5, va="center"
+            plain(base),
+            (prices[-1], middle[-1]),
+            (5, 0),
+            textcoords="offset points",
+            fontsize=SIZE,
+            va="center",
+            bbox=PLATE,
         )
     _cost_scale(axes, [getattr(line.cost, chosen) for own in curves.values() for line in own])
     axes.set_xlabel(sentences.UNITS[chosen])
     axes.set_ylabel("Spearman with the truth")
     axes.set_title(_where(view, verdict))
+    _key(figure, [own[0] for own in curves.values()])
     return figure
 
 
@@ -224,23 +230,13 @@ def _ceiling(axes: Axes, ceiling: float) -> None:
         )
 
 
-def _is_free(price: float, score: float, named: Sequence[tuple[float, float]]) -> bool:
-    """Whether no name stands there yet, of those that begin at about the same cost and score."""
-    return not any(abs(other - score) < 0.015 and abs(cost - price) <= price / 4 for cost, other in named)
-
-
-def _name(axes: Axes, method: str, price: float, score: float, is_on: bool) -> None:
-    """To the left above what is on the front, where nothing better stands; to the right of others."""
-    is_left = is_on and price > 0
-    axes.annotate(
-        plain(method),
-        (price, score),
-        (-4, 5) if is_left else (6, 4 if is_on else -2.5),
-        textcoords="offset points",
-        ha="right" if is_left else "left",
-        fontsize=7.5 if is_on else 6,
-        color=INK if is_on else MUTED,
-    )
+def _key(figure: Figure, lines: Sequence[Overall]) -> None:
+    """What colours and shapes stand for, above the axes."""
+    marks = [
+        Line2D([], [], linestyle="", marker=shape(family), color=colour(family), markersize=4, label=family)
+        for family in dict.fromkeys(line.family for line in lines)
+    ]
+    figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), handletextpad=0.1, columnspacing=1)
 
 
 def _cost_scale(axes: Axes, prices: Sequence[float]) -> None:

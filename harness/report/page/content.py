@@ -12,7 +12,7 @@ from harness.errors import plain
 from harness.knobs import base_of
 from harness.report import sentences
 from harness.report.page import numbers
-from harness.report.page.codes import ALPHABET, coded
+from harness.report.page.codes import ALPHABET, FEWEST, coded
 from harness.report.view import (
     COST_NAMES,
     RULE,
@@ -61,6 +61,7 @@ def content(view: View) -> dict[str, Any]:
         "row": list(ROW),
         "marks": dict(MARKS),
         "alphabet": ALPHABET,
+        "digits": FEWEST,
         "rule": RULE,
         "words": {
             "hours": sentences.gpu_hours(view.cells, view.suite.projection),

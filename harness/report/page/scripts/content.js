@@ -9,12 +9,19 @@ for (const points of CONTENT.points) {
   points.starts = startsOf(points);
 }
 
-/** Where each pool's values begin in a row's codes, in contributors, and where the last one's end. */
+/** Where each pool's values begin in a row's codes, and where the last one's end. */
 function startsOf(points) {
   const sizeOf = (number) => CONTENT.pools.find((pool) => pool.task === points.task && pool.pool === number).contributors.length;
   const starts = [0];
-  for (const number of points.pools) starts.push(starts[starts.length - 1] + sizeOf(number));
+  for (const number of points.pools) starts.push(starts[starts.length - 1] + digitsOf(sizeOf(number)) * Math.ceil(sizeOf(number) / 2));
   return starts;
+}
+
+/** Digits of two values, which are places on a grid of 8 ** digits points: enough for all contributors to differ. */
+function digitsOf(contributors) {
+  let digits = CONTENT.digits;
+  while (8 ** digits < contributors) digits += 1;
+  return digits;
 }
 
 function named(row) {
@@ -64,14 +71,18 @@ function valuesOf(points, method, place) {
   const row = points.rows.get(method);
   if (!row) return null;
   const [, , codes, lows, highs] = row;
-  const grid = decoded(CONTENT.codes[codes].slice(2 * points.starts[place], 2 * points.starts[place + 1]));
-  const step = (highs[place] - lows[place]) / (CONTENT.alphabet.length ** 2 - 1);
+  const contributors = points.truths[place].length;
+  const grid = decoded(CONTENT.codes[codes].slice(points.starts[place], points.starts[place + 1]), contributors);
+  const step = (highs[place] - lows[place]) / (8 ** digitsOf(contributors) - 1);
   return grid.map((at) => lows[place] + step * at);
 }
 
-function decoded(text) {
-  const digit = (at) => CONTENT.alphabet.indexOf(text[at]);
-  return Array.from({ length: text.length / 2 }, (_, k) => digit(2 * k) * CONTENT.alphabet.length + digit(2 * k + 1));
+function decoded(text, contributors) {
+  const digits = digitsOf(contributors);
+  const pairs = Array.from({ length: text.length / digits }, (_, k) =>
+    [...text.slice(k * digits, (k + 1) * digits)].reduce((sum, character) => sum * CONTENT.alphabet.length + CONTENT.alphabet.indexOf(character), 0),
+  );
+  return pairs.flatMap((pair) => [Math.floor(pair / 8 ** digits), pair % 8 ** digits]).slice(0, contributors);
 }
 
 /** Places from 1 for the largest down; ties share their mean place. */

@@ -39,7 +39,7 @@ function contributorsLead() {
 
 function contributorsCaption() {
   const shade = state.shade ? ` Darker: more ${words(state.shade)}.` : "";
-  return `Across: the method's value. Up: what retraining says, on a test set that no method sees. Both are means over repeats; values keep their exact order, and their place to a 4,000th of their range.${shade}`;
+  return `Across: the method's value. Up: what retraining says, on a test set that no method sees. Both are means over repeats; values keep their exact order, and their place to a 500th of their range.${shade}`;
 }
 
 function drawPanel(panel, width, palette) {

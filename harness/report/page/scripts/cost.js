@@ -74,10 +74,13 @@ function costAxes({ top, bottom, left, right, x, y, table, truth }, palette) {
   ];
   if (!isKnown(ceiling)) return parts;
   parts.push(line(left, y(ceiling), right, y(ceiling), palette.muted, { "stroke-dasharray": "3 3" }));
-  const words_ = `retraining itself: ceiling ${correlation(ceiling)}${isKnown(truth) ? `, cost ${amount(truth)}` : ""}`;
-  parts.push(text(right, y(ceiling) + 14, words_, { "font-size": 11, fill: palette.muted, "text-anchor": "end" }));
+  parts.push(text(right, y(ceiling) + 14, ceilingWords(table, truth), { "font-size": 11, fill: palette.muted, "text-anchor": "end" }));
   if (isKnown(truth)) parts.push(path(SHAPES[3](x(truth), y(ceiling), 4), { fill: palette.paper, stroke: palette.muted }));
   return parts;
+}
+
+function ceilingWords(table, truth) {
+  return `retraining itself: ceiling ${correlation(table.ceiling[0])}${isKnown(truth) ? `, cost ${amount(truth)}` : ""}`;
 }
 
 /** Steps: at each cost, the best score that it buys. */
@@ -131,10 +134,11 @@ function frontWords(row, front) {
 }
 
 /** Labels where they cover nothing: of the picked method and the front first, then of others as there is room. */
-function placedLabels(rows, members, { x, y, top, bottom, left }, width) {
+function placedLabels(rows, members, { x, y, top, bottom, left, right, table, truth }, width) {
   const rank = (row) => (row.method === state.method ? 0 : members.has(row.method) ? 1 : 2);
   const points = rows.map((row) => [x(row.costs[state.axis]), y(row.score)]);
   const taken = points.map(([px, py]) => [px - 5, py - 5, px + 5, py + 5]);
+  if (isKnown(table.ceiling[0])) taken.push([right - widthOf(ceilingWords(table, truth), 11), y(table.ceiling[0]) + 3, right, y(table.ceiling[0]) + 18]);
   const found = new Map();
   for (const row of [...rows].sort((a, b) => rank(a) - rank(b) || b.score - a.score)) {
     const size = rank(row) < 2 ? 12 : 10.5;
