@@ -213,7 +213,7 @@ def completed(words: str) -> list[str]:
         ("dataworth --sui", ["--suite"]),
         ("dataworth run --que", ["--questions"]),
         ("dataworth run --suite embedded-", ["embedded-quick"]),
-        ("dataworth run --methods size,kair", ["size,kairos"]),
+        ("dataworth run --methods size,real-s", ["size,real-share"]),
         ("dataworth run --questions standalone,", ["standalone,leave-one-out", "standalone,shapley"]),
         ("dataworth show sentim", ["sentiment"]),
         ("dataworth completion f", ["fish"]),
