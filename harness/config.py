@@ -24,6 +24,11 @@ RESULTS, LEDGERS = "results", "ledger"
 PUBLISHED = "leaderboards"
 """The folder of published suites."""
 
+FIRST_HIDDEN = 1_000_000
+"""Pools are numbered from 0 where everybody may see them. Those that a seed hides start at (1 + seed) times this, which
+leaves room for as many pools as a suite may have, and is a multiple of whatever runs count pools by."""
+LARGEST_HIDDEN = 10**12
+
 LONGEST_NAME = 200
 """Bytes of a suite's name: file systems take 255."""
 
@@ -67,7 +72,7 @@ class TaskSettings(BaseModel):
     Args:
         seeds: of this task's truths, instead of the suite's, for the questions that it names.
         real, synthetic: data sets of each side, by the names of ``tasks/sources/catalogue`` or as paths to files like
-            those there.
+            those there; an empty list of synthetic ones means that all rows are real.
         model: folder or hub name of a pretrained model; ``revision`` pins the one of a hub.
         lora: rank of the adapters that are trained instead of the whole model.
         length: tokens of the longest prompt with its answer.
@@ -80,7 +85,7 @@ class TaskSettings(BaseModel):
 
     seeds: Repeats | None = None
     real: tuple[str, ...] | None = Field(default=None, min_length=1)
-    synthetic: tuple[str, ...] | None = Field(default=None, min_length=1)
+    synthetic: tuple[str, ...] | None = None
     model: str | None = Field(default=None, min_length=1)
     revision: str | None = Field(default=None, min_length=1)
     lora: int | None = Count
@@ -138,6 +143,7 @@ class Suite(BaseModel):
             for every question.
         seed: root of every random stream.
         settings: what is different for one task, by its name.
+        hidden: the seed of pools that nobody has seen, in place of the numbers from 0; None for those.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -153,6 +159,7 @@ class Suite(BaseModel):
     seed: int = 0
     settings: Mapping[str, TaskSettings] = {}
     projection: Projection = Projection()
+    hidden: int | None = Field(default=None, ge=0, le=LARGEST_HIDDEN)
 
     _reads_numbers = model_validator(mode="before")(lambda content: _repeats(_repeats_of_tasks(content)))
 
@@ -207,6 +214,12 @@ class Suite(BaseModel):
             if "tasks" in info.data and task not in info.data["tasks"]:
                 raise unknown("task of this suite", task, info.data["tasks"])
         return projection
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its pools."""
+        first = 0 if self.hidden is None else FIRST_HIDDEN * (1 + self.hidden)
+        return range(first, first + self.pools)
 
     def settings_of(self, task: str) -> TaskSettings:
         return self.settings.get(task, TaskSettings())
@@ -287,7 +300,19 @@ def suites(folders: Iterable[Path]) -> dict[str, Path]:
 def to_toml(suite: Suite) -> str:
     """The suite as its file says it."""
     content: dict[str, object] = suite.model_dump(exclude={"settings", "projection"})
+    if suite.hidden is None:
+        del content["hidden"]
     if suite.settings:
         content["settings"] = {task: own.given for task, own in suite.settings.items()}
-    content["projection"] = suite.projection.model_dump(exclude=None if suite.projection.reference else {"reference"})
+    content["projection"] = _of_projection(suite.projection)
     return tomli_w.dumps(content)
+
+
+def _of_projection(projection: Projection) -> dict[str, object]:
+    """Without what is unset: TOML has no word for it."""
+    found = projection.model_dump()
+    if not projection.reference:
+        del found["reference"]
+    if projection.price_per_gpu_hour is None:
+        del found["price_per_gpu_hour"], found["currency"]
+    return found

@@ -89,6 +89,7 @@ class Projection(BaseModel):
         utilisation: share of the peak that is reached.
         bandwidth_gb_s: of the device's memory.
         launch_us: from one kernel to the next, at least.
+        price_per_gpu_hour: in ``currency``; None where no money is to be told.
         reference: by task, what is different from its default (``DEFAULTS``).
     """
 
@@ -100,6 +101,8 @@ class Projection(BaseModel):
     float32_tflops: float = Field(default=19.5, gt=0)
     bandwidth_gb_s: float = Field(default=2_039.0, gt=0)
     launch_us: float = Field(default=5.0, gt=0)
+    price_per_gpu_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    currency: str = Field(default="USD", min_length=1, max_length=8, pattern=r"^[^\s\[\]\\]+$")
     reference: Mapping[str, ReferenceJob] = {}
 
     @model_validator(mode="before")
@@ -119,6 +122,11 @@ class Projection(BaseModel):
         operations = flops / self._rate(self.float32_tflops if precision == "float32" else self.peak_tflops)
         memory = bytes_moved / (self.bandwidth_gb_s * 1e9)
         return max(operations, memory, launches * self.launch_us * 1e-6) / 3600
+
+    @property
+    def price(self) -> str:
+        """Of an hour, in words; empty where none is told."""
+        return "" if self.price_per_gpu_hour is None else f"{self.currency} {self.price_per_gpu_hour:g}"
 
     def job(self, task: str) -> ReferenceJob:
         return self.reference.get(task, DEFAULTS.get(task, TEXT))

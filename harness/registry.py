@@ -25,6 +25,7 @@ from typing import ClassVar, cast, get_args
 from harness import knobs
 from harness.brought import Brought, Wanted
 from harness.config import RECIPE_KEYS, DataKind, TaskSettings
+from harness.described import Described, Undescribed
 from harness.errors import UserError, plain, said, unknown
 from harness.types import (
     Additive,
@@ -230,6 +231,15 @@ def bring(wanted: Wanted) -> Brought:
         UserError: something of it cannot be read, found or valued.
     """
     return cast(Brought, _load(import_module("tasks").BROUGHT)(wanted))
+
+
+def describe(asked: Undescribed) -> Described:
+    """What files that nobody has described seem to be.
+
+    Raises:
+        UserError: they cannot be read, or what they are cannot be told.
+    """
+    return cast(Described, _load(import_module("tasks").DESCRIBER)(asked))
 
 
 def _task(name: str, data: DataKind, settings: TaskSettings, folder: Path | None) -> Task:

@@ -882,6 +882,7 @@ class Task:
         about: what ``dataworth show`` prints, by heading.
         reference: how another process makes it again; None where only this one can.
         recipe: its learner's, told before there is a learner; None where only that tells.
+        reads: what was read to deal its pools, a sentence each, once one is dealt: rows read, dropped and why.
     """
 
     name: str
@@ -893,6 +894,7 @@ class Task:
     about: Mapping[str, str] = field(default_factory=dict)
     reference: TaskReference | None = None
     recipe: Recipe | None = None
+    reads: Callable[[], Sequence[str]] = tuple
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:

@@ -16,6 +16,9 @@ EXTERNAL = "tasks.external:task"
 BROUGHT = "tasks.brought:bring"
 """What makes a pool without a truth of what a person brings: ``Wanted -> Brought`` (``harness.brought``)."""
 
+DESCRIBER = "tasks.describing:describe"
+"""What tells what a file is that nobody has described: ``Undescribed -> Described`` (``harness.described``)."""
+
 TASKS: Mapping[str, Entry] = {
     "image-classification": Entry(
         "tasks.embedded.image_classification:task",

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.markup import escape
 
-from harness.cli.options import DEVICE, folder, names
+from harness.cli import completing
+from harness.cli.completing import completion
+from harness.cli.describing import describe
+from harness.cli.options import AS_JSON, DATA, DEVICE, QUIET, TASKS, folder, methods, names
+from harness.cli.stopping import STOPPED
+from harness.cli.studying import study
+from harness.cli.submitting import submit_check
 from harness.cli.valuing import value
 from harness.errors import UserError
 
@@ -29,21 +36,32 @@ class RunByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
-            args = ["run", *args]
+            args = ["run", *args] if args or not ctx.resilient_parsing else args
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and the options of the one that may be left out."""
+        own = super().shell_complete(ctx, incomplete)
+        if not incomplete.startswith("-"):
+            return own
+        command = self.commands["run"]
+        return own + command.shell_complete(click.Context(command, ctx), incomplete)
 
-def _methods(_ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Names of methods, separated by commas, with their knobs, which are separated by commas too."""
-    from harness.knobs import listed  # and with it numpy
 
-    found = None if value is None else listed(value)
-    return found if found else names(_ctx, param, value)
-
-
-SUITE = click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="A suite's name, or a path to its TOML.")
-DATA = click.option("--data", metavar="DIR", help="The folder of your files, for suites that read files.")
-OUT = click.option("--out", metavar="DIR", callback=folder, help="The folder of the results.  [default: runs/SUITE]")
+SUITE = click.option(
+    "--suite",
+    default=DEFAULT_SUITE,
+    show_default=True,
+    shell_complete=completing.suite_or_file,
+    help="A suite's name, or a path to its TOML.",
+)
+OUT = click.option(
+    "--out",
+    metavar="DIR",
+    callback=folder,
+    shell_complete=completing.folders,
+    help="The folder of the results.  [default: runs/SUITE]",
+)
 
 
 @click.group(cls=RunByDefault, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,6 +70,10 @@ def dataworth() -> None:
     """Compare data-valuation methods: how well they agree with retraining, and what they cost.
 
     Without a command, runs the leaderboard 'embedded-quick'.
+
+    The exit status of every command is 0 where it did what was asked, 1 where that came out badly (a row failed, a
+    check was not passed, a submission is not fit), 2 for a mistake in what was asked, 130 when it was stopped; its own
+    --help says more. Colours are left out where NO_COLOR is set. Ctrl-C keeps what is finished and says how to go on.
     """
 
 
@@ -59,18 +81,27 @@ def dataworth() -> None:
 @click.option(
     "--suite",
     help="A suite's name, or a path to its TOML.",
+    shell_complete=completing.suite_or_file,
     show_default=f"{DEFAULT_SUITE}; {DEFAULT_ON_FILES} with --data",
 )
 @DATA
-@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
+@TASKS
 @click.option(
     "--methods",
-    callback=_methods,
+    callback=methods,
+    shell_complete=completing.methods,
     help="Only these methods, as METHOD or METHOD:knob=value,knob=value; others than the suite's may be named too.",
 )
-@click.option("--questions", callback=names, help="Only these of standalone, leave-one-out, shapley.")
+@click.option(
+    "--questions",
+    callback=names,
+    shell_complete=completing.questions,
+    help="Only these of standalone, leave-one-out, shapley.",
+)
 @click.option("--pools", type=int, help="Another number of pools a task.")
 @click.option("--seeds", type=int, help="Another number of seeds, for every question's truth.")
+@click.option("--hidden", type=int, metavar="SEED", help="Deal pools that nobody has seen, which this number chooses.")
+@click.option("--by", metavar="NAME", help="Who measures; stands beside the results.")
 @DEVICE
 @OUT
 @click.option("--resume/--fresh", default=True, help="Go on from what is kept (default), or start anew.")
@@ -79,49 +110,41 @@ def dataworth() -> None:
     "--method-timeout", type=float, metavar="SECONDS", help="Stop a method that takes longer for an answer; isolated."
 )
 @click.option("--memory", type=float, metavar="MB", help="Stop a method that holds more memory than this; isolated.")
-def run(
-    suite: str | None,
-    data: str | None,
-    tasks: tuple[str, ...] | None,
-    methods: tuple[str, ...] | None,
-    questions: tuple[str, ...] | None,
-    pools: int | None,
-    seeds: int | None,
-    device: str,
-    out: Path | None,
-    resume: bool,
-    isolated: bool,
-    method_timeout: float | None,
-    memory: float | None,
-) -> None:
+@QUIET
+@AS_JSON
+def run(suite: str | None, data: str | None, quiet: bool, as_json: bool, **asked: Any) -> None:
     """Run a suite and print its leaderboard.
 
-    Everything goes to runs/SUITE (a changed number of pools or seeds to a folder of its own), never to what is
-    published; a finished run says how it compares with that. Stop it whenever you like: the same command goes on where
-    it stopped; --fresh keeps what was there under another name. The exit status is 0 where every row has its answer or
-    says why it does not suit, 1 where a row failed, 2 for a mistake in what was asked, 130 when stopped.
+    Everything goes to runs/SUITE (a changed number of pools or seeds, or hidden pools, to a folder of their own), never
+    to what is published; a finished run says how it compares with that. Stop it whenever you like: the same command
+    goes on where it stopped; --fresh keeps what was there under another name. With --json all else goes to standard
+    error. The exit status is 0 where every row has its answer or says why it does not suit, 1 where a row failed, 2 for
+    a mistake in what was asked, 130 when stopped.
     """
     from harness.cli.running import Request, run_suite
     from harness.report.terminal import make_console
 
     if suite is None:
         suite = DEFAULT_SUITE if data is None else DEFAULT_ON_FILES
-    asked = (suite, data, tasks, methods, questions, pools, seeds, device, out, resume)
-    request = Request(*asked, isolated, method_timeout, memory)
-    sys.exit(run_suite(request, make_console()))
+    request = Request(suite=suite, data=data, as_json=as_json, **asked)
+    sys.exit(run_suite(request, make_console(stderr=as_json, quiet=quiet)))
 
 
 @dataworth.command()
 @SUITE
 @OUT
-def report(suite: str, out: Path | None) -> None:
+@QUIET
+@AS_JSON
+def report(suite: str, out: Path | None, quiet: bool, as_json: bool) -> None:
     """Print a suite's leaderboard from stored results: of its run, or else those published.
 
     What is drawn of a run (README.md, index.html, leaderboard.csv and overall.csv in its folder) is drawn again; what
-    is published stays as it is. The exit status is 0, or 2 where there are no such results.
+    is published stays as it is. With --json all else goes to standard error. The exit status is 0, or 2 where there
+    are no such results.
     """
     from harness.cli.places import Place
     from harness.records.results import load
+    from harness.report.as_json import to_json
     from harness.report.files import DRAWN, write_report
     from harness.report.leaderboard import leaderboard
     from harness.report.terminal import make_console, print_leaderboard
@@ -134,8 +157,11 @@ def report(suite: str, out: Path | None) -> None:
     else:
         view = write_report(place.folder, place.suite, results)
         done = f"Written: {', '.join(str(place.folder / name) for name in DRAWN)}"
-    console = make_console()
-    print_leaderboard(console, view)
+    console = make_console(stderr=as_json, quiet=quiet)
+    if as_json:
+        click.echo(to_json(view))
+    else:
+        print_leaderboard(console, view)
     console.print(done, markup=False, soft_wrap=True)
 
 
@@ -169,7 +195,7 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
 @SUITE
 @OUT
 @click.option("--formats", callback=names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
-@click.option("--methods", callback=_methods, help="Draw a scatter of each of these: truth against values by rank.")
+@click.option("--methods", callback=methods, help="Draw a scatter of each of these: truth against values by rank.")
 @click.option("--into", metavar="DIR", callback=folder, help="The folder of the files.  [default: runs/SUITE/figures]")
 def figures(
     suite: str, out: Path | None, formats: tuple[str, ...], methods: tuple[str, ...] | None, into: Path | None
@@ -201,12 +227,20 @@ def figures(
 
 
 @dataworth.command()
-@click.argument("suite")
+@click.argument("suite", shell_complete=completing.suite)
 @click.option("--run", "run_folder", metavar="DIR", callback=folder, help="The run's folder.  [default: runs/SUITE]")
 @click.option("--redraw", is_flag=True, help="Draw the published tables again from the published results instead.")
+@click.option(
+    "--merge",
+    metavar="DIR",
+    callback=folder,
+    shell_complete=completing.folders,
+    help="Add the rows of a submission that the board has not, if 'submit-check' lets them.",
+)
+@DATA
 @click.option("--yes", is_flag=True, help="Publish without asking, as where there is no terminal to ask on.")
-def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> None:
-    """Make a finished run of SUITE the published one, in leaderboards/SUITE.
+def publish(suite: str, run_folder: Path | None, redraw: bool, merge: Path | None, data: str | None, yes: bool) -> None:
+    """Make a finished run of SUITE the published one, in leaderboards/SUITE; or merge a submission into it.
 
     Shows what would change and asks. A run that is partial, that answers another suite or an older pool, or in which
     something failed is refused with the reason. Scores are worked out anew from its results; where these are not what
@@ -221,13 +255,21 @@ def publish(suite: str, run_folder: Path | None, redraw: bool, yes: bool) -> Non
 
     if redraw and run_folder is not None:
         raise UserError("--redraw draws what is published already; leave --run out.")
+    if merge is not None and (redraw or run_folder is not None):
+        raise UserError("--merge adds to what is published; leave --redraw and --run out.")
+    if data is not None and merge is None:
+        raise UserError("--data is for --merge, which asks some answers again; leave it out.")
     console = make_console()
+    if merge is not None:
+        from harness.cli.merging import merge as merge_submission
+
+        sys.exit(merge_submission(suite, merge, data, yes, console))
     sys.exit(draw_again(suite, yes, console) if redraw else publish_run(suite, run_folder, yes, console))
 
 
 @dataworth.command("list")
 def list_all() -> None:
-    """List tasks, methods and suites, with a line each."""
+    """List tasks, methods and suites, with a line each. The exit status is 0."""
     from harness.cli.showing import print_list
     from harness.report.terminal import make_console
 
@@ -235,23 +277,31 @@ def list_all() -> None:
 
 
 @dataworth.command()
-@click.argument("name", metavar="SUITE|METHOD|TASK")
+@click.argument("name", metavar="SUITE|METHOD|TASK", shell_complete=completing.anything)
 @DATA
+@click.option(
+    "--suite",
+    shell_complete=completing.suite_or_file,
+    help="Tell a task as this suite has it, with the suite's data sets and settings.",
+)
 @click.option("--measure", is_flag=True, help="Time a few of the suite's retrainings on this machine.")
 @click.option("--hours", type=float, help="With --measure: split so many hours into pools and seeds.")
 @DEVICE
-def show(name: str, data: str | None, measure: bool, hours: float | None, device: str) -> None:
+def show(name: str, data: str | None, suite: str | None, measure: bool, hours: float | None, device: str) -> None:
     """Tell what a suite, a method or a task is.
 
     A suite: what it would run, how many retrainings that takes and how wide its intervals will be; with --measure,
     how long it takes; with --hours too, how so many hours are best split into pools and seeds. A method: source,
-    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files.
+    equation, cost, knobs. A task: data, learner, contributors; with --data, those of your files, and with --suite those
+    of a suite. The exit status is 0, or 2 where there is no such thing or a run of the suite would be refused.
     """
     from harness.cli.places import is_suite
     from harness.report.terminal import make_console
 
     console = make_console()
     if is_suite(name):
+        if suite is not None:
+            raise UserError(f"--suite is for a task, and {name} is a suite itself; leave it out.")
         from harness.cli.planning import print_plan
         from harness.types import MOST
 
@@ -265,11 +315,11 @@ def show(name: str, data: str | None, measure: bool, hours: float | None, device
         raise UserError(f"--{'measure' if measure else 'hours'} is for suites, and {name} is none.")
     from harness.cli.showing import print_one
 
-    print_one(console, name, data)
+    print_one(console, name, data, suite)
 
 
 @dataworth.command()
-@click.argument("method", metavar="METHOD|PACKAGE.MODULE:CLASS")
+@click.argument("method", metavar="METHOD|PACKAGE.MODULE:CLASS", shell_complete=completing.method)
 def check(method: str) -> None:
     """Hold a method against what every method owes, on tiny tasks of every form.
 
@@ -298,53 +348,8 @@ def new_method(name: str, package: bool) -> None:
     write(make_console(), name, package)
 
 
-@dataworth.command()
-@click.argument("name")
-@click.option("--suite", help="The suite whose pools it is about.", show_default="embedded")
-@DATA
-@click.option("--tasks", callback=names, help="Only these of the suite's tasks, separated by commas.")
-@click.option("--methods", callback=names, help="Only these methods; agreement: the groups that they are in.")
-@click.option("--pools", type=click.IntRange(min=1), help="At most so many a task.", show_default="2; ntk-mmd: 4")
-@click.option("--seeds", type=click.IntRange(min=1), help="gaming, lds: seeds of every truth.", show_default="3")
-@DEVICE
-@click.option("--out", metavar="DIR", callback=folder, help="The folder of its page.  [default: runs/studies/NAME]")
-def study(
-    name: str,
-    suite: str | None,
-    data: str | None,
-    tasks: tuple[str, ...] | None,
-    methods: tuple[str, ...] | None,
-    pools: int | None,
-    seeds: int | None,
-    device: str,
-    out: Path | None,
-) -> None:
-    """Study what a leaderboard does not tell; prints tables, and writes them. Minutes on two cores.
-
-    ntk-mmd: its terms one by one, what its paper leaves open, its spread, and what its NTK term rewards, on pools
-    whose truths a suite's run or its published results hold.
-
-    agreement: same name, other estimator: Spearman of every two that estimate one thing, and their seconds.
-
-    gaming: what a contributor gains by splitting, by copies, by noise, and by looking like validation.
-
-    lds: linear datamodeling score: how well summed values foretell what random halves of the contributors are worth.
-
-    costs: what every method costs over the leave-one-out truth, by a suite's stored results; nothing is trained.
-
-    agreement, gaming and lds deal pools of their own, from number 101 on, or a named suite's.
-    """
-    from harness.cli.places import RUNS
-    from harness.cli.studies import Request, find_study
-    from harness.report.terminal import make_console
-
-    asked = find_study(name)
-    folder = out or Path(RUNS) / "studies" / name
-    request = Request(suite, data, tasks, methods, pools, seeds, device, folder)
-    sys.exit(asked(request, make_console()))
-
-
-dataworth.add_command(value)
+for command in (value, describe, study, submit_check, completion):
+    dataworth.add_command(command)
 
 
 def main() -> None:
@@ -355,7 +360,8 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except click.Abort:
-        sys.exit(130)
+        Console(stderr=True).print("Stopped; nothing is half written. Give the same command again.")
+        sys.exit(STOPPED)
     except UserError as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -11,21 +11,16 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
 from harness.cli.places import Place
 from harness.config import LEDGERS
-from harness.records.results import PoolRecord, Results, TruthRecord
+from harness.records.results import Results
 from harness.report import comparison
 from harness.report.leaderboard_csv import TABLE
 from harness.report.view import View
-from harness.types import FOLDS
+from harness.submitting.folds import adds_up
 
 NAMED = 3
 """Rows that a line names; more are counted."""
-
-NEAR = 1e-3
-"""Of the largest value: how near a truth's folds come to it, which are kept in single precision."""
 
 
 def doubts(source: Place, results: Results, view: View) -> list[str]:
@@ -68,20 +63,9 @@ def _of_folds(results: Results) -> list[str]:
     apart = [
         f"{truth.question} on {truth.task}, pool {truth.pool + 1}"
         for truth in results.truths.values()
-        if (pool := results.pools.get((truth.task, truth.pool))) and not _adds_up(truth, pool)
+        if (pool := results.pools.get((truth.task, truth.pool))) and not adds_up(truth, pool)
     ]
     return [f"Truths that are not the mean of their held-out folds: {_some(apart)}."] if apart else []
-
-
-def _adds_up(truth: TruthRecord, pool: PoolRecord) -> bool:
-    """Whether the folds' values, weighed by their rows, are its values; true where they were not kept."""
-    rows_F = np.array([len(range(fold, pool.test_rows, FOLDS)) for fold in range(FOLDS)])
-    rows_F = rows_F[rows_F > 0]
-    if not truth.by_fold or len(rows_F) != len(truth.by_fold):
-        return True
-    values_C = np.mean(truth.values, axis=0)
-    off_C = rows_F @ np.array(truth.by_fold) / rows_F.sum() - values_C
-    return bool(np.abs(off_C).max() <= NEAR * np.abs(values_C).max() + 1e-5)
 
 
 def _of_table(source: Place, view: View) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.config import LEDGERS, RESULTS, SUITE_FILE
 from harness.errors import UserError
 from harness.files import write_atomically
+from harness.records.seal import SEAL
 from harness.report.files import DRAWN, refuse_foreign
 
 
@@ -49,7 +50,7 @@ def set_aside(folder: Path) -> None:
         aside = folder / f"{RESULTS}-until-{until}"
         try:
             # Results first: a start that is killed here has the old ledger still, and goes on from it.
-            moved = [folder / name for name in (RESULTS, *DRAWN) if (folder / name).exists()]
+            moved = [folder / name for name in (RESULTS, SEAL, *DRAWN) if (folder / name).exists()]
             if moved:
                 aside.mkdir()
                 if (folder / SUITE_FILE).exists():

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import registry
 from harness.cli.folders import keep_foreign, refuse_unfit, set_aside
 from harness.config import (
+    LARGEST_HIDDEN,
     RESULTS,
     SUITE_FILE,
     Repeats,
@@ -25,7 +26,7 @@ from harness.files import write_atomically
 from harness.types import MOST, QUESTIONS
 
 RUNS = "runs"
-TRUTH_KEYS = ("data", "pools", "seed")
+TRUTH_KEYS = ("data", "pools", "seed", "hidden")
 """What two runs into one folder must have in common, beside the settings of the tasks that both have."""
 
 
@@ -66,15 +67,14 @@ def data_folder(suite: Suite, given: str | None) -> Path | None:
     """The folder that ``--data`` names, where the suite's tasks take one.
 
     Raises:
-        UserError: it is missing, is no folder, or the suite has no use for it.
+        UserError: it is no folder, or the suite has no use for it. Where none is given, data sets lie beside their
+            descriptions; those that do not are told when tasks are made.
     """
     if suite.data == "embedded" and given is not None:
         raise UserError(
             f'--data {given}: the suite {suite.name} makes its own data (data = "embedded"). Leave --data out, or '
             "choose a suite on files, such as files-quick."
         )
-    if suite.data == "files" and given is None:
-        raise UserError(f'The suite {suite.name} reads your files (data = "files"); give their folder: --data DIR.')
     return None if given is None else existing_folder(given)
 
 
@@ -106,7 +106,9 @@ class Place:
         return any(folder.is_relative_to(published.resolve()) for published in suite_folders())
 
     @classmethod
-    def of_run(cls, name: str, pools: int | None, seeds: int | None, out: Path | None) -> Place:
+    def of_run(
+        cls, name: str, pools: int | None, seeds: int | None, out: Path | None, hidden: int | None = None
+    ) -> Place:
         """The suite with the changes asked for. A changed truth gets a folder of its own, unless one is given."""
         asked = read_suite(find_suite(name, suite_folders()), asked=True)
         for option, value in (("--pools", pools), ("--seeds", seeds)):
@@ -121,6 +123,11 @@ class Place:
             own += f"-{pools}-pools"
         if suite != dealt:
             own += f"-{seeds}-seeds"
+        if hidden is not None:
+            if not 0 <= hidden <= LARGEST_HIDDEN:
+                raise UserError(f"--hidden must be a whole number from 0 to {LARGEST_HIDDEN:,}, got {hidden}.")
+            suite = suite.model_copy(update={"hidden": hidden})
+            own += f"-hidden-{hidden}"
         return cls(suite, out or Path(RUNS) / own)
 
     @classmethod

@@ -22,10 +22,14 @@ from harness.types import Budget, Method, Retraining, Task
 
 DATA = {
     "embedded": "embedded: made by the program",
-    "files": "files: in the folder that --data names",
+    "files": "files: beside their descriptions, or in the folder that --data names",
     "hub": "hub: downloaded by name",
 }
-SHOWN_BY = {"embedded": ", see dataworth show TASK", "files": ", see dataworth show TASK --data DIR", "hub": ""}
+SHOWN_BY = {
+    "embedded": ", see dataworth show TASK",
+    "files": ", see dataworth show TASK --suite SUITE --data DIR",
+    "hub": ", see dataworth show TASK --suite SUITE",
+}
 OWN = "its own"
 """What a task takes where the suite says nothing."""
 
@@ -57,6 +61,9 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
     console.print(Text(f"its own: the task's defaults{SHOWN_BY[suite.data]}\n", style="dim italic"))
+    for pace in paces.values():
+        for line in pace.reads:
+            console.print(Text(line), soft_wrap=True)
     console.print(_counts(suite, counts))
     _caption(console, suite, name, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
@@ -117,7 +124,7 @@ def _learning(suite: Suite) -> Table:
     table = _table("task", "data", "real", "synthetic", "learner", "recipe")
     for task in suite.tasks:
         own = suite.settings_of(task)
-        sides = [", ".join(side) if side else OWN for side in (own.real, own.synthetic)]
+        sides = [OWN if side is None else ", ".join(side) or "none" for side in (own.real, own.synthetic)]
         texts = [_in_words(own, LEARNER) or OWN, _in_words(own, RECIPE) or OWN]
         table.add_row(Text(task), suite.data, *map(Text, [*sides, *texts]))
     return table
@@ -180,15 +187,19 @@ def _caption(
 
 
 def _times(suite: Suite, counts: Mapping[str, Counts], paces: Mapping[str, Pace]) -> Table:
-    table = _table("time", "timed", "one retraining", "operations", "truths", "truths and methods", "GPU-hours")
+    table = _table(
+        "time", "timed", "one retraining", "operations", "truths", "truths and methods", "GPU-hours", "memory"
+    )
     lows, highs, hours = 0.0, 0.0, 0.0
     for task, pace in paces.items():
         truth, both = counts[task].truth, counts[task].truth + counts[task].methods
         (low, high), projected = pace.seconds(both), pace.gpu_hours(both, suite.projection)
         lows, highs, hours = lows + low, highs + high, hours + projected
         each = numbers.count(pace.retrainings), _between(*pace.seconds(1)), f"{pace.cost.flops / pace.retrainings:.2g}"
-        table.add_row(Text(task), *each, _between(*pace.seconds(truth)), _between(low, high), numbers.hours(projected))
-    table.add_row("all", "", "", "", "", _between(lows, highs), numbers.hours(hours), style="bold")
+        times = _between(*pace.seconds(truth)), _between(low, high), numbers.hours(projected)
+        table.add_row(Text(task), *each, *times, _memory(pace.memory_mb))
+    most = _memory(max(pace.memory_mb for pace in paces.values()))
+    table.add_row("all", "", "", "", "", _between(lows, highs), numbers.hours(hours), most, style="bold")
     return table
 
 
@@ -201,9 +212,18 @@ def _caption_of_times(console: Console, suite: Suite, paces: Mapping[str, Pace])
         f"GPU-hours are projected for {gpu.gpu} at {gpu.utilisation:.0%} use: operations, bytes or launches, whichever "
         "takes longest."
     )
+    at_once = ", ".join(f"{pace.side_by_side} of {task}" for task, pace in paces.items())
+    caption += (
+        " Memory is the most that was held, data and models included, while so many models trained at once: "
+        f"{at_once}; each further core trains as many again, and takes as much for them."
+    )
     if single:
         caption += f" Only one round of {', '.join(single)} was timed, so its spread is not known."
     console.print(Text(f"{caption}\n", style="dim italic"))
+
+
+def _memory(megabytes: float) -> str:
+    return "not known" if math.isnan(megabytes) else f"{megabytes / 1e3:.1f} GB"
 
 
 UNITS = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))

@@ -21,6 +21,7 @@ from harness.cli.refusals import reasons
 from harness.config import PUBLISHED, RESULTS, Suite, suite_folders, suites
 from harness.errors import UserError, unknown
 from harness.files import write_atomically
+from harness.records.provenance import MERGED
 from harness.records.results import (
     Answer,
     PoolRecord,
@@ -47,7 +48,7 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
     Raises:
         UserError: there is no such suite or run, or the run is not fit to be published.
     """
-    place = _published(name)
+    place = published(name)
     source = _finished(name, run or Path(RUNS) / place.suite.name)
     found = load(source.results)
     results, left_out = _of_suite(place.suite, found)
@@ -58,11 +59,39 @@ def publish_run(name: str, run: Path | None, yes: bool, console: Console) -> int
             f"'dataworth run --suite {name}' goes on with a run that is not finished."
         )
     lines = [f"Left out, since the suite does not name them: {', '.join(left_out)}."] if left_out else []
+    kept, left_behind = _merged_before(place, results)
+    if kept:
+        lines.append(f"Kept, as others measured them on the same pools: {', '.join(kept)}.")
+    if left_behind:
+        lines.append(f"Left behind, since others measured them on older pools or truths: {', '.join(left_behind)}.")
+    view = leaderboard(place.suite, results) if kept else view
     console.print(f"{source.folder} as {place.folder}:", markup=False, soft_wrap=True)
     old = comparison.entries(leaderboard(place.suite, load(place.results)).cells) if place.has_results else None
-    lines += _differences(old, comparison.entries(view.cells), comparison.SAME)
+    lines += differences(old, comparison.entries(view.cells), comparison.SAME)
     lines += [f"Not as the run found it? {doubt}" for doubt in doubts(source, results, view)]
-    return _agree_and_write(place, _files(results, view), lines, yes, console)
+    return agree_and_write(place, files(results, view), lines, yes, console)
+
+
+def _merged_before(place: Place, results: Results) -> tuple[list[str], list[str]]:
+    """Take along the rows that were merged: those on the same pools and truths.
+
+    Returns:
+        The methods that were taken along, and those that answer to older pools or truths and are left behind.
+    """
+    there = load(place.results) if place.has_results else Results()
+    merged = {name for name, run in there.runs.items() if MERGED in run.provenance}
+    rows = [record for record in there.valuations.values() if record.run in merged]
+    names, left = list(dict.fromkeys(record.method for record in rows)), set[str]()
+    for record in rows:
+        truth = results.truths.get((record.task, record.pool, record.question))
+        if truth is None or (truth.pool_key, truth.truth_key) != (record.pool_key, record.truth_key):
+            left.add(record.method)
+    for record in rows:
+        if record.method not in left and results.held(record) is None:  # the suite may name it by now
+            results.add(record)
+            results.add(there.runs[record.run])
+    kept = {record.method for record in results.valuations.values() if record.run in merged}
+    return [name for name in names if name in kept], [name for name in names if name in left]
 
 
 def redraw(name: str, yes: bool, console: Console) -> int:
@@ -70,7 +99,7 @@ def redraw(name: str, yes: bool, console: Console) -> int:
 
     Returns, Raises: as ``publish_run``.
     """
-    place = _published(name)
+    place = published(name)
     if not place.has_results:
         raise UserError(f"{place.folder} holds no results to draw. Publish a run first.")
     view = leaderboard(place.suite, load(place.results))
@@ -80,11 +109,11 @@ def redraw(name: str, yes: bool, console: Console) -> int:
     except (KeyError, ValueError) as error:
         raise UserError(f"{table} is no table of ours ({error!r}). Restore it from version control.") from error
     console.print(f"{place.folder}, drawn again:", markup=False, soft_wrap=True)
-    lines = _differences(old, comparison.entries(view.cells), comparison.DIGITS)
-    return _agree_and_write(place, drawn(view), lines, yes, console)
+    lines = differences(old, comparison.entries(view.cells), comparison.DIGITS)
+    return agree_and_write(place, drawn(view), lines, yes, console)
 
 
-def _differences(old: Entries | None, new: Entries, tolerance: float) -> list[str]:
+def differences(old: Entries | None, new: Entries, tolerance: float) -> list[str]:
     if old is None:
         return [f"First results of this suite: {len(new)} rows."]
     found = comparison.compare(old, new, tolerance)
@@ -94,7 +123,7 @@ def _differences(old: Entries | None, new: Entries, tolerance: float) -> list[st
     return lines
 
 
-def _published(name: str) -> Place:
+def published(name: str) -> Place:
     place = Place.published(name)
     if place is None:
         raise UserError(
@@ -105,7 +134,7 @@ def _published(name: str) -> Place:
 
 
 def _finished(name: str, folder: Path) -> Place:
-    if not Place(_published(name).suite, folder).has_results:
+    if not Place(published(name).suite, folder).has_results:
         raise UserError(
             f"There is no run in {folder}. Run 'dataworth run --suite {name}' first, or give its folder with --run."
         )
@@ -141,7 +170,7 @@ def _not_named(suite: Suite, record: PoolRecord | Answer) -> str:
     return record.method if isinstance(record, ValuationRecord) and record.method not in suite.methods else ""
 
 
-def _files(results: Results, view: View) -> dict[str, str]:
+def files(results: Results, view: View) -> dict[str, str]:
     """Everything that is published but the suite: results and what is drawn from them, by path in the folder."""
     with TemporaryDirectory() as folder:
         save(Path(folder), results)
@@ -149,7 +178,7 @@ def _files(results: Results, view: View) -> dict[str, str]:
     return {**dict(sorted(records.items())), **drawn(view)}
 
 
-def _agree_and_write(place: Place, files: Mapping[str, str], lines: list[str], yes: bool, console: Console) -> int:
+def agree_and_write(place: Place, files: Mapping[str, str], lines: list[str], yes: bool, console: Console) -> int:
     """Ask on a terminal, unless that was answered beforehand; then write."""
     changed = [name for name, text in files.items() if _text(place.folder / name) != text]
     results = place.results.glob("*.jsonl") if any(name.startswith(f"{RESULTS}/") for name in files) else ()
@@ -160,7 +189,9 @@ def _agree_and_write(place: Place, files: Mapping[str, str], lines: list[str], y
         console.print("Nothing would change: every file is the same.")
         return 0
     console.print(
-        f"  Files that change: {', '.join([*changed, *(f'{name} (removed)' for name in gone)])}.", markup=False
+        f"  Files that change: {', '.join([*changed, *(f'{name} (removed)' for name in gone)])}.",
+        markup=False,
+        soft_wrap=True,
     )
     if not yes:
         if not _can_ask():

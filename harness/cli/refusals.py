@@ -52,7 +52,7 @@ def _unfinished(suite: Suite, results: Results) -> list[str]:
     known = {_key(record) for table in (results.truths, results.valuations) for record in table.values()}
     asked: list[Key] = []
     for task in suite.tasks:
-        for pool in range(suite.pools):
+        for pool in suite.numbers:
             asked.append((task, pool, "", ""))
             for question in suite.questions:
                 asked += [(task, pool, question, method) for method in ("", *suite.methods)]

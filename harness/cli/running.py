@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-import shlex
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
+import click
 import torch
 from rich.console import Console
 
 from harness.cli.chosen import tasks_of
 from harness.cli.places import Place, data_folder, truth_differences
+from harness.cli.stopping import heard, stoppable
 from harness.config import Suite
-from harness.errors import UserError, unknown
+from harness.errors import UserError, plain, unknown
+from harness.records.provenance import MARKUP, is_plain
 from harness.records.results import load
 from harness.registry import method, methods_named
 from harness.report import comparison
+from harness.report.as_json import to_json
 from harness.report.files import write_report
 from harness.report.leaderboard import leaderboard
 from harness.report.terminal import print_leaderboard
@@ -32,6 +33,9 @@ from harness.types import QUESTIONS, SetFunction
 FEATURES = ("class-balance", "initial-loss", "mmd")
 """Methods that every pool's discrimination check takes as single features."""
 
+LONGEST_BY = 80
+"""Characters of the name of who measures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -39,7 +43,10 @@ class Request:
 
     Args:
         data: the folder of the user's files.
+        hidden: the seed of pools that nobody has seen; None for those of the suite.
+        by: who measures.
         isolated: each method in a process of its own, with at most so many seconds and MB for an answer.
+        as_json: print the tables as JSON.
     """
 
     suite: str
@@ -55,6 +62,9 @@ class Request:
     isolated: bool = False
     method_timeout: float | None = None
     memory: float | None = None
+    hidden: int | None = None
+    by: str | None = None
+    as_json: bool = False
 
     @property
     def limits(self) -> Limits | None:
@@ -73,21 +83,19 @@ class Request:
 def run_suite(request: Request, console: Console) -> int:
     """Run and report; the exit status."""
     limits = request.limits
-    place = Place.of_run(request.suite, request.pools, request.seeds, request.out)
+    by = who(request.by)
+    place = Place.of_run(request.suite, request.pools, request.seeds, request.out, request.hidden)
     chosen = _chosen(request, place)
     device = device_of(request.device)
     place.prepare(fresh=not request.resume)
-    signal.signal(signal.SIGTERM, _interrupt)
-    runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console), limits)
-    try:
+    runner = Runner(place.suite, chosen, place.folder, device, ProgressDisplay(console), limits, by)
+    with stoppable(heard(console), f"Everything finished is kept in {place.folder}."):
         results = runner.run()
-    except KeyboardInterrupt:
-        again = shlex.join(["dataworth", *[arg for arg in sys.argv[1:] if arg != "--fresh"]])
-        stopped = f"\nStopped. Everything finished is kept in {place.folder}. To go on: {again}"
-        console.print(stopped, markup=False, soft_wrap=True)
-        return 130
     view = write_report(place.folder, place.suite, results)
-    print_leaderboard(console, view)
+    if request.as_json:
+        click.echo(to_json(view))
+    else:
+        print_leaderboard(console, view)
     for line in against_published(place.suite, view):
         console.print(line, markup=False, soft_wrap=True)
     console.print(
@@ -97,9 +105,25 @@ def run_suite(request: Request, console: Console) -> int:
         soft_wrap=True,
     )
     if runner.failures:
-        console.print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
+        heard(console).print(f"[red]{len(runner.failures)} answers failed[/red]; their rows say why.")
         return 1
     return 0
+
+
+def who(name: str | None) -> str:
+    """The name that ``--by`` gives; empty where nobody is named.
+
+    Raises:
+        UserError: it is none that a table can show.
+    """
+    if name is None:
+        return ""
+    if not name.strip() or not is_plain(name) or len(name) > LONGEST_BY:
+        raise UserError(
+            f"--by {plain(name)[:40]!r} is no name; give up to {LONGEST_BY} printable characters, none of them of "
+            f"{' '.join(sorted(MARKUP))}."
+        )
+    return name.strip()
 
 
 def against_published(suite: Suite, view: View) -> list[str]:
@@ -145,7 +169,3 @@ def device_of(asked: str) -> str:
             f"--device {asked!r}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto."
         )
     return asked
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import registry
-from harness.cli.places import existing_folder, known_suites
-from harness.config import DataKind, TaskSettings, suite_folders, suites
+from harness.cli.chosen import tasks_of, tasks_without_data
+from harness.cli.places import data_folder, existing_folder, known_suites, read_suite
+from harness.config import DataKind, TaskSettings, find_suite, suite_folders, suites
 from harness.errors import UserError, plain, unknown
 from harness.knobs import Knob, base_of, knobs_of, spelt
 from harness.registry import Broken, Known
@@ -46,10 +47,17 @@ def _marks(known: Known) -> list[tuple[str, str]]:
     return [(text, "red") for text in notes]
 
 
-def print_one(console: Console, name: str, data: str | None) -> None:
-    """Everything that is to be told about one method or task; a task on the files in ``data``, where it is given."""
+def print_one(console: Console, name: str, data: str | None, suite: str | None = None) -> None:
+    """Everything that is to be told about one method or task.
+
+    Args:
+        data: the folder of the files that a task is told on, where it is given.
+        suite: whose task it is, with that suite's data sets and settings.
+    """
     methods, tasks = registry.methods(), registry.tasks()
-    if name in tasks:
+    if suite is not None:
+        _print_task(console, _task_of(suite, name, data), tasks[name])
+    elif name in tasks:
         folder = None if data is None else existing_folder(data)
         kind: DataKind = "embedded" if folder is None else "files"
         _print_task(console, registry.task(name, kind, TaskSettings(), folder), tasks[name])
@@ -60,6 +68,20 @@ def print_one(console: Console, name: str, data: str | None) -> None:
     else:
         spelling, method = registry.named(name)
         _print_method(console, spelling, method, methods[base])
+
+
+def _task_of(name: str, task: str, data: str | None) -> Task:
+    """The task as a suite has it.
+
+    Raises:
+        UserError: the suite has no such task, or its descriptions or settings are unfit.
+    """
+    suite = read_suite(find_suite(name, suite_folders()), asked=True)
+    if task not in suite.tasks:
+        raise unknown(f"task of {name}", task, suite.tasks)
+    return (tasks_without_data(suite, [task]) if data is None else tasks_of(suite, data_folder(suite, data), [task]))[
+        task
+    ]
 
 
 def _print_method(console: Console, name: str, method: Method, known: Known) -> None:

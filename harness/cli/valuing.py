@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from harness.cli.options import DEVICE, folder, names
+from harness.cli import completing
+from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names, pairs
 from harness.errors import UserError
 
 RUNS = "runs/values"
-
-
-def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, str]:
-    """``field=column`` pairs, separated by commas."""
-    found: dict[str, str] = {}
-    for piece in (value or "").split(","):
-        left, sign, right = (part.strip() for part in piece.partition("="))
-        if not piece.strip():
-            continue
-        if not (left and sign and right):
-            raise UserError(f"--{param.name} {piece.strip()!r} is no pair; write NAME=VALUE,NAME=VALUE.")
-        found[left] = right
-    return found
 
 
 @click.command()
 @click.option(
     "--task",
     required=True,
+    shell_complete=completing.task,
     help="sentiment (texts with labels), image-classification, instruction-following, reasoning.",
 )
 @click.option(
@@ -51,13 +37,13 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
 @click.option("--target", required=True, metavar="FILE", help="Rows that stand for what the model shall be good at.")
 @click.option(
     "--columns",
-    callback=_pairs,
+    callback=pairs,
     metavar="FIELD=COLUMN,...",
     help="text, label, prompt, answer, image, contributor, side.",
 )
 @click.option(
     "--labels",
-    callback=_pairs,
+    callback=pairs,
     metavar="LABEL=NAME,...",
     help="Labels that files write otherwise: pos=positive,1=positive.",
 )
@@ -97,6 +83,8 @@ def _pairs(_ctx: click.Context, param: click.Parameter, value: str | None) -> di
 @click.option("--without-texts", is_flag=True, help="Say of examples where they stand, and not what they say.")
 @DEVICE
 @click.option("--out", metavar="DIR", callback=folder, help="The folder of the answer.  [default: runs/values/NAME]")
+@QUIET
+@AS_JSON
 def value(
     task: str,
     contributors: str | None,
@@ -123,6 +111,8 @@ def value(
     steps: int | None,
     batch_size: int | None,
     rate: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Tell what contributors' own files are worth to a model that shall be good at a target.
 
@@ -133,9 +123,10 @@ def value(
     """
     from harness.brought import ROWS
     from harness.cli.running import device_of
+    from harness.cli.stopping import heard, stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
-    from harness.valuing.files import CSV, HTML, JSON, PAGE
+    from harness.valuing.files import CSV, HTML, JSON, PAGE, to_json
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)
@@ -148,9 +139,8 @@ def value(
         "rate": rate,
     }
     place = out or Path(RUNS) / Path(contributors or target).resolve().stem  # "." has a name too
-    console = make_console()
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    console = make_console(stderr=as_json, quiet=quiet)
+    with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
             target,
@@ -171,18 +161,12 @@ def value(
             texts=not without_texts,
             device=device_of(device),
             out=place,
+            progress=not quiet,
         )
-    except KeyboardInterrupt:
-        again = shlex.join(["dataworth", *sys.argv[1:]])
-        console.print(
-            f"\nStopped. What was trained and answered is kept in {place}. To go on: {again}",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    print_outcome(console, found.outcome)
+    if as_json:
+        click.echo(to_json(found.outcome), nl=False)
+    else:
+        print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
 
 
@@ -207,7 +191,3 @@ def _contributors(path: str | None, named: Sequence[str]) -> Any:
             raise UserError(f"--contributor {name} is given twice; give each contributor a name of its own.")
         found[name] = where
     return found
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

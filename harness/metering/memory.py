@@ -37,6 +37,10 @@ class PeakMemory:
             peak_mb = _mark_mb()
         return max(0.0, peak_mb - self._start_mb)
 
+    def most_mb(self) -> float:
+        """The same with what was held at the start."""
+        return self._start_mb + self.so_far_mb()
+
 
 def _lower_mark() -> None:
     """Bring the high-water mark down to what is held now, where the system allows it."""

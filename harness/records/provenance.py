@@ -7,13 +7,24 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 PACKAGES = ("dataworth", "torch", "numpy", "scipy", "scikit-learn", "pyDVL", "datasets", "transformers")
 
+ROOT = Path(__file__).resolve().parents[2]
+
+CHANGED = " (changed)"
+"""Behind a commit where the tree differs from it."""
+
+MERGED = "merged"
+"""Of a run that somebody else submitted: when its rows were merged into a published board."""
+
+MARKUP = frozenset("<>|`[]")
+"""Characters that could be more than text in a terminal, in Markdown or in a page."""
 
 OWN_FOLDERS = ("--data", "--out")
 """Options whose folders are the user's own."""
@@ -55,13 +66,43 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """The checkout's commit, marked where the tree differs from it; None outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--", "harness", "methods", "tasks", "pyproject.toml")
+        commit = _git(ROOT, "rev-parse", "HEAD")
+        changed = _git(ROOT, "status", "--porcelain", "--", "harness", "methods", "tasks", "pyproject.toml")
     except (OSError, subprocess.SubprocessError):
         return None
-    return f"{commit}{' (changed)' if changed else ''}"
+    return f"{commit}{CHANGED if changed else ''}"
+
+
+def is_plain(text: str) -> bool:
+    """Whether it is one line that means nothing but itself wherever it is shown."""
+    return text.isprintable() and not MARKUP & set(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What this checkout knows of a commit.
+
+    Args:
+        state: ``no checkout`` where there is none to ask.
+        made: when; None where it is not known.
+    """
+
+    state: Literal["known", "unknown", "no checkout"]
+    made: datetime | None = None
+
+
+def commit_of(commit: str) -> Commit:
+    """A commit of 40 hexadecimal digits."""
+    try:
+        _git(ROOT, "rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return Commit("no checkout")
+    try:
+        made = _git(ROOT, "show", "--no-patch", "--format=%ct", f"{commit}^{{commit}}")
+    except (OSError, subprocess.SubprocessError):
+        return Commit("unknown")
+    return Commit("known", datetime.fromtimestamp(int(made), UTC))
 
 
 def _git(root: Path, *arguments: str) -> str:

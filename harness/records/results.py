@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -202,7 +202,7 @@ def load(folder: Path) -> Results:
         answers: list[tuple[int, Answer]] = []
         for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
-                record = _from_json(json.loads(line))
+                record = record_of(line)
                 if not isinstance(record, RunRecord) and ("/" in record.task or record.task.startswith(".")):
                     raise ValueError(f"task: expected a name that a file can have, got {record.task!r}")
             except (ValueError, RecursionError) as error:
@@ -223,6 +223,21 @@ def load(folder: Path) -> Results:
     return results
 
 
+def formats(folder: Path) -> dict[str, set[int]]:
+    """The formats of the lines of each file under a suite's ``results`` folder; what is no line of ours has none."""
+    found: dict[str, set[int]] = {}
+    for file in sorted(folder.glob("*.jsonl")):
+        found[file.name] = set()
+        for line in file.read_bytes().splitlines():
+            try:
+                written = json.loads(line)["format"]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue
+            if isinstance(written, int):
+                found[file.name].add(written)
+    return found
+
+
 def _unreadable(file: Path, number: int, error: Exception) -> UserError:
     return UserError(
         f"{file}, line {number}: not a result that this dataworth (format {FORMAT}) reads: {error}. "
@@ -235,8 +250,12 @@ def save(folder: Path, results: Results, tasks: Iterable[str] | None = None) -> 
     one, never half.
     """
     for task in results.tasks() if tasks is None else tasks:
-        lines = [_to_json(record) for record in results.of_task(task)]
-        write_atomically(folder / f"{task}.jsonl", "".join(line + "\n" for line in lines))
+        write_atomically(folder / f"{task}.jsonl", "".join(line + "\n" for _, line in lines_of(results, task)))
+
+
+def lines_of(results: Results, task: str) -> Iterator[tuple[Record, str]]:
+    """What the task's file holds: each record with its line."""
+    return ((record, _to_json(record)) for record in results.of_task(task))
 
 
 def _to_json(record: Record) -> str:
@@ -262,12 +281,16 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def _from_json(line: object) -> Record:
+def record_of(line: str | bytes) -> Record:
     """A record from its line, every field checked.
 
     Raises:
-        ValueError: it says what is wrong.
+        ValueError, RecursionError: it says what is wrong.
     """
+    return _from_json(json.loads(line))
+
+
+def _from_json(line: object) -> Record:
     content = validation.mapping_of(line, "the line")
     written, kind = content.pop("format", None), KINDS.get(str(content.pop("kind", "")))
     if written not in READ:

@@ -11,6 +11,7 @@ from harness.config import Suite
 from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord
 from harness.report.costs import UNKNOWN_PRECISION, mean_cost
 from harness.report.matters import Matter, matters, mean_values
+from harness.report.measured import measured
 from harness.report.overall import overall
 from harness.report.standings import NOWHERE, Priors, Standing, compare, scored, verdict
 from harness.report.truths import Truth, truths
@@ -45,6 +46,7 @@ def leaderboard(suite: Suite, results: Results) -> View:
         discrimination=tuple(truth.discrimination for truth in told if truth.discrimination is not None),
         dealt=_dealt(found),
         origins=_origins(results),
+        measured=measured(suite, results),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.report import sentences
-from harness.report.view import TRUTH, Cell, Overall, TasksMean, View
+from harness.report.view import TRUTH, Cell, View
 
 TABLE = "leaderboard.csv"
 OVERALL = "overall.csv"
@@ -58,30 +58,30 @@ OVERALL_HEADER = ",".join(("question", "method", "family", *MEANS, *OVERALL_COST
 
 def to_csv(cells: Iterable[Cell]) -> str:
     """The whole file; floats to six digits."""
+    return _written(HEADER, (row.values() for row in rows(cells)))
 
-    def fields(cell: Cell) -> list[object]:
-        own = [sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS]
-        return [*own, *(getattr(cell.cost, name) for name in COSTS)]
 
-    return _written(HEADER, map(fields, cells))
+def rows(cells: Iterable[Cell]) -> Iterator[dict[str, object]]:
+    """Each cell by column."""
+    for cell in cells:
+        own = {name: sentences.reason(cell) if name == "reason" else getattr(cell, name) for name in COLUMNS}
+        yield own | {name: getattr(cell.cost, name) for name in COSTS}
 
 
 def overall_to_csv(view: View) -> str:
     """The whole file: each question's means over tasks, then the means of these over questions."""
+    return _written(OVERALL_HEADER, (row.values() for row in overall_rows(view)))
 
-    def fields(line: Overall, question: str, mean: TasksMean) -> list[object]:
-        own = [getattr(mean, name) for name in MEANS]
-        return [question, line.method, line.family, *own, *(getattr(mean.cost, name) for name in OVERALL_COSTS)]
 
-    return _written(
-        OVERALL_HEADER,
-        (
-            fields(line, question, line.mean if question == ALL else line.by_question[q])
-            for q, question in enumerate((*view.questions, ALL))
-            for line in view.overall
-            if line.method != TRUTH
-        ),
-    )
+def overall_rows(view: View) -> Iterator[dict[str, object]]:
+    """Each method's means by column, question after question."""
+    for q, question in enumerate((*view.questions, ALL)):
+        for line in view.overall:
+            if line.method != TRUTH:
+                mean = line.mean if question == ALL else line.by_question[q]
+                own = {"question": question, "method": line.method, "family": line.family}
+                own |= {name: getattr(mean, name) for name in MEANS}
+                yield own | {name: getattr(mean.cost, name) for name in OVERALL_COSTS}
 
 
 def _written(header: str, rows: Iterable[Iterable[object]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.report import frontier, numbers, sentences
+from harness.report import frontier, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
 
@@ -21,6 +21,7 @@ def page(view: View) -> str:
     parts = [
         f"{OURS}\n\n# Leaderboard: {view.suite.name}",
         view.suite.summary,
+        sentences.hidden(view.suite),
         (
             "Rank agreement (Spearman) of every method's values with each contributor's true contribution by "
             "retraining, beside its bill. Drawn from `results/`; the same numbers, and more of the bill, are in "
@@ -36,6 +37,7 @@ def page(view: View) -> str:
     parts += _discrimination(view)
     parts += _secondary(view)
     parts += _notes(view)
+    parts += _measured(view)
     parts += _provenance(view)
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -70,7 +72,7 @@ def _overall(view: View, lines: Sequence[Overall], short: bool = False) -> str:
         cost = line.cost
         return [sentences.seconds(cost), numbers.hours(cost.reference_gpu_hours), numbers.count(cost.retrainings)]
 
-    drawn = [[line.method, *cells(line), *costs(line)] for line in lines]
+    drawn = [[line.method + measured.mark(view, line.method), *cells(line), *costs(line)] for line in lines]
     return _table(drawn, ["method", *view.questions, "mean", "seconds", "reference GPU-hours", "retrainings"])
 
 
@@ -88,6 +90,7 @@ def _overall_caption(view: View) -> str:
         "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
         f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
         f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
+        + measured.in_a_sentence(view)
     )
 
 
@@ -209,6 +212,13 @@ def _secondary(view: View) -> list[str]:
 def _notes(view: View) -> list[str]:
     found = sentences.notes(view.cells)
     return ["## Notes on rows", _table(found, ["task", "method", "status", "reason"])] if found else []
+
+
+def _measured(view: View) -> list[str]:
+    """Who measured what, on which machine."""
+    told = "\n".join(f"- {line}" for line in measured.lines(view))
+    words = "Seconds and core-hours are each machine's own."
+    return [f"## Who measured what\n\n{told}", words if len(view.measured) > 1 else ""] if told else []
 
 
 def _provenance(view: View) -> list[str]:

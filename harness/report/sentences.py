@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from harness.config import Suite
 from harness.projection import Projection
 from harness.report import numbers
 from harness.report.view import (
@@ -289,6 +290,16 @@ def load(cells: Sequence[Cell]) -> str:
     return (
         f"{LOADED_MARK.strip()}: measured while others kept more than {LOADED:.0%} of the machine busy (up to "
         f"{max(marked):.0%}); seconds and core-hours are too high."
+    )
+
+
+def hidden(suite: Suite) -> str:
+    """What is to be known of results on hidden pools; empty for others."""
+    if suite.hidden is None:
+        return ""
+    return (
+        f"On hidden pools, which the seed {suite.hidden} deals: nobody had seen them before it was chosen. Their "
+        "scores are merged with none of the published pools; 'dataworth submit-check' holds the two side by side."
     )
 
 

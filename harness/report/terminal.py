@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 
 from rich import box
@@ -10,39 +11,51 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import frontier, numbers, sentences
+from harness.report import frontier, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, CostName, Overall, TasksMean, Verdict, View
 from harness.statistics.means import finite_mean
 from harness.types import Question
 
-WIDE = 110
+WIDE = 100
 """Columns that a log gets, where no terminal says how many it has."""
 
 
-def make_console() -> Console:
-    """Standard output; as wide as the terminal, wider in a log."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDE)
+def make_console(stderr: bool = False, quiet: bool = False) -> Console:
+    """Standard output, or the other one; as wide as the terminal or as COLUMNS says, else ``WIDE``.
+
+    Colours are left out where NO_COLOR is set, or nobody sees them.
+
+    Args:
+        quiet: print nothing.
+    """
+    console = Console(highlight=False, stderr=stderr, quiet=quiet)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return console
+    return Console(highlight=False, stderr=stderr, quiet=quiet, width=WIDE)
 
 
 def print_leaderboard(console: Console, view: View) -> None:
     """All tasks together, agreement for each question, the bill, whether the pools discriminate, and notes."""
+    if told := sentences.hidden(view.suite):
+        console.print(Text(f"{told}\n", style="yellow"))
     _show(console, *_overall(console, view))
     _show(console, *_steps(view))
     for question in view.questions:
         _show(console, *_agreement(console, view, question))
     _show(console, *_costs(console, view))
-    _show(console, *_discrimination(view))
+    _show(console, *_discrimination(console, view))
     for task, method, status, reason in sentences.notes(view.cells):
         style = {"failed": "red", "unsuitable": "yellow"}.get(status, "dim")
         console.print(Text.assemble((f"{status:>10}  ", style), f"{method} on {task}: {reason}"))
+    for line in measured.lines(view):
+        console.print(Text.assemble(("  measured  ", "dim"), line))
 
 
 def print_frontier(console: Console, view: View, cost: CostName, tasks: Sequence[str]) -> None:
     """The Pareto front over all tasks and of each of these, with the cheapest method that the best is not told from."""
     for verdict in view.verdicts:
         if verdict.task is None or verdict.task in tasks:
-            _show(console, *_front(view, verdict, cost))
+            _show(console, *_front(console, view, verdict, cost))
 
 
 Shown = tuple[str, Sequence[tuple[str, str]], list[Table], str]
@@ -64,23 +77,39 @@ def _steps(view: View) -> Shown:
     return "Worth its cost: methods that no other beats in cost and score", told, [], "dataworth frontier tells more."
 
 
-def _front(view: View, verdict: Verdict, cost: CostName) -> Shown:
+def _front(console: Console, view: View, verdict: Verdict, cost: CostName) -> Shown:
     front, place = frontier.front_of(verdict, cost), f"{verdict.task or 'all tasks'}, {frontier.question(verdict)}"
     if front is None:
         return place, [("cost", f"no method has {sentences.UNITS[cost]}")], [], ""
-    table = _table("method", sentences.UNITS[cost], "Spearman", "on the front in", "")
-    for line in frontier.lines(view, verdict, cost):
-        amount, share = sentences.amount(cost, line.cost), f"{line.share:.0%} of draws"
-        table.add_row(line.method, amount, _marked(line.found), share, "on it" if line.is_on else "")
+    lines = frontier.lines(view, verdict, cost)
+    cells: dict[str, list[Text | str]] = {
+        sentences.UNITS[cost]: [sentences.amount(cost, line.cost) for line in lines],
+        "Spearman": [_marked(line.found) for line in lines],
+        "on the front in": [f"{line.share:.0%} of draws" for line in lines],
+        "": ["on it" if line.is_on else "" for line in lines],
+    }
+
+    def draw(columns: Sequence[str]) -> Table:
+        table = _table("method", *columns)
+        for k, line in enumerate(lines):
+            table.add_row(line.method, *(cells[name][k] for name in columns))
+        return table
+
     told = [("the best", sentences.verdict(verdict)), ("the steps", sentences.steps(front))]
-    return place, told, [table], ""
+    return place, told, _fitting(console, list(cells), draw), ""
 
 
 def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:
-    """One table of all columns, or several of fewer where the terminal would cut it short."""
+    """One table of all columns, or several of fewer where the terminal would cut it short; where one column is too
+    wide beside the names, words are broken.
+    """
     table = draw(columns)
     needed = console.measure(table, options=console.options.update(width=10_000)).maximum
-    if needed <= console.width or len(columns) == 1:
+    if needed <= console.width:
+        return [table]
+    if len(columns) == 1:
+        for column in table.columns:
+            column.no_wrap, column.overflow = False, "fold"
         return [table]
     half = (len(columns) + 1) // 2
     return [*_fitting(console, columns[:half], draw), *_fitting(console, columns[half:], draw)]
@@ -97,7 +126,8 @@ def _overall(console: Console, view: View) -> Shown:
             texts["mean"] = _mean(line, line.mean, tasks)
             texts["cost"] = f"{sentences.seconds(line.cost)} / {numbers.hours(line.cost.reference_gpu_hours)}"
             texts["retrainings"] = numbers.count(line.cost.retrainings)
-            table.add_row(line.method, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
+            own = line.method + measured.mark(view, line.method)
+            table.add_row(own, *(texts[name] for name in columns), style="dim" if line.method == TRUTH else "")
         return table
 
     tables = _fitting(console, [*view.questions, "mean", "cost", "retrainings"], draw)
@@ -143,18 +173,20 @@ def _agreement(console: Console, view: View, question: Question) -> Shown:
 
 
 def _costs(console: Console, view: View) -> Shown:
-    def draw(tasks: Sequence[str]) -> Table:
-        table = _table("method", *tasks)
-        table.add_column("retrainings", justify="right")
-        table.add_column("gradient passes", justify="right")
+    counts = ("retrainings", "gradient passes")
+
+    def draw(columns: Sequence[str]) -> Table:
+        table = _table("method", *columns)
+        for column in table.columns:
+            column.justify = "right" if column.header in counts else "left"
         for method in dict.fromkeys(cell.method for cell in view.cells):
             own = [cell for cell in view.cells if cell.method == method and math.isfinite(cell.cost.seconds)]
             if own:
-                cells = [_cost([cell for cell in own if cell.task == task]) for task in tasks]
-                retrainings = finite_mean(cell.cost.retrainings for cell in own)
-                passes = finite_mean(cell.cost.gradient_passes for cell in own)
+                cells = {task: _cost([cell for cell in own if cell.task == task]) for task in view.tasks}
+                cells["retrainings"] = numbers.count(finite_mean(cell.cost.retrainings for cell in own))
+                cells["gradient passes"] = numbers.count(finite_mean(cell.cost.gradient_passes for cell in own))
                 style = "dim" if method == TRUTH else ""
-                table.add_row(method, *cells, numbers.count(retrainings), numbers.count(passes), style=style)
+                table.add_row(method, *(cells[name] for name in columns), style=style)
         return table
 
     label = sentences.gpu_hours(view.cells, view.suite.projection)
@@ -162,24 +194,36 @@ def _costs(console: Console, view: View) -> Shown:
         f"Means over pools and questions, retrainings and passes over tasks too; GPU-hours {label}. "
         f"{sentences.load(view.cells)}"
     )
-    return "The bill: seconds / GPU-hours of one valuation", (), _fitting(console, view.tasks, draw), caption
+    return (
+        "The bill: seconds / GPU-hours of one valuation",
+        (),
+        _fitting(console, [*view.tasks, *counts], draw),
+        caption,
+    )
 
 
-def _discrimination(view: View) -> Shown:
-    table = _table("task", "question", "ceiling", "best feature", f"< {RULE}", "to learn (nats)", "unlearned")
-    for found in view.discrimination:
-        verdict = Text("yes", style="green") if found.discriminates else Text("no", style="red")
-        figures = (
-            numbers.correlation(found.ceiling),
-            f"{sentences.feature(found)} {numbers.correlation(found.spearman)}".lstrip(),
-        )
-        table.add_row(found.task, found.question, *figures, verdict, sentences.gain(found), sentences.unlearned(found))
+def _discrimination(console: Console, view: View) -> Shown:
+    def draw(columns: Sequence[str]) -> Table:
+        table = _table("task", "question", *columns)
+        for found in view.discrimination:
+            discriminates = ("yes", "green") if found.discriminates else ("no", "red")
+            cells: dict[str, Text | str] = {
+                "ceiling": numbers.correlation(found.ceiling),
+                "best feature": f"{sentences.feature(found)} {numbers.correlation(found.spearman)}".lstrip(),
+                f"< {RULE}": Text(*discriminates),
+                "to learn (nats)": sentences.gain(found),
+                "unlearned": sentences.unlearned(found),
+            }
+            table.add_row(found.task, found.question, *(cells[name] for name in columns))
+        return table
+
+    columns = ["ceiling", "best feature", f"< {RULE}", "to learn (nats)", "unlearned"]
     caption = (
         "Best feature: the single one whose mean Spearman with the truth is the largest, sign left out; pools "
         f"discriminate where it stays under {RULE}. {sentences.FEATURES} To learn: U(everyone) - U(nobody), "
         f"{sentences.NATS}; unlearned: pools where it is not above twice that."
     )
-    return "Do the pools discriminate?", (), [table], caption
+    return "Do the pools discriminate?", (), _fitting(console, columns, draw), caption
 
 
 def _table(*columns: str) -> Table:

@@ -348,6 +348,23 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Rows that one person measured on one machine.
+
+    Args:
+        mark: a letter that stands beside the names of their methods; empty where all rows are of one.
+        by: who and where, in words; runs: names.
+        methods: whose values they are; truths: whether they measured truths too.
+    """
+
+    mark: str
+    by: str
+    runs: tuple[str, ...]
+    methods: tuple[str, ...]
+    truths: bool
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything that a report shows.
 
@@ -357,6 +374,7 @@ class View:
         overall: the truth, then methods from the best mean down; those that lack a score somewhere come last.
         verdicts: of each question over all tasks, of the mean over questions, then of each task and question.
         dealt: the pools of these tasks.
+        measured: by whom; empty where one machine measured all, and nobody is named.
     """
 
     suite: Suite
@@ -368,3 +386,4 @@ class View:
     discrimination: tuple[Discrimination, ...]
     dealt: tuple[Dealt, ...]
     origins: tuple[Origin, ...]
+    measured: tuple[Measured, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +52,9 @@ class Pace:
         retrainings: how many were timed.
         cost: of all that were timed, in the learner's ``precision``.
         contributors, examples: of the pool that was dealt.
+        memory_mb: most that the process held (a GPU: the device) since the pool was begun to be dealt.
+        side_by_side: models that trained at once, of all workers together.
+        reads: what was read to deal the pool, a sentence each.
     """
 
     rounds: tuple[float, ...]
@@ -59,6 +63,9 @@ class Pace:
     precision: str
     contributors: int
     examples: int
+    memory_mb: float = math.nan
+    side_by_side: int = 0
+    reads: tuple[str, ...] = ()
 
     def seconds(self, retrainings: float) -> tuple[float, float]:
         """What so many would take, at the pace of the fastest and of the slowest round."""
@@ -76,7 +83,7 @@ def count(suite: Suite, task: str, contributors: int, budgets: Sequence[Budget])
     """Count one task's retrainings without dealing a pool; ``budgets`` are those of the suite's methods."""
     alone = dict.fromkeys(suite.questions, 0)
     together = 0
-    for pool in range(suite.pools):
+    for pool in suite.numbers:
         found = {question: _of_truth(suite, task, pool, contributors, [question]) for question in suite.questions}
         for question, jobs in found.items():
             alone[question] += len(jobs)
@@ -106,11 +113,13 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
 
     They are trained as a run would train them, and forgotten.
     """
+    from harness.metering.memory import PeakMemory
     from harness.retraining import training
     from harness.retraining.chunks import Job
     from harness.retraining.engine import Engine
     from harness.retraining.ledger import Ledger
 
+    memory = PeakMemory(device)
     pool, learner = task.deal(0), task.learner()
     jobs = _of_truth(suite, task.name, 0, len(pool.contributors), suite.questions)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +139,17 @@ def measure(suite: Suite, task: Task, device: str) -> Pace:
                     break
         finally:
             ledger.close()
-    return Pace(tuple(rounds), timed, cost, learner.recipe.precision, len(pool.contributors), len(pool.train))
+    return Pace(
+        tuple(rounds),
+        timed,
+        cost,
+        learner.recipe.precision,
+        len(pool.contributors),
+        len(pool.train),
+        memory.most_mb(),
+        min(width, len(jobs)),
+        tuple(task.reads()),
+    )
 
 
 def _of_truth(

@@ -96,6 +96,11 @@ class PoolRun:
         self.key = _hash(task.name, task.version, index, self.truth_engine().context, self._context, suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
+    @property
+    def precision(self) -> str:
+        """Of what is trained here."""
+        return self._learner.recipe.precision
+
     def release(self) -> None:
         """Let go of engines, fits and shared work; they are made again when they are needed."""
         self._drop_evaluator()

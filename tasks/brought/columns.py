@@ -76,7 +76,7 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
     """
     found = {}
     for field, names in NAMES[form].items():
-        column = told.get(field) or _by_name(names, [c for c in columns if c not in told.values()])
+        column = told.get(field) or named(names, [c for c in columns if c not in told.values()])
         if column is None:
             raise UserError(
                 f"{shown}: no column is called as {_spoken(form, field)} usually is ({', '.join(names[:4])}, ...); it "
@@ -87,7 +87,7 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
         found[field] = column
     if form == "text-response" and "prompt" not in told:
         for extra in CONTEXT:
-            matching = _by_name((extra,), columns)
+            matching = named((extra,), columns)
             if matching and matching not in template_names(found["prompt"]) and matching not in told.values():
                 found["prompt"] += f"\n{{{matching}}}"
     if len(set(found.values())) < len(found):
@@ -97,12 +97,12 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
 
 def owner_column(told: Mapping[str, str], columns: Sequence[str]) -> str | None:
     """The column that names contributors, None where there is none."""
-    return told.get("contributor") or _by_name(OWNER, columns)
+    return told.get("contributor") or named(OWNER, columns)
 
 
 def side_column(told: Mapping[str, str], columns: Sequence[str]) -> str | None:
     """The column that tells real from synthetic, None where there is none."""
-    return told.get("side") or _by_name(SIDE, columns)
+    return told.get("side") or named(SIDE, columns)
 
 
 def is_real(value: str, column: str) -> bool | None:
@@ -118,7 +118,7 @@ def is_real(value: str, column: str) -> bool | None:
     return of_synthetic if word in ("false", "no", "0") else None
 
 
-def _by_name(names: Sequence[str], columns: Sequence[str]) -> str | None:
+def named(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """The column with the likeliest name; case and separators do not matter."""
     plain = {re.sub(r"[\s_\-]+", "_", column.strip().casefold()): column for column in reversed(columns)}
     return next((plain[name] for name in names if name in plain), None)

@@ -9,9 +9,7 @@ from typing import Any
 
 from harness.brought import FEWEST_CONTRIBUTORS, Given, Wanted
 from harness.errors import UserError, plain
-from tasks.sources.description import format_of
-
-IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+from tasks.sources.description import format_of, picture_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def files_of(whose: str, given: Given) -> Files:
         raise UserError(f"There is no file or folder {given} of {whose}.")
     inside = sorted(path for path in given.rglob("*") if path.is_file() and not path.name.startswith("."))
     tables = tuple(path for path in inside if format_of(path.name))
-    images = tuple((path.parent.name, path) for path in inside if path.suffix.lower() in IMAGE_FILES)
+    images = tuple((path.parent.name, path) for path in inside if picture_format(path.name))
     if not tables and not images:
         raise UserError(f"{given}, the folder of {whose}, holds no file that can be read. Put one in, or leave it out.")
     return Files(tables, () if tables else images)

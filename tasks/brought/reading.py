@@ -22,6 +22,7 @@ from tasks.sources.description import TASK_FORMS, Source, format_of, template_na
 from tasks.sources.fields import as_text, distinct, shape
 from tasks.sources.images import as_images, decode
 from tasks.sources.rows import read_rows
+from tasks.sources.sniffing import sniff
 from tasks.sources.table import spread
 
 MOST_LABELS = 200
@@ -131,7 +132,9 @@ def _of_file(path: Path, form: Form) -> _Part:
                 else "texts are CSV, TSV, JSON Lines or parquet."
             )
         )
-    rows = read_rows(path, kind, str(path))
+    found = sniff(path, str(path))
+    layout = replace(found.layout, encoding=None) if found.is_guess else found.layout  # which is refused, with its row
+    rows = read_rows(path, layout, str(path))
     return _Part(rows, len(rows), tuple(rows.column_names), str(path), np.arange(len(rows)))
 
 

@@ -15,11 +15,17 @@ from tasks.pools.image_styles import PROTOTYPES
 from tasks.pools.splits import describe_splits
 from tasks.sources.description import Source
 
+NOTHING_SYNTHETIC = "none: all rows are real (synthetic = [])"
+
 
 def about_images(definition: TaskDefinition) -> dict[str, str]:
-    synthetic = _describe(definition.synthetic) or (
+    generator = (
         f"probabilistic PCA a class (Tipping & Bishop 1999), {LATENTS} latents, fitted on the generator split; "
         f"latents within {LATENT_BOUND[0]} to {LATENT_BOUND[1]} standard deviations"
+    )
+    synthetic = (
+        f"{_describe(definition.synthetic) or generator}; each contributor's are cut to the half to all of the most "
+        f"frequent classes. What that cut is measured over {PROTOTYPES} style prototypes"
     )
     learner = (
         "small CNN: strided convolutions of 8 (3 x 3) and 16 (2 x 2) channels, tanh, linear head; images are "
@@ -29,8 +35,7 @@ def about_images(definition: TaskDefinition) -> dict[str, str]:
         learner = f"{definition.model.source}, images resized and standardised as it takes them"
     return {
         "real": _describe_real(definition),
-        "synthetic": f"{synthetic}; each contributor's are cut to the half to all of the most frequent classes. What "
-        f"that cut is measured over {PROTOTYPES} style prototypes",
+        "synthetic": NOTHING_SYNTHETIC if definition.real_only else synthetic,
         "contributors": definition.axes.about(),
         "style": "exposure: contrast and brightness",
         "learner": learner,
@@ -42,16 +47,17 @@ def about_images(definition: TaskDefinition) -> dict[str, str]:
 def about_texts(definition: TaskDefinition, size: Size, answer: int | None) -> dict[str, str]:
     """Args: ``size`` of the small model; ``answer``: most tokens of a response, None for no bound."""
     labels = definition.form == "text-label"
+    synthetic = (
+        f"{_describe(definition.synthetic)}; each contributor's are cut to the {FEWEST_TOPICS} to {TOPICS} most "
+        "frequent topics"
+    )
     learner = f"{_describe_text_learner(definition, size)}; {definition.length} tokens"
     if not labels:
         most = f", {answer} tokens of it at most" if answer else ""
         learner += f"; loss on the response only{most}; a longer response loses its end"
     return {
         "real": _describe_real(definition),
-        "synthetic": (
-            f"{_describe(definition.synthetic)}; each contributor's are cut to the {FEWEST_TOPICS} to {TOPICS} most "
-            "frequent topics"
-        ),
+        "synthetic": NOTHING_SYNTHETIC if definition.real_only else synthetic,
         "contributors": definition.axes.about(),
         "topics": f"{TOPICS} k-means clusters of TF-IDF vectors of prompts, fitted on the generator split",
         "style": "an opening word that changes nothing",

@@ -20,8 +20,9 @@ class TaskDefinition:
     """What a task is made of; descriptions of its sources are read, their rows are not yet.
 
     Args:
-        real, synthetic: sources of each side; without synthetic ones a generator is fitted.
-        folder: the data folder that sources' paths are in; None where all are on the hub.
+        real, synthetic: sources of each side; without synthetic ones a generator is fitted, or all rows are real.
+        real_only: whether a suite asks for the latter (``synthetic = []``).
+        folder: the data folder that sources' paths are in; None where all lie beside their descriptions or on the hub.
         model: a pretrained model, None for the small one that is trained here.
         length, base_steps, entries: as in Defaults, for the model that is taken.
     """
@@ -30,6 +31,7 @@ class TaskDefinition:
     form: Form
     real: tuple[Source, ...]
     synthetic: tuple[Source, ...]
+    real_only: bool
     folder: Path | None
     axes: Axes
     recipe: Recipe
@@ -40,6 +42,8 @@ class TaskDefinition:
 
     @property
     def summary(self) -> str:
+        if self.real_only:
+            return f"{_names(self.real)} (real), and nothing synthetic."
         synthetic = _names(self.synthetic) or "a truncated class-conditional generator"
         return f"{_names(self.real)} (real) and {synthetic} (synthetic)."
 
@@ -58,14 +62,17 @@ def define(name: str, settings: TaskSettings, data: Data, folder: Path | None) -
             raise UserError(f"{name}: {key} is for a pretrained model; name one with model, or leave {key} out.")
     if form == "image-label" and settings.length is not None:
         raise UserError(f"{name}: length counts the tokens of a text; leave it out.")
+    given, axes = settings.synthetic, _axes(defaults.axes, settings)
+    real_only = given is not None and not given
     model = Model(settings.model, settings.revision, settings.lora) if settings.model else None
     return TaskDefinition(
         name=name,
         form=form,
         real=_sources(name, "real", settings.real or defaults.real[data], folder),
-        synthetic=_sources(name, "synthetic", settings.synthetic or defaults.synthetic[data], folder),
+        synthetic=_sources(name, "synthetic", defaults.synthetic[data] if given is None else given, folder),
+        real_only=real_only,
         folder=folder,
-        axes=_axes(defaults.axes, settings),
+        axes=replace(axes, real_share=(1.0, 1.0)) if real_only else axes,
         recipe=settings.recipe(defaults.tuning if model else defaults.recipe),
         model=model,
         length=settings.length or (defaults.tuning_length if model else defaults.length),
@@ -87,7 +94,7 @@ def _sources(name: str, side: Side, wanted: tuple[str, ...], folder: Path | None
                 f"{name}: {source.name} is a {source.side} source for {source.task}; a {side} one for {name} is "
                 f"needed. Name another, or mend its description."
             )
-        if source.path is not None and folder is None:
+        if source.path is not None and folder is None and source.home is None:
             raise UserError(f"{name}: {source.name} lies in the data folder, and none was given; give --data DIR.")
     return found
 

@@ -11,11 +11,13 @@ from harness.seeds import stream
 from harness.types import Learner, Pool, Task
 from tasks.external.about import about_images
 from tasks.external.definition import TaskDefinition
-from tasks.external.prepared import SplitImages, held_out_counts, split_images
+from tasks.external.prepared import SHARES, SplitImages, held_out_counts, split_images
 from tasks.learners.pretrained import Model
-from tasks.pools.dealing import Rows
+from tasks.pools.dealing import Axes, Dealt, Rows, deal
+from tasks.pools.drawing import TooFewRows
+from tasks.pools.fitting import advised
 from tasks.pools.image_generator import LATENTS, ClassGaussians
-from tasks.pools.image_pools import PreparedImages, deal_images
+from tasks.pools.image_pools import ImageMaterials, PreparedImages, deal_images
 from tasks.pools.image_styles import Standardisation, StylePrototypes
 from tasks.pools.splits import HELD_OUT
 
@@ -40,17 +42,30 @@ class ImageTask:
             learner=self.learner,
             about=about_images(self.definition),
             recipe=self.definition.recipe,
+            reads=lambda: [account.sentence() for account in self.found.accounts],
         )
 
     @cached_property
+    def found(self) -> SplitImages:
+        return split_images(self.definition)
+
+    @cached_property
     def prepared(self) -> PreparedImages:
-        return prepare_images(self.definition)
+        return prepare_images(self.definition, self.found)
 
     def deal(self, index: int) -> Pool:
-        definition = self.definition
-        rng = stream(0, definition.name, "sources", "pool", index)
-        counts = held_out_counts(len(self.prepared.splits[HELD_OUT]["labels"]))
-        return deal_images(self.prepared, index, definition.axes, counts, rng)
+        prepared, axes = self.prepared, self.definition.axes
+        counts = held_out_counts(len(prepared.splits[HELD_OUT]["labels"]))
+        try:
+            return deal_images(prepared, index, axes, counts, self._stream(index))
+        except TooFewRows as error:
+            raise advised(error, axes, index, self._try, SHARES["contributors"]) from error
+
+    def _try(self, index: int, axes: Axes) -> Dealt:
+        return deal(ImageMaterials(self.prepared), axes, self._stream(index))
+
+    def _stream(self, index: int) -> np.random.Generator:
+        return stream(0, self.definition.name, "sources", "pool", index)
 
     def learner(self) -> Learner:
         model = self.definition.model
@@ -69,20 +84,20 @@ class ImageTask:
         return image_classifier(model, self.prepared.classes, self.definition.recipe)
 
 
-def prepare_images(definition: TaskDefinition) -> PreparedImages:
+def prepare_images(definition: TaskDefinition, found: SplitImages) -> PreparedImages:
     """Images of a task, read, cleaned and split, and what is fitted on the generator split.
 
     Raises:
-        UserError: as ``split_images``, or a generator is needed and there are too few images of a class.
+        UserError: a generator is needed and there are too few images of a class.
     """
-    found = split_images(definition)
     own = found.splits["generator"]
     by_frequency = np.argsort(-np.bincount(own["labels"], minlength=found.classes), kind="stable")
     fitted = {name: column[:FITTED_ROWS] for name, column in own.items()}
+    is_made = found.synthetic is None and not definition.real_only
     return PreparedImages(
         task=definition.name,
         splits=found.splits,
-        synthetic=found.synthetic if found.synthetic is not None else _generator(definition.name, found, fitted),
+        synthetic=_generator(definition.name, found, fitted) if is_made else found.synthetic,
         ranked=tuple(int(label) for label in by_frequency),
         prototypes=StylePrototypes.fit(fitted["images"]),
         standardisation=None if definition.model else Standardisation.fit(fitted["images"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from tasks.pools.dealing import Rows
 from tasks.pools.image_pools import image_rows
 from tasks.pools.splits import HELD_OUT, divide
 from tasks.pools.text_materials import text_rows
+from tasks.sources.accounts import Account, accounts
+from tasks.sources.classes import alike
 from tasks.sources.cleaning import clean, split, together
 from tasks.sources.reading import read
 from tasks.sources.table import Table
@@ -27,6 +30,9 @@ VALIDATION_SHARE = 0.4
 """Of what is held out, where there are too few rows for all of HELD_OUT_ROWS."""
 
 FEWEST_HELD_OUT = 10
+
+FEWEST_ROWS = math.ceil(FEWEST_HELD_OUT / (VALIDATION_SHARE * SHARES[HELD_OUT]))
+"""Real rows of which enough are held out."""
 
 SMALL_SIDE = 16
 """Images are averaged down to at most so many pixels a side for the small CNN: what it costs goes with their area."""
@@ -43,6 +49,7 @@ class PreparedTexts:
         topics: how many there are.
         labels: the answers of a classifier, sorted; None where each answer is a text of its own.
         facts: what was dropped, for the pool.
+        accounts: what became of each source's rows.
     """
 
     splits: Mapping[str, Rows]
@@ -51,6 +58,7 @@ class PreparedTexts:
     topics: int
     labels: tuple[str, ...] | None
     facts: Mapping[str, Plain]
+    accounts: tuple[Account, ...]
 
     def held_out(self, task: str, index: int) -> dict[str, Rows]:
         """The validation and test rows of a pool, alike in their labels, or else in their topics."""
@@ -63,12 +71,13 @@ class PreparedTexts:
 
 @dataclass(frozen=True, slots=True)
 class SplitImages:
-    """Cleaned images; ``synthetic`` is None where a generator makes that side. Else as PreparedTexts."""
+    """Cleaned images; ``synthetic`` is None where no source has that side. Else as PreparedTexts."""
 
     splits: Mapping[str, Rows]
     synthetic: Rows | None
     classes: int
     facts: Mapping[str, Plain]
+    accounts: tuple[Account, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,16 @@ class SplitTables:
 
     splits: Mapping[str, Sequence[Table]]
     synthetic: Sequence[Table]
-    facts: Mapping[str, Plain]
+    accounts: tuple[Account, ...]
+
+    @property
+    def facts(self) -> dict[str, Plain]:
+        return {
+            "rows_read": sum(own.read for own in self.accounts),
+            "rows_left_out": sum(sum(own.left_out.values()) for own in self.accounts),
+            "near_duplicates_dropped": sum(own.near for own in self.accounts),
+            "crossing_dropped": sum(sum(own.crossing.values()) for own in self.accounts),
+        }
 
 
 def prepare_texts(definition: TaskDefinition) -> PreparedTexts:
@@ -100,7 +118,7 @@ def prepare_texts(definition: TaskDefinition) -> PreparedTexts:
     if definition.form == "text-label":
         labels = tuple(sorted({answer for texts in splits.values() for answer in texts["answers"]}))
     apart = together(tables.splits[HELD_OUT])
-    return PreparedTexts(splits, apart, rows(tables.synthetic), found.count, labels, tables.facts)
+    return PreparedTexts(splits, apart, rows(tables.synthetic), found.count, labels, tables.facts, tables.accounts)
 
 
 def split_images(definition: TaskDefinition) -> SplitImages:
@@ -117,7 +135,7 @@ def split_images(definition: TaskDefinition) -> SplitImages:
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UserError(f"{definition.name}: the images of all sources must have one form, got {found}.")
-    classes = max(max(table.source.classes or 0, int(np.asarray(table.labels).max(initial=0)) + 1) for table in real)
+    classes = max(_classes(table) for table in real)
     for table in tables.synthetic:
         _check_labels(definition.name, table, classes)
 
@@ -127,7 +145,13 @@ def split_images(definition: TaskDefinition) -> SplitImages:
         return image_rows(pixels if definition.model else averaged(pixels, SMALL_SIDE), labels_N)
 
     splits = {name: rows(side) for name, side in tables.splits.items()}
-    return SplitImages(splits, rows(tables.synthetic) if tables.synthetic else None, classes, tables.facts)
+    synthetic = rows(tables.synthetic) if tables.synthetic else None
+    return SplitImages(splits, synthetic, classes, tables.facts, tables.accounts)
+
+
+def _classes(table: Table) -> int:
+    """How many its images may be of: as the description or the names say, or the highest + 1."""
+    return max(table.source.classes or 0, len(table.names), int(np.asarray(table.labels).max(initial=0)) + 1)
 
 
 def averaged(images: Array, side: int) -> Array:
@@ -141,20 +165,18 @@ def averaged(images: Array, side: int) -> Array:
 
 def _split_tables(definition: TaskDefinition) -> SplitTables:
     """Read, clean and split."""
-    cleaned = clean([read(source, definition.folder) for source in (*definition.real, *definition.synthetic)])
+    tables = alike([read(source, definition.folder) for source in (*definition.real, *definition.synthetic)])
+    cleaned = clean(tables)
     real, synthetic = cleaned.tables[: len(definition.real)], cleaned.tables[len(definition.real) :]
     found = split(real, synthetic, SHARES, definition.name)
     for name, rows in held_out_counts(sum(map(len, found.real[HELD_OUT]))).items():
         if rows < FEWEST_HELD_OUT:
             raise UserError(
                 f"{definition.name}: {rows} rows are left for the {name} split ({SHARES[HELD_OUT]:.0%} of the real "
-                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows."
+                f"rows are held out), at least {FEWEST_HELD_OUT} are needed to judge a model by. Give more real rows: "
+                f"{FEWEST_ROWS} without near-duplicates are enough."
             )
-    facts: dict[str, Plain] = {
-        "near_duplicates_dropped": sum(cleaned.near_duplicates_dropped.values()),
-        "crossing_dropped": sum(found.crossing_dropped.values()),
-    }
-    return SplitTables(found.real, found.synthetic, facts)
+    return SplitTables(found.real, found.synthetic, accounts(tables, cleaned, found))
 
 
 def held_out_counts(rows: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.types import Bools, Plain
-from tasks.pools.dealing import Rows
+from tasks.pools.dealing import Rows, row_count
 from tasks.pools.drawing import UndrawnRows
 from tasks.pools.text_materials import TextMaterials, text_column
 
@@ -24,7 +24,7 @@ class PreparedTextMaterials(TextMaterials):
 
     Args:
         task: for errors.
-        real, synthetic: rows of each side, topics numbered from the most frequent one.
+        real, synthetic: rows of each side, topics numbered from the most frequent one; there may be no synthetic ones.
         topics: how many there are.
         labels: what answers there are, for a classifier; None where an answer is a text of its own.
     """
@@ -35,10 +35,12 @@ class PreparedTextMaterials(TextMaterials):
         self._synthetic = UndrawnRows(task, "synthetic rows", synthetic)
 
     def draw_truncation(self, rng: np.random.Generator) -> dict[str, Plain]:
+        if not row_count(self._synthetic.rows):
+            return {}
         return {"keep_ranks": int(rng.integers(min(FEWEST_TOPICS, self.topics), self.topics + 1))}
 
     def synthetic(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> Rows:
-        keep_ranks = int(truncation["keep_ranks"] or 0)
+        keep_ranks = int(truncation.get("keep_ranks") or 0)
         weights_N = (self._synthetic.rows["topics"] < keep_ranks).astype(np.float64)
         subset = f"of the {keep_ranks} most frequent topics"
         return self._synthetic.sample_without_replacement(count, weights_N, rng, subset)

@@ -11,13 +11,15 @@ from harness.seeds import stream
 from harness.types import Array, Learner, Params, Plain, Pool, Task
 from tasks.external.about import about_texts
 from tasks.external.definition import TaskDefinition
-from tasks.external.prepared import PreparedTexts, prepare_texts
+from tasks.external.prepared import SHARES, PreparedTexts, prepare_texts
 from tasks.external.text_materials import PreparedTextMaterials
 from tasks.learners.encoding import encode_pairs, encode_prompts, with_label
 from tasks.learners.pretrained import Model
 from tasks.learners.sizes import SMALLEST, Size
 from tasks.learners.tokenizers import PAD_ID, byte_pair_tokenizer
-from tasks.pools.dealing import Rows, deal, pool_of
+from tasks.pools.dealing import Axes, Dealt, Rows, deal, pool_of
+from tasks.pools.drawing import TooFewRows
+from tasks.pools.fitting import advised
 from tasks.pools.truncation import truncation_caused
 
 VERSION = 3
@@ -42,6 +44,7 @@ class TextTask:
             learner=self.learner,
             about=about_texts(definition, self.size, self._answer),
             recipe=definition.recipe,
+            reads=lambda: [account.sentence() for account in self.prepared.accounts],
         )
 
     # --- data -----------------------------------------------------------------------------------------
@@ -68,10 +71,12 @@ class TextTask:
         return self.definition.model.pad() if self.definition.model else PAD_ID
 
     def deal(self, index: int) -> Pool:
-        prepared, name = self.prepared, self.definition.name
+        prepared, name, axes = self.prepared, self.definition.name, self.definition.axes
+        try:
+            dealt = self._dealt(index, axes)
+        except TooFewRows as error:
+            raise advised(error, axes, index, self._dealt, SHARES["contributors"]) from error
         real = prepared.splits["contributors"]
-        materials = PreparedTextMaterials(name, real, prepared.synthetic, prepared.topics, self.labels)
-        dealt = deal(materials, self.definition.axes, stream(0, name, "sources", "pool", index))
         train, cut = self._encoded(dealt.rows)
         lost = truncation_caused(real["topics"], dealt.rows["topics"][~dealt.real_N], prepared.topics)
         facts: dict[str, Plain] = {**prepared.facts, **lost}
@@ -80,6 +85,12 @@ class TextTask:
         own = prepared.held_out(name, index)
         validation, test = (self._encoded(own[split])[0] for split in ("validation", "test"))
         return pool_of(name, index, dealt, train, validation, test, facts)
+
+    def _dealt(self, index: int, axes: Axes) -> Dealt:
+        prepared, name = self.prepared, self.definition.name
+        real = prepared.splits["contributors"]
+        materials = PreparedTextMaterials(name, real, prepared.synthetic, prepared.topics, self.labels)
+        return deal(materials, axes, stream(0, name, "sources", "pool", index))
 
     def _encoded(self, rows: Rows) -> tuple[dict[str, Array], int]:
         """The learner's columns, and how many responses were too long."""

@@ -9,6 +9,22 @@ from harness.types import Array, Bools
 from tasks.pools.dealing import Rows, row_count
 
 
+class TooFewRows(UserError):
+    """More rows are needed than are left.
+
+    Args:
+        what: who needs what, a sentence.
+        kind: of the rows.
+    """
+
+    def __init__(self, what: str, kind: str) -> None:
+        super().__init__(
+            f"{what} Give more {kind}, or make contributors fewer or smaller (contributors and size: settings of a "
+            "task on files, axes of an embedded one)."
+        )
+        self.what, self.kind = what, kind
+
+
 class UndrawnRows:
     """Rows of which each is drawn at most once.
 
@@ -30,16 +46,12 @@ class UndrawnRows:
             subset: which rows have weight, for an error: "of the 3 most frequent classes".
 
         Raises:
-            UserError: too few are left.
+            TooFewRows: too few are left.
         """
         left = np.flatnonzero(self._undrawn_N & (weights_N > 0))
         if count > len(left):
             kind = f"{self.kind} {subset}" if subset else self.kind
-            raise UserError(
-                f"{self.task}: a contributor needs {count} more {kind}, {len(left)} are left. Give more {self.kind}, "
-                "or make contributors fewer or smaller (contributors and size: settings of a task on files, axes of an "
-                "embedded one)."
-            )
+            raise TooFewRows(f"{self.task}: a contributor needs {count} more {kind}, {len(left)} are left.", self.kind)
         chosen = np.zeros(0, dtype=np.int64)
         if count:
             chosen = rng.choice(left, size=count, replace=False, p=weights_N[left] / weights_N[left].sum())

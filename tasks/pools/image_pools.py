@@ -40,7 +40,7 @@ class PreparedImages:
     Args:
         task: its name.
         splits: generator, contributors and held out, of the real side.
-        synthetic: prepared synthetic images, or a generator of them.
+        synthetic: prepared synthetic images, or a generator of them; None where all are real.
         ranked: the classes by how frequent they are in the generator split, head first.
         prototypes: styles over which truncation is measured.
         standardisation: of the pixels that the learner gets; None where it standardises them itself.
@@ -49,7 +49,7 @@ class PreparedImages:
 
     task: str
     splits: Mapping[str, Rows]
-    synthetic: Rows | ClassGaussians
+    synthetic: Rows | ClassGaussians | None
     ranked: tuple[int, ...]
     prototypes: StylePrototypes
     standardisation: Standardisation | None
@@ -78,13 +78,12 @@ class ImageMaterials:
     def __init__(self, prepared: PreparedImages) -> None:
         self.classes, self.ranked = prepared.classes, prepared.ranked
         self._real = UndrawnRows(prepared.task, "real images", prepared.splits["contributors"])
-        self._synthetic = (
-            prepared.synthetic
-            if isinstance(prepared.synthetic, ClassGaussians)
-            else UndrawnRows(prepared.task, "synthetic images", prepared.synthetic)
-        )
+        made = prepared.synthetic
+        self._synthetic = UndrawnRows(prepared.task, "synthetic images", made) if isinstance(made, dict) else made
 
     def draw_truncation(self, rng: np.random.Generator) -> dict[str, Plain]:
+        if self._synthetic is None:
+            return {}
         keep_ranks = int(rng.integers(fewest_kept(self.classes), self.classes + 1))
         truncation: dict[str, Plain] = {"keep_ranks": keep_ranks}
         if isinstance(self._synthetic, ClassGaussians):
@@ -96,6 +95,8 @@ class ImageMaterials:
         return self._real.sample_without_replacement(count, weights_N, rng)
 
     def synthetic(self, count: int, truncation: Mapping[str, Plain], rng: np.random.Generator) -> Rows:
+        if self._synthetic is None:
+            return {name: column[:0] for name, column in self._real.rows.items()}  # none is asked for
         keep_ranks = int(truncation["keep_ranks"] or 0)
         if isinstance(self._synthetic, ClassGaussians):
             latent_bound = float(truncation["latent_bound"] or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +52,21 @@ def read_npy(path: Path) -> Array:
 
 def read_npz(path: Path, names: Mapping[str, str]) -> dict[str, Array]:
     """The named arrays of an npz file; nothing in it is ever unpickled."""
+    found = read_npz_whole(path, set(names.values()))
+    for name in names.values():
+        if name not in found:
+            raise UserError(f"{path} has no array {name!r}. There are: {', '.join(sorted(read_npz_whole(path)))}.")
+    return {field: found[name] for field, name in names.items()}
+
+
+def read_npz_whole(path: Path, names: Container[str] | None = None) -> dict[str, Array]:
+    """Every array of an npz file, or those of these names that it has; nothing in it is ever unpickled."""
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             raise UserError(f"{path} holds a single array; an npz file with named arrays is expected.")
         with found as content:
-            for name in names.values():
-                if name not in content.files:
-                    raise UserError(f"{path} has no array {name!r}. There are: {', '.join(sorted(content.files))}.")
-            return {field: content[name] for field, name in names.items()}
+            return {name: content[name] for name in content.files if names is None or name in names}
     except UserError:
         raise
     except Exception as error:  # zip, header and pickle errors of every kind: the file is at fault

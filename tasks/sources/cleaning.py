@@ -17,6 +17,9 @@ from tasks.sources.table import Table
 SYNTHETIC = -1
 """The level of rows that are in no split."""
 
+SYNTHETIC_SIDE = "synthetic"
+"""What these are called where splits have names."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cleaned:
@@ -38,12 +41,18 @@ class Splits:
     Args:
         real: split -> its rows, a table for each real source in the order given (some may be empty).
         synthetic: tables in the order given.
-        crossing_dropped: source -> rows that went because their question nearly is one of another split.
+        crossing: source -> split (or SYNTHETIC_SIDE) -> rows of it that went because their question nearly is one of
+            another split.
     """
 
     real: Mapping[str, tuple[Table, ...]]
     synthetic: tuple[Table, ...]
-    crossing_dropped: Mapping[str, int]
+    crossing: Mapping[str, Mapping[str, int]]
+
+    @property
+    def crossing_dropped(self) -> dict[str, int]:
+        """Source -> all rows that went so."""
+        return {name: sum(counts.values()) for name, counts in self.crossing.items()}
 
 
 def clean(tables: Sequence[Table]) -> Cleaned:
@@ -100,8 +109,18 @@ def split(real: Sequence[Table], synthetic: Sequence[Table], shares: Mapping[str
             for level, name in enumerate(shares)
         },
         tuple(table.take(np.flatnonzero(own)) for table, own, _ in parts[len(real) :]),
-        {table.source.name: int((~own).sum()) for table, own, _ in parts},
+        {table.source.name: _crossing(own, at, list(shares)) for table, own, at in parts},
     )
+
+
+def _crossing(kept_N: Bools, levels_N: Ints, splits: Sequence[str]) -> dict[str, int]:
+    """Split -> how many of its rows are not kept, where any are not."""
+    lost = {SYNTHETIC_SIDE if k == SYNTHETIC else splits[k]: int(n) for k, n in _counts(levels_N[~kept_N])}
+    return {name: lost[name] for name in (*splits, SYNTHETIC_SIDE) if name in lost}
+
+
+def _counts(levels_N: Ints) -> list[tuple[int, int]]:
+    return list(zip(*(found.tolist() for found in np.unique(levels_N, return_counts=True)), strict=True))
 
 
 def together(tables: Sequence[Table]) -> list[bytes]:

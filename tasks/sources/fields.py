@@ -15,12 +15,14 @@ import numpy as np
 from harness.errors import UserError
 from harness.types import Ints
 from tasks.sources.description import IMAGE_FIELDS, KEY, PLACE, Source, template_names
-from tasks.sources.images import as_images, as_labels, decode
+from tasks.sources.images import as_classes, as_images, decode
 from tasks.sources.table import Table, spread
 
 UNWANTED = "not wanted (where)"
 EMPTY = "empty"
 UNMATCHED = "no match (extract)"
+BEYOND = "beyond the limit"
+NO_PICTURE = "no picture by its name"
 
 STEP = re.compile(r"\[([^\[\]]+)\]")
 
@@ -100,6 +102,16 @@ def distinct(rows: Any, name: str) -> list[str]:
     return sorted({_named(value, feature).strip() for value in rows.unique(name)} - {""})
 
 
+def column_texts(rows: Any, template: str) -> list[str]:
+    """The template filled from every row.
+
+    Args:
+        rows: a ``datasets.Dataset`` that has its columns.
+    """
+    columns = {_column(name): _values(rows, _column(name)) for name in template_names(template)}
+    return _fill(template, columns, len(rows))
+
+
 # --- texts --------------------------------------------------------------------------------------------
 
 
@@ -116,6 +128,7 @@ def _texts(source: Source, rows: Any, wanted: Ints, places: Sequence[str], left_
         else:
             left_out[why] += 1
     spaced = [kept[k] for k in spread(len(kept), source.limit)]
+    left_out[BEYOND] += len(kept) - len(spaced)
     return Table(
         source=source,
         places=[places[wanted[k]] for k in spaced],
@@ -208,13 +221,18 @@ def _images(source: Source, rows: Any, wanted: Ints, places: Sequence[str], left
 
     image, label = (source.columns[field] for field in IMAGE_FIELDS)
     chosen = wanted[spread(len(wanted), source.limit)]
+    left_out[BEYOND] += len(wanted) - len(chosen)
     stay = [places[k] for k in chosen]
     if isinstance(rows.features[image], Image):
         rows = rows.cast_column(image, Image(decode=False))
     taken = rows.select_columns([image, label]).select(chosen)
     feature = rows.features[label]
-    if isinstance(feature, ClassLabel) and source.classes is None:
+    values = taken[label][:]
+    if isinstance(feature, ClassLabel) and source.labels:
+        values = [_named(value, feature) for value in values]
+    elif isinstance(feature, ClassLabel) and source.classes is None:
         source = source.model_copy(update={"classes": feature.num_classes})
-    labels = as_labels(taken[label][:], source, stay)
-    pixels = as_images(decode(taken[image][:], stay), source.name)
-    return Table(source, stay, images=pixels, labels=labels, left_out={k: v for k, v in left_out.items() if v})
+    labels, names = as_classes(values, source, stay)
+    pixels = as_images(decode(taken[image][:], stay, source.pixels), source.name)
+    told = {why: count for why, count in left_out.items() if count}
+    return Table(source, stay, images=pixels, labels=labels, names=names, left_out=told)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.errors import UserError
 from harness.types import Array, Ints
 from tasks.sources.description import Source
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def as_images(images: Array, name: str) -> Array:
@@ -44,14 +47,38 @@ def as_images(images: Array, name: str) -> Array:
     return pixels
 
 
-def as_labels(labels: Sequence[Any] | Array, source: Source, places: Sequence[str]) -> Ints:
-    """Whole numbers in [0, classes), or an error that names the row."""
+def as_classes(labels: Sequence[Any] | Array, source: Source, places: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """Numbers of classes, N, and their names: whole numbers are classes by themselves and have none.
+
+    Raises:
+        UserError: a label is missing, out of range, or none of the description's; it names the row.
+    """
     found = np.asarray(labels)
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        for value, place in zip(labels, places, strict=True):
-            if not isinstance(value, int | np.integer):
-                raise UserError(f"{place}: a label is a whole number from 0, got {value!r}.")
-    found = found.astype(np.int64)
+    if not source.labels and found.ndim == 1 and found.dtype.kind in "iu":
+        return _numbers(found.astype(np.int64), source, places), ()
+    named = []
+    for value, place in zip(labels, places, strict=True):
+        text = str(value).strip() if isinstance(value, str | int | np.integer | np.str_) else ""
+        if not text or isinstance(value, bool) or (source.labels and text not in source.labels):
+            expected = (
+                f"one of {', '.join(source.labels)}" if source.labels else "a whole number from 0 or a class's name"
+            )
+            raise UserError(
+                f"{place}: a label is {expected}, got {_short(value)}. Correct the file, or the labels in the "
+                "description."
+            )
+        named.append(source.labels.get(text, text))
+    names = tuple(sorted(set(named)))
+    if source.classes is not None and len(names) > source.classes:
+        raise UserError(
+            f"{source.name} has {len(names)} different labels and says that it has {source.classes} classes. Correct "
+            "the classes in the description, or leave them out: names of classes count themselves."
+        )
+    return np.searchsorted(np.array(names, dtype=object), np.array(named, dtype=object)).astype(np.int64), names
+
+
+def _numbers(found: Ints, source: Source, places: Sequence[str]) -> Ints:
+    """Whole numbers in [0, classes), or an error that names the row."""
     classes = source.classes if source.classes is not None else int(found.max(initial=0)) + 1
     wrong = np.flatnonzero((found < 0) | (found >= classes))
     if len(wrong):
@@ -63,29 +90,40 @@ def as_labels(labels: Sequence[Any] | Array, source: Source, places: Sequence[st
     return found
 
 
-def decode(values: Sequence[Any], places: Sequence[str]) -> Array:
-    """Stored image files (bytes, as parquet keeps them) as N x H x W x C bytes, all of one size."""
-    from PIL import Image, UnidentifiedImageError
+def decode(values: Sequence[Any], places: Sequence[str], pixels: int | None = None) -> Array:
+    """Stored image files (bytes, as parquet keeps them) as N x H x W x C bytes, all of one size.
 
-    arrays: list[Array] = []
-    for value, place in zip(values, places, strict=True):
-        content = value.get("bytes") if isinstance(value, dict) else value
-        if not isinstance(content, bytes):
-            raise UserError(f"{place}: an image's content is expected in the table itself, got {_short(value)}.")
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                grey = image.mode in ("1", "L", "I;16", "I", "F")
-                array = np.asarray(image.convert("L" if grey else "RGB"))
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise UserError(f"{place}: this is no image that can be read ({error}).") from error
-        array = array[..., None] if array.ndim == 2 else array
-        if arrays and array.shape != arrays[0].shape:
+    Args:
+        pixels: cut each to its middle square and bring that to so many pixels a side; in colour where any is.
+    """
+    found = [_decoded(value, place, pixels) for value, place in zip(values, places, strict=True)]
+    colour = pixels is not None and any(image.mode == "RGB" for image in found)
+    arrays = [np.asarray(image.convert("RGB") if colour else image) for image in found]
+    arrays = [array[..., None] if array.ndim == 2 else array for array in arrays]
+    for array, place in zip(arrays, places, strict=True):
+        if array.shape != arrays[0].shape:
             raise UserError(
                 f"{place}: the image is {_shape(array.shape)}, those before it are {_shape(arrays[0].shape)}; "
-                "all of a source must have one size."
+                "all of a source must have one size. Bring them to one; pixels = 32 in a description does that."
             )
-        arrays.append(array)
     return np.stack(arrays)
+
+
+def _decoded(value: Any, place: str, pixels: int | None) -> Image.Image:
+    """One picture, grey or in colour, cut and shrunk at once: photographs are large."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(content, bytes):
+        raise UserError(f"{place}: an image's content is expected in the table itself, got {_short(value)}.")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            grey = image.mode in ("1", "L", "I;16", "I", "F")
+            whole = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
+    except (OSError, ValueError) as error:
+        said = "in no format that is known" if isinstance(error, UnidentifiedImageError) else error
+        raise UserError(f"{place}: this is no image that can be read ({said}).") from error
+    return whole if pixels is None else ImageOps.fit(whole, (pixels, pixels), Image.Resampling.BOX)
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,34 +19,39 @@ from typing import IO, Any, Literal
 
 from harness.errors import UserError
 from harness.files import CACHE, rows_folder
-from tasks.sources.description import Format
+from tasks.sources.description import IN_TEXT, Format
+from tasks.sources.layout import Layout
 
-SEPARATORS = {"csv": ",", "tsv": "\t"}
 QUOTING: Mapping[str, Literal[0, 3]] = {"csv": csv.QUOTE_MINIMAL, "tsv": csv.QUOTE_NONE}
 """In CSV a quoted value may hold separators and line ends; in TSV a quote is a character like any other."""
 
 CHUNK = 1 << 20
 
+SAVE = 'Save the file as UTF-8, or say its encoding in a description, such as encoding = "cp1252".'
 
-def read_rows(path: Path, form: Format, shown: str) -> Any:
+
+def read_rows(path: Path, layout: Layout, shown: str) -> Any:
     """One file as a ``datasets.Dataset``; values of CSV and TSV stay the strings that they are.
 
     Args:
+        layout: how its bytes hold rows.
         shown: the file's name in errors.
 
     Raises:
-        UserError: the file is empty, not UTF-8 or damaged; it names the row where there is one.
+        UserError: the file is empty, in another encoding or damaged; it names the row where there is one.
     """
     if path.stat().st_size == 0:
         raise _empty(shown)
-    readers: dict[str, Callable[[Path, str, str, str], Any]] = {
+    readers: dict[Format, Callable[[Path, Layout, str, str], Any]] = {
         "csv": _separated,
         "tsv": _separated,
         "jsonl": _jsonl,
+        "json": _json,
         "parquet": _parquet,
     }
     with _folder_for_copies(path) as cache, quiet():
-        return readers[form](path, form, shown, cache)
+        readable = path if layout.format not in IN_TEXT or layout.is_utf8 else _as_utf8(path, layout, shown, cache)
+        return readers[layout.format](readable, layout, shown, cache)
 
 
 @contextmanager
@@ -91,19 +97,108 @@ def quiet(bars: bool = False) -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _separated(path: Path, form: str, shown: str, cache: str) -> Any:
+def _as_utf8(path: Path, layout: Layout, shown: str, cache: str) -> Path:
+    """A copy of the file in UTF-8, unpacked.
+
+    Raises:
+        UserError: it is not in the encoding that it is said to be in.
+    """
+    copy = Path(cache) / f"from-{layout.encoding}"
+    if copy.exists():
+        return copy
+    try:
+        with (
+            opened(path, shown) as binary,
+            io.TextIOWrapper(binary, encoding=layout.encoding, newline="") as text,
+            _written(copy) as out,
+        ):
+            while piece := text.read(CHUNK):
+                out.write(piece)
+    except UnicodeError as error:
+        raise UserError(
+            f"{shown}: this is not {layout.encoding} ({error}). Say its encoding in the description, or save the file "
+            "as UTF-8; dataworth describe finds which it is."
+        ) from error
+    return copy
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[IO[str]]:
+    """A file of text that is there when it is whole: other processes may read it."""
+    scratch = file.with_name(f".{os.getpid()}-{file.name}")
+    with scratch.open("w", encoding="utf-8", newline="") as out:
+        yield out
+    os.replace(scratch, file)
+
+
+def _separated(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     from datasets import Dataset, Features, Value
 
-    names = _check_fields(path, form, shown)
+    names = _check_fields(path, layout, shown)
     features = Features({name: Value("string") for name in names})
-    options = {"sep": SEPARATORS[form], "quoting": QUOTING[form], "keep_default_na": False, "index_col": False}
+    options = {"sep": layout.sep, "quoting": QUOTING[layout.format], "keep_default_na": False, "index_col": False}
     try:
         return Dataset.from_csv(escape(str(path)), features=features, cache_dir=cache, keep_in_memory=True, **options)
     except Exception as error:  # the library wraps whatever its parsers raise
-        raise _unreadable(shown, form, error) from error
+        raise _unreadable(shown, layout.format, error) from error
 
 
-def _jsonl(path: Path, form: str, shown: str, cache: str) -> Any:
+def _json(path: Path, layout: Layout, shown: str, cache: str) -> Any:
+    """A file that is one list of objects, or an object with one inside, read as JSON lines are."""
+    try:
+        with opened(path, shown) as binary:
+            content = binary.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise wrong_encoding(path, shown, first_row=1) from error
+    rows = listed(content, layout.inside, shown)
+    if rows is None:  # many call files of JSON lines so
+        return _jsonl(path, layout, shown, cache)
+    lines = Path(cache) / f"{hashlib.sha256(repr(layout.inside).encode()).hexdigest()[:8]}.jsonl"
+    if not lines.exists():
+        with _written(lines) as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+    return _jsonl(lines, layout, shown, cache)
+
+
+def listed(content: str, inside: str | None, shown: str) -> list[dict[str, Any]] | None:
+    """The objects that a JSON file lists; None where it holds several values, one a line.
+
+    Raises:
+        UserError: it lists something else, or nothing.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        if content.lstrip().startswith("{") and inside is None and len(content.strip().splitlines()) > 1:
+            return None
+        raise UserError(f"{shown}: this is no JSON ({error}). A list of objects is expected.") from error
+    lists = {name: value for name, value in found.items() if isinstance(value, list)} if isinstance(found, dict) else {}
+    if inside is not None:
+        if inside not in lists:
+            there = (
+                f"lists under {', '.join(map(repr, lists))}" if lists else f"a {type(found).__name__} without a list"
+            )
+            raise UserError(f"{shown}: there is no list under {inside!r} (inside); the file holds {there}.")
+        found = lists[inside]
+    elif isinstance(found, dict):
+        if not lists:
+            return None  # one line of JSON lines
+        raise UserError(
+            f"{shown} is one object, and a list of rows is expected; it has lists under {', '.join(map(repr, lists))}. "
+            "Say "
+            f'which is meant: inside = "{next(iter(lists))}". If it is a single row, call the file .jsonl.'
+        )
+    if not isinstance(found, list):
+        raise UserError(f"{shown}: a list of objects is expected, got {type(found).__name__}.")
+    if not found:
+        raise _empty(shown)
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise UserError(f"{shown}, row {number}: a JSON object is expected, got {type(row).__name__}.")
+    return found
+
+
+def _jsonl(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     from datasets import Dataset
 
     _check_encoding(path, shown)
@@ -111,10 +206,10 @@ def _jsonl(path: Path, form: str, shown: str, cache: str) -> Any:
         return Dataset.from_json(escape(str(path)), cache_dir=cache, keep_in_memory=True)
     except Exception as error:  # as above; find the row that is at fault
         _check_objects(path, shown)
-        raise _unreadable(shown, form, error) from error
+        raise _unreadable(shown, layout.format, error) from error
 
 
-def _parquet(path: Path, form: str, shown: str, cache: str) -> Any:
+def _parquet(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     from datasets import Dataset
     from pyarrow.parquet import read_metadata
 
@@ -125,20 +220,20 @@ def _parquet(path: Path, form: str, shown: str, cache: str) -> Any:
     except UserError:
         raise
     except Exception as error:  # as above
-        raise _unreadable(shown, form, error) from error
+        raise _unreadable(shown, layout.format, error) from error
 
 
-def _check_fields(path: Path, form: str, shown: str) -> list[str]:
+def _check_fields(path: Path, layout: Layout, shown: str) -> list[str]:
     """The header's names, once every row is known to have as many fields.
 
     A parser that guesses takes a surplus first field for an index and shifts all columns, without a word.
     """
-    with _opened(path, shown) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as lines:
+    with opened(path, shown) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as lines:
         before = csv.field_size_limit(sys.maxsize)
-        quoting = QUOTING[form]
+        quoting = QUOTING[layout.format]
         number = 0
         try:
-            rows = csv.reader(lines, delimiter=SEPARATORS[form], quoting=quoting, strict=quoting != csv.QUOTE_NONE)
+            rows = csv.reader(lines, delimiter=layout.sep, quoting=quoting, strict=quoting != csv.QUOTE_NONE)
             names = next(rows, [])
             for row in rows:
                 if row:
@@ -146,10 +241,10 @@ def _check_fields(path: Path, form: str, shown: str) -> list[str]:
                     if len(row) != len(names):
                         raise UserError(
                             f"{shown}, row {number}: {len(row)} fields where the header has {len(names)}. Quote values "
-                            "that hold a separator or a line end."
+                            f"that hold a separator ({layout.sep!r}) or a line end, or say which it is: separator = ..."
                         )
         except UnicodeDecodeError as error:
-            raise _wrong_encoding(path, shown, first_row=0) from error
+            raise wrong_encoding(path, shown, first_row=0) from error
         except csv.Error as error:
             raise UserError(f"{shown}, row {number + 1}: {error}. Is a quote left open?") from error
         finally:
@@ -164,19 +259,19 @@ def _check_fields(path: Path, form: str, shown: str) -> list[str]:
 def _check_encoding(path: Path, shown: str) -> None:
     """That the whole file is UTF-8; the JSON parser does not look."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _opened(path, shown) as binary:
+    with opened(path, shown) as binary:
         try:
             while piece := binary.read(CHUNK):
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise _wrong_encoding(path, shown, first_row=1) from error
+            raise wrong_encoding(path, shown, first_row=1) from error
 
 
 def _check_objects(path: Path, shown: str) -> None:
     """Find the first line that is no JSON object."""
     number = 0
-    with _opened(path, shown) as lines:
+    with opened(path, shown) as lines:
         for line in lines:
             if not line.strip():
                 continue
@@ -191,21 +286,21 @@ def _check_objects(path: Path, shown: str) -> None:
         raise _empty(shown)
 
 
-def _wrong_encoding(path: Path, shown: str, first_row: int) -> UserError:
+def wrong_encoding(path: Path, shown: str, first_row: int) -> UserError:
     """The error that names the first line that is not UTF-8; a header's is row 0."""
-    with _opened(path, shown) as lines:
+    with opened(path, shown) as lines:
         for number, line in enumerate(lines):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 where = f"row {number + first_row}" if number + first_row else "header"
                 byte = f"byte {line[error.start]:#04x} at column {error.start + 1}"
-                return UserError(f"{shown}, {where}: this is not UTF-8 ({byte}). Save the file as UTF-8.")
-    return UserError(f"{shown}: this is not UTF-8. Save the file as UTF-8.")
+                return UserError(f"{shown}, {where}: this is not UTF-8 ({byte}). {SAVE}")
+    return UserError(f"{shown}: this is not UTF-8. {SAVE}")
 
 
 @contextmanager
-def _opened(path: Path, shown: str) -> Iterator[IO[bytes]]:
+def opened(path: Path, shown: str) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked where it is gzipped."""
     with path.open("rb") as file:
         if path.suffix != ".gz":

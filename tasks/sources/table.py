@@ -22,6 +22,7 @@ class Table:
         keys: what makes two rows the same question; the prompts where the source has no ``key``.
         images: N x H x W x C in [0, 1], single precision; None for texts.
         labels: N classes; None for texts.
+        names: of these classes, by their numbers; empty where the file has numbers alone.
         left_out: why rows of the file are not here -> how many.
     """
 
@@ -32,6 +33,7 @@ class Table:
     keys: list[str] = field(default_factory=list)
     images: Array | None = None
     labels: Ints | None = None
+    names: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:

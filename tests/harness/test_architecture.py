@@ -84,7 +84,7 @@ def test_tasks_know_the_nouns_and_each_other_only() -> None:
 WORDS = (
     *("harness.types", "harness.errors", "harness.config", "harness.coalitions", "harness.seeds"),
     *("harness.validation", "harness.files", "harness.registry", "harness.projection"),
-    *("harness.settings", "harness.knobs", "harness.threads", "harness.brought"),
+    *("harness.settings", "harness.knobs", "harness.threads", "harness.brought", "harness.described"),
 )
 """What every room may speak in."""
 
@@ -101,6 +101,9 @@ ROOMS = {
         *("harness.metering", "harness.records", "harness.retraining", "harness.running"),
         *("harness.statistics", "harness.report"),
     ),
+    "harness.submitting": (
+        *("harness.records", "harness.retraining", "harness.running", "harness.statistics", "harness.report"),
+    ),
     "tasks.sources": ("tasks.pools",),
     "tasks.pools": (),
     "tasks.learners": (),
@@ -108,6 +111,7 @@ ROOMS = {
     "tasks.embedded": ("tasks.pools", "tasks.learners"),
     "tasks.external": ("tasks.pools", "tasks.learners", "tasks.sources"),
     "tasks.brought": ("tasks.pools", "tasks.learners", "tasks.sources", "tasks.external"),
+    "tasks.describing": ("tasks.pools", "tasks.learners", "tasks.sources", "tasks.external", "tasks.brought"),
 }
 """Each room, and the rooms below it: no arrow runs upward."""
 
@@ -149,6 +153,7 @@ def test_modules_form_no_import_cycle() -> None:
 LIGHT = (
     "harness.cli",
     "harness.cli.places",
+    "harness.cli.describing",
     "harness.cli.planning",
     "harness.cli.showing",
     "harness.cli.valuing",
@@ -161,7 +166,7 @@ LIGHT = (
     "harness.statistics.intervals",
     "harness.report.leaderboard",
 )
-DRAWN_OR_TOLD = ("harness.report", "tasks.embedded", "tasks.external", "tasks.brought")
+DRAWN_OR_TOLD = ("harness.report", "tasks.embedded", "tasks.external", "tasks.brought", "tasks.describing")
 LIGHT += (
     "harness.records.results",
     "harness.statistics.scores",

@@ -101,7 +101,7 @@ def suite_file(folder: Path, suite: Suite | None = None) -> Path:
         (["--data", "gone"], ["--data 'gone' is no folder"]),
         (["--data", ""], ["--data '' is no folder"]),
         (["--data", ".", "--suite", "embedded"], ["the suite embedded makes its own data", "files-quick"]),
-        (["--suite", "files-quick"], ["files-quick reads your files", "--data DIR"]),
+        (["--suite", "files-quick"], ["fashion-mnist lies in the data folder, and none was given", "--data DIR"]),
         (["--data"], ["--data", "requires an argument"]),
         (["--methods", "[/red]"], ["'[/red]'"]),
         (["--methods", "[bold]size"], ["'[bold]size'"]),
@@ -541,7 +541,6 @@ def test_hours_are_split_beside_the_suite_as_it_is(command: Command, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "options", "parts"),
     [
-        ({"data": "files"}, ["--measure"], ["reads your files", "--data DIR"]),
         ({"data": "files"}, ["--data", "gone"], ["'gone' is no folder"]),
         ({}, ["--data", "."], ["makes its own data"]),
         ({"tasks": ["tinny"]}, ["--measure"], ["'tinny'", "Did you mean tiny?"]),
@@ -559,6 +558,10 @@ def test_mistakes_about_a_suite_that_is_shown(
     mistake(command("show", suite_file(tmp_path, tiny_suite(**changes)), *options), *parts)
 
 
+def test_a_suite_on_files_is_not_timed_without_their_folder(command: Command) -> None:
+    mistake(command("show", "files-quick", "--measure"), "lies in the data folder, and none was given", "--data DIR")
+
+
 def test_what_is_no_suite_is_not_timed_and_a_method_has_no_data(command: Command) -> None:
     mistake(command("show", "tracin", "--measure"), "--measure is for suites", "tracin")
     mistake(command("show", "tracin", "--hours", 1), "--hours is for suites", "tracin")
@@ -566,7 +569,7 @@ def test_what_is_no_suite_is_not_timed_and_a_method_has_no_data(command: Command
     mistake(command("show", "image-classification", "--data", "gone"), "'gone' is no folder")
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["report"], ["list"], ["show"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["report"], ["list"], ["show"], ["describe"]])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_each_command_has_help(command: Command, arguments: list[str], flag: str) -> None:
     said = command(*arguments, flag)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness.config import load_suite
 from harness.registry import task
 from harness.types import Method
 from methods import METHODS
+from tasks.sources.description import Source, source_from
 from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY
 from tests.readme import DOCS, PAGES, README, ROOT, SUITE, block, blocks, commands, drawn, is_baseline, redrawn
@@ -78,10 +82,25 @@ def test_beside_a_clone_called_dataworth_python_finds_the_package(tmp_path: Path
     assert done.stdout.strip() == "additive", done.stderr
 
 
+def own_data(folder: Path) -> None:
+    """What the pages on own data describe: reviews, problems that people and a generator solved, photographs."""
+    reviews = "".join(f"it was a film of {k} words and more;{1 + k % 5}\n" for k in range(60))
+    (folder / "reviews.csv").write_text(f"review;stars\n{reviews}", encoding="utf-8")
+    rows = [{"question": f"What is {k} and {k + 1}, say?", "solution": f"It is {2 * k + 1}"} for k in range(60)]
+    for name in ("problems", "made"):
+        (folder / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
+    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for kind, shade in (("cat", 60), ("dog", 180)):
+        (folder / "photos" / kind).mkdir(parents=True)
+        for k in range(4):
+            Image.new("RGB", (20 + k, 24), (shade, shade, k)).save(folder / "photos" / kind / f"{k}.png")
+
+
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("dataworth ")])
 def test_the_commands_run(line: str, command: Command, tmp_path: Path) -> None:
     shutil.copytree(SUITE, tmp_path / "leaderboards" / SUITE.name, ignore=shutil.ignore_patterns("ledger*"))
     vendors(tmp_path)
+    own_data(tmp_path)
     said = command(*shlex.split(line)[1:])
     assert said.status == 0, said.err
     assert said.out.strip()
@@ -158,6 +177,23 @@ def test_the_examples_of_a_data_set_and_a_suite_are_valid(tmp_path: Path, monkey
     for name in asked.tasks:
         external = task(name, asked.data, asked.settings_of(name), tmp_path / "data")
         assert external.summary == "problems (real) and made (synthetic)."
+
+
+def test_the_examples_of_descriptions_are_valid() -> None:
+    """The whole one by itself, the others as changes of it."""
+    whole, *parts = (tomllib.loads(block) for block in blocks("toml", "describing.md"))
+    for part in ({}, *parts):
+        found = source_from({"name": "mine", **whole, **part}, "describing.md", None)
+        assert found.is_text
+        assert all(key in Source.model_fields for key in part)
+    assert len(parts) == 3
+
+
+def test_every_key_of_a_description_is_told_of() -> None:
+    table = re.findall(r"^\| (`.*?) \|", PAGES["describing.md"], re.MULTILINE)
+    told = {name for cell in table for name in re.findall(r"`(\w+)`", cell)}
+    told |= {"config", "split", "revision", "streaming"} & set(re.findall(r"`(\w+)`", PAGES["describing.md"]))
+    assert told == set(Source.model_fields)
 
 
 def test_every_method_is_told_of() -> None:

@@ -137,6 +137,7 @@ def test_a_package_s_method_is_listed_unimported_and_gets_its_rows(install: Inst
     assert "nice_values" not in sys.modules
     run = finished(tmp_path / "run", methods=methods_of(["doubled", "size"]))
     assert run.failures == []
+    assert run.results.runs[run.run_name].provenance["methods"] == {"doubled": "nice_values 1.5"}
     for question in QUESTIONS:
         ours, theirs = (run.results.valuations["tiny", 0, question, name].values for name in ("size", "doubled"))
         assert theirs == tuple(tuple(2 * value for value in row) for row in ours)

@@ -17,11 +17,11 @@ from harness import registry
 from harness.cli.studies import STUDIES, find_study
 from harness.cli.studies.ntk_mmd import READINGS, turned
 from harness.cli.studies.pages import OURS, Bars, Section, Table, svg, write_study
-from harness.cli.studies.stored import _alike
 from harness.config import to_toml
 from harness.errors import UserError
 from harness.records.results import Results, load
 from harness.report.terminal import make_console
+from harness.running.dealt_again import alike
 from harness.types import Entry
 from tests.command import Command
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
@@ -125,9 +125,9 @@ def test_truths_of_other_pools_are_passed_over(
 
 
 def test_last_digits_of_what_was_planted_may_differ() -> None:
-    assert _alike({"a": 0.1 + 0.2, "b": None, "c": "x"}, {"c": "x", "b": None, "a": 0.3})
+    assert alike({"a": 0.1 + 0.2, "b": None, "c": "x"}, {"c": "x", "b": None, "a": 0.3})
     for other in ({"a": 0.3001}, {"a": None}, {}):
-        assert not _alike({"a": 0.3}, other)
+        assert not alike({"a": 0.3}, other)
 
 
 @pytest.mark.parametrize(

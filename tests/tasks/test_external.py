@@ -422,7 +422,9 @@ def sources_of(folder: Path, name: str, real: int, made: int) -> Mapping[str, tu
 def test_a_split_too_small_for_the_pool_is_a_mistake(tmp_path: Path) -> None:
     sources = sources_of(tmp_path, "reasoning", 200, 400)
     large = settings(**sources, size=(40, 60), contributors=8)
-    with pytest.raises(UserError, match=r"reasoning: a contributor needs \d+ more real rows, \d+ are left\. Give more"):
+    with pytest.raises(
+        UserError, match=r"reasoning: a contributor needs \d+ more real rows, \d+ are left\. In place of 8 "
+    ):
         task("reasoning", large, "files", tmp_path).deal(0)
     tiny = sources_of(tmp_path, "reasoning", 60, 60)
     with pytest.raises(UserError, match=r"\d rows are left for the validation split \(20% of .* at least 10"):

@@ -149,7 +149,8 @@ def test_a_description_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
         ("t10k-labels-idx1-ubyte", "idx.gz"),
         ("t10k-labels-idx1-ubyte.gz", "idx.gz"),
         ("b.npz", "npz"),
-        ("b.json", None),
+        ("b.json", "json"),
+        ("b.txt", None),
     ],
 )
 def test_the_end_of_a_path_tells_the_format(path: str, expected: str | None) -> None:

@@ -48,8 +48,8 @@ def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
 def test_a_wrong_encoding_names_the_row(tmp_path: Path) -> None:
     lines = ["question,reply", "fine,1", "müde,2", "fine,3"]
     (tmp_path / "small.csv").write_bytes("\n".join(lines).encode("latin-1"))
-    said = "small.csv, row 2: this is not UTF-8 (byte 0xfc at column 2). Save the file as UTF-8."
-    assert refused(described(path="small.csv"), tmp_path) == said
+    said = "small.csv, row 2: this is not UTF-8 (byte 0xfc at column 2). Save the file as UTF-8, or say its encoding"
+    assert refused(described(path="small.csv"), tmp_path).startswith(said)
     rows = [json.dumps({"question": text, "reply": "r"}, ensure_ascii=False) for text in ("fine", "müde")]
     (tmp_path / "small.jsonl").write_bytes("\n".join(rows).encode("latin-1"))
     assert refused(described(), tmp_path).startswith("small.jsonl, row 2: this is not UTF-8 (byte 0xfc")

@@ -188,7 +188,7 @@ def test_bad_array_files_are_told_apart(tmp_path: Path) -> None:
         (np.moveaxis(RNG.random((6, 4, 5, 3)), 3, 1), LABELS, "got 6 x 3 x 4 x 5; put the channels last"),
         (PIXELS.reshape(6, 20), LABELS, "N x height x width \\(x channels\\), got 6 x 20"),
         (np.full((6, 4, 5), "x"), LABELS, "pixels are numbers"),
-        (PIXELS, LABELS + 0.5, "both.npz, row 1: a label is a whole number from 0, got 0.5"),
+        (PIXELS, LABELS + 0.5, "both.npz, row 1: a label is a whole number from 0 or a class's name, got 0.5"),
         (PIXELS, LABELS - 1, "both.npz, row 1: the label -1 is out of range"),
         (PIXELS, np.eye(6), "got images of 6 x 4 x 5 and labels of 6 x 6"),
     ],

@@ -60,6 +60,18 @@ def test_frames_and_files_are_the_same(tmp_path: Path) -> None:
     assert files.target.digest() == frames.target.digest()
 
 
+def test_what_stands_between_values_and_a_marked_encoding_are_found_for_each_file(tmp_path: Path) -> None:
+    """Semicolons with a byte order mark, tabs in UTF-16 and a list in JSON bring what commas in UTF-8 do."""
+    folder, target = vendors(tmp_path)
+    plain = brought(folder, target)
+    frames = [pd.read_csv(folder / f"v{c}.csv") for c in range(3)]
+    frames[0].to_csv(folder / "v0.csv", sep=";", encoding="utf-8-sig", index=False)
+    frames[1].to_csv(folder / "v1.csv", sep="\t", encoding="utf-16", index=False)
+    (folder / "v2.csv").unlink()
+    frames[2].to_json(folder / "v2.json", orient="records")
+    assert brought(folder, target).train.digest() == plain.train.digest()
+
+
 def test_columns_are_told_where_their_names_do_not_tell(tmp_path: Path) -> None:
     rows = [("a", "b", "positive"), ("c", "d", "negative")] * 10
     frame = pd.DataFrame(rows, columns=["head", "tail", "verdict"])

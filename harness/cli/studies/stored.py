@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,9 +18,10 @@ from harness.cli.studies import STUDIED, Request
 from harness.errors import UserError
 from harness.records.results import PoolRecord, Results, load
 from harness.retraining.ledger import Ledger
+from harness.running.dealt_again import is_dealt_again
 from harness.running.pool_run import Ledgers, PoolRun, mean
 from harness.seeds import stream
-from harness.types import Examples, Floats, Method, Plain, Pool, Question, Task
+from harness.types import Examples, Floats, Method, Pool, Question, Task
 
 POOLS = 4
 """Of each task, where nobody says how many."""
@@ -81,7 +81,7 @@ def stored_pools(
                 raise UserError(f"{place.folder} has no truth of {name} for {', '.join(questions)}; run it first.")
             for index in with_truths:
                 record, run = results.pools[name, index], PoolRun(suite, task, index, ledgers, device, "study")
-                if _is_dealt_again(record, run):
+                if is_dealt_again(record, run):
                     truths = {q: mean(results.truths[name, index, q].values) for q in questions}
                     yield StoredPool(record, truths, run, ledgers)
                 else:
@@ -99,20 +99,6 @@ def _with_truths(results: Results, task: str, questions: tuple[Question, ...]) -
         for pool in pools
         if all((found := results.truths.get((task, pool, q))) is not None and found.values for q in questions)
     ]
-
-
-def _is_dealt_again(record: PoolRecord, run: PoolRun) -> bool:
-    """Whether the pool is that of the record; last digits may differ by machine."""
-    dealt = [contributor.planted for contributor in run.pool.contributors]
-    same = len(dealt) == len(record.planted) and all(map(_alike, dealt, record.planted))
-    return same and record.task_version == run.task.version and record.test_rows in (0, len(run.pool.test))
-
-
-def _alike(one: Mapping[str, Plain], other: Mapping[str, Plain]) -> bool:
-    def equal(a: Plain, b: Plain) -> bool:
-        return math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
-
-    return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
 
 
 def halved(pool: StoredPool, draw: int) -> StoredPool:

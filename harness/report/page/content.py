@@ -44,7 +44,7 @@ def content(view: View) -> dict[str, Any]:
     names = {method: m for m, method in enumerate(methods)}
     return {
         "name": plain(view.suite.name),
-        "summary": plain(view.suite.summary),
+        "summary": plain(" ".join(filter(None, [view.suite.summary, sentences.hidden(view.suite)]))),
         "tasks": [plain(task) for task in view.tasks],
         "questions": [{"name": question, "asks": sentences.ASKED[question]} for question in view.questions],
         "families": families,
@@ -72,7 +72,7 @@ def content(view: View) -> dict[str, Any]:
         "pools": [_pool(view, dealt) for dealt in view.dealt],
         **_points(view, names),
         "features": [_feature(view, found) for found in view.discrimination],
-        "notes": [[plain(part) for part in note] for note in sentences.notes(view.cells)],
+        "notes": [[plain(part) for part in note] for note in (*sentences.notes(view.cells), *_measured(view))],
         "runs": [_run(origin.run, origin.provenance) for origin in view.origins],
     }
 
@@ -231,6 +231,14 @@ def _feature(view: View, found: Discrimination) -> dict[str, Any]:
         "gain": sentences.gain(found),
         "unlearned": sentences.unlearned(found),
     }
+
+
+def _measured(view: View) -> list[sentences.Note]:
+    """Who measured what, as notes on the rows that are theirs."""
+    return [
+        ("all", ", ".join([*([TRUTH] if one.truths else []), *one.methods]), "measured", f"by {one.by}")
+        for one in view.measured
+    ]
 
 
 def _run(name: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
