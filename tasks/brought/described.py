@@ -8,7 +8,7 @@ from harness.brought import Wanted
 from harness.errors import UserError
 from tasks.brought.rows import Rows
 from tasks.sources.description import TASK_FORMS, load_source
-from tasks.sources.reading import read
+from tasks.sources.reading import Table, read
 
 
 def described(file: Path, wanted: Wanted, who: str) -> Rows:
@@ -31,9 +31,16 @@ def described(file: Path, wanted: Wanted, who: str) -> Rows:
     return Rows(
         prompts=list(table.prompts),
         images=table.images,
-        answers=list(table.answers) if table.labels is None else [str(label) for label in table.labels.tolist()],
+        answers=_answers(table),
         places=list(table.places),
         real=[said == "real"] * len(table),
         read=len(table) + sum(table.left_out.values()),
         left_out=table.left_out,
     )
+
+
+def _answers(table: Table) -> list[str]:
+    """Responses, or labels as they are called: an image's by its class's name, its number where that has none."""
+    if table.labels is None:
+        return list(table.answers)
+    return [table.names[label] if table.names else str(label) for label in table.labels.tolist()]

@@ -303,6 +303,26 @@ def test_images_come_from_arrays_tables_and_folders_of_classes(tmp_path: Path) -
     assert np.corrcoef(cats.ravel(), expected.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
 
 
+def test_described_pictures_have_the_labels_that_arrays_call_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, size=(30, 8, 8), dtype=np.uint8), np.array(["cat", "dog"] * 15)
+    for k in range(10):
+        where = tmp_path / "photos" / labels[k]
+        where.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[k]).save(where / f"{k}.png")
+    np.savez(tmp_path / "arrays.npz", images=pixels[10:20], labels=labels[10:20])
+    np.savez(tmp_path / "target.npz", images=pixels[20:], labels=labels[20:])
+    described = tmp_path / "photos.toml"
+    described.write_text('task = "image-classification"\nside = "real"\npath = "photos/*/*.png"\n')
+    given = {"arrays": tmp_path / "arrays.npz", "photos": described}
+    found = brought(given, tmp_path / "target.npz", task="image-classification")
+    assert found.labels == ("cat", "dog")
+    assert found.train.targets.tolist() == [0, 1] * 5 + [0] * 5 + [1] * 5
+    assert found.sides == ("unknown", "real")
+    plain = brought({**given, "photos": tmp_path / "photos"}, tmp_path / "target.npz", task="image-classification")
+    np.testing.assert_allclose(found.train.columns["inputs"], plain.train.columns["inputs"], atol=1e-6)
+
+
 def test_settings_change_the_recipe_and_the_length(tmp_path: Path) -> None:
     folder, target = vendors(tmp_path)
     found = brought(folder, target, settings=TaskSettings(length=7, steps=11, rate=0.5))
