@@ -260,4 +260,4 @@ class ProgressDisplay:
     def note(self, text: str) -> None:
         """A line that stays, with the time since the start."""
         self._printed = time.monotonic()
-        self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)
+        self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False, soft_wrap=True)
