@@ -260,4 +260,5 @@ class ProgressDisplay:
     def note(self, text: str) -> None:
         """A line that stays, with the time since the start."""
         self._printed = time.monotonic()
-        self._console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)
+        line = f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}"
+        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)

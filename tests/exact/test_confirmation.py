@@ -16,6 +16,7 @@ from harness.types import Floats
 SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 6)), min_size=2, max_size=12).map(np.array)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")  # scipy's, where one side is all the same
 @given(old=SCORES, new=SCORES)
 def test_of_one_task_bounds_and_chance_are_those_of_welchs_test(old: Floats, new: Floats) -> None:
     if np.ptp(old) + np.ptp(new) == 0:
