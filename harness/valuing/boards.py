@@ -107,7 +107,13 @@ def pairs_right(spearman: float) -> float:
 
 
 def trust(
-    found: list[Board], method: str, task: str, question: Question, contributors: int, examples: int
+    found: list[Board],
+    method: str,
+    task: str,
+    question: Question,
+    contributors: int,
+    examples: int,
+    audited: bool = False,
 ) -> list[str]:
     """What the leaderboards say of a method on this kind of data, a sentence each, and what they do not say."""
     lines = []
@@ -137,7 +143,8 @@ def trust(
         )
     lines.append(
         f"No leaderboard has measured your {contributors} contributors of about {examples:,} examples each, nor your "
-        "model: --audit N retrains on your own data and says how well the values foretell it."
+        f"model: {'the audit' if audited else '--audit N'} retrains on your own data and says how well the values "
+        "foretell it."
     )
     return lines
 

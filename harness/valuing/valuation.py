@@ -199,7 +199,9 @@ def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Pro
             findings=tuple(findings),
             holds=tuple(holds(answer, sure)),
             exact=tuple(exact(choice, answer, sure, session.gpu_hours(answer.cost), len(brought.target))),
-            trust=tuple(trust(rows, choice.name, brought.task, request.question, len(brought.names), each)),
+            trust=tuple(
+                trust(rows, choice.name, brought.task, request.question, len(brought.names), each, audited is not None)
+            ),
             bill=_bill(session, answer, time.perf_counter() - started),
             audit=audited,
             target_rows=len(brought.target),

@@ -184,3 +184,6 @@ def test_what_is_not_known_of_a_method_is_said() -> None:
     assert "nothing is known of it" in trust(rows, "mmd", "sentiment", "shapley", 12, 500)[0]
     assert "No published leaderboard" in trust([], "mmd", "sentiment", "shapley", 12, 500)[0]
     assert "12 contributors of about 500 examples" in known[-1]
+    assert "--audit N retrains on your own data" in known[-1]
+    audited = trust(rows, "tracin", "sentiment", "shapley", 12, 500, audited=True)
+    assert "nor your model: the audit retrains on your own data" in audited[-1]
