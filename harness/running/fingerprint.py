@@ -13,6 +13,7 @@ from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 OURS = ("harness", "methods", "tasks")
@@ -67,10 +68,9 @@ def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
         code = _read(name)
         reached[name] = code.text
         for found in code.imports:
-            top = found.split(".")[0]
-            if top in (*OURS, name.split(".")[0]):
+            if _is_read(found, name):
                 waiting.append(found)
-            elif top not in (*sys.stdlib_module_names, *WITHOUT_NUMBERS):
+            elif (top := found.split(".")[0]) not in (*sys.stdlib_module_names, *WITHOUT_NUMBERS):
                 libraries.add(top)
     return reached, libraries
 
@@ -111,8 +111,30 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = ".".join(filter(None, [*package.split(".")[: _depth(package, node.level)], node.module]))
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            if not (_is_read(module, package) and all(map(_is_submodule, names))):
+                yield module
+            yield from names
+
+
+def _is_read(module: str, package: str) -> bool:
+    """Whether it is code of the project, or of the package that imports it, and so is no library."""
+    return module.split(".")[0] in (*OURS, package.split(".")[0])
+
+
+def _is_submodule(name: str) -> bool:
+    """Whether this is a module of a package, and no name of the package's own hides it.
+
+    A package of which only modules are imported says nothing by itself: the table of methods, for one, is the package
+    that all of them are in.
+    """
+    package, _, last = name.rpartition(".")
+    try:
+        there = find_spec(name) is not None
+    except Exception:  # the package is imported for this, and does what it likes
+        return False
+    hiding = vars(sys.modules[package]).get(last) if there else None
+    return there and (hiding is None or isinstance(hiding, ModuleType))
 
 
 def _depth(package: str, level: int) -> int:

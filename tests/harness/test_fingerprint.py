@@ -11,6 +11,7 @@ import pytest
 
 from harness.running import fingerprint
 from harness.running.fingerprint import library_versions, source_digest
+from methods import METHODS
 
 METHOD = '''
 """A method."""
@@ -81,6 +82,33 @@ def test_code_changes_the_key(digest_of: Callable[..., str], there: str, instead
 def test_code_that_is_imported_relatively_changes_the_key(digest_of: Callable[..., str]) -> None:
     assert digest_of(helper=HELPER.replace("x / 2", "x / 3")) != digest_of()
     assert digest_of(helper=HELPER.replace("Half.", "One half.")) == digest_of()
+
+
+def test_a_package_of_which_a_module_is_imported_is_in_no_key(digest_of: Callable[..., str], tmp_path: Path) -> None:
+    """Its table of what it holds may grow; what the package itself says, and is imported from it, counts."""
+    table = tmp_path / "acme" / "__init__.py"
+    module, name = "from acme import helper", "from acme import helper, ROWS"
+    methods = [METHOD.replace("from .helper import half", line) for line in (module, "from . import helper", name)]
+    digests = []
+    for rows in ("ROWS = 1", "ROWS = 2"):
+        table.write_text(f"{rows}\n")
+        digests.append([digest_of(method) for method in methods])
+    assert [before == after for before, after in zip(*digests, strict=True)] == [True, True, False]
+
+
+def test_a_module_that_a_name_of_its_package_hides_is_not_taken_for_it(
+    digest_of: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "acme" / "__init__.py").write_text("helper = max\n")
+    before = digest_of(METHOD.replace("from .helper import half", "from acme import helper"))
+    (tmp_path / "acme" / "__init__.py").write_text("helper = min\n")
+    assert digest_of(METHOD.replace("from .helper import half", "from acme import helper")) != before
+
+
+def test_no_method_s_key_holds_the_table_of_methods() -> None:
+    """So that a row can be added or reworded without asking all others again."""
+    modules = {entry.where.partition(":")[0] for entry in METHODS.values()}
+    assert [module for module in sorted(modules) if "methods" in fingerprint._reached((module,))[0]] == []
 
 
 @pytest.mark.parametrize(("library", "counts"), [("scipy", True), ("scikit-learn", True), ("rich", False)])
