@@ -1,6 +1,6 @@
-"""Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
-versions that this code imports. Rewording a docstring, a comment or a method's words changes nothing; rewording what is
-said below a constant, or a line of a table that the code reaches, does.
+"""Which code an answer depends on: a hash of what a module's code reaches inside the project, but for what no answer
+depends on, and of the libraries' versions that this code imports. Rewording a docstring, a comment or a method's words
+changes nothing; rewording what is said below a constant, or a line of a table that the code reaches, does.
 """
 
 from __future__ import annotations
@@ -22,8 +22,26 @@ WORDS = ("source", "passes", "choices")
 """What a method's class says about itself in text alone."""
 
 
-WITHOUT_NUMBERS = ("click", "pydantic", "rich", "tabulate", "tomli_w")
-"""Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn."""
+WITHOUT_NUMBERS = ("click", "joblib", "pydantic", "rich", "tabulate", "tomli_w")
+"""Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn, cores
+are counted.
+"""
+
+
+APART = frozenset(
+    {
+        *("harness.brought", "harness.config", "harness.projection", "harness.registry", "harness.validation"),
+        *("harness.errors", "harness.files", "harness.knobs", "harness.settings"),
+        "harness.retraining.ledger",
+        *("harness.running.contents", "harness.running.fingerprint", "harness.running.interrupts"),
+        *("harness.running.isolation", "harness.running.patches", "harness.running.process_state"),
+        "harness.running.threads",
+    }
+)
+"""Modules of the harness that the reached code imports and no answer depends on: how suites, tables, names and what
+people bring are read; what is told of errors and where files lie; where outcomes are kept; whether a method has left
+all else as it was. What is new there counts until it is named here.
+"""
 
 
 class Code(NamedTuple):
@@ -35,7 +53,7 @@ class Code(NamedTuple):
 
 @cache
 def source_digest(*modules: str) -> str:
-    """Hash of the modules' code, of all project code that they import, directly or not, and of the libraries."""
+    """Hash of the modules' code, of the project code that they import, directly or not, and of the libraries."""
     reached, libraries = _reached(modules)
     digest = hashlib.sha256()
     for name in sorted(reached):
@@ -63,7 +81,7 @@ def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in reached:
+        if name in reached or name in APART:
             continue
         code = _read(name)
         reached[name] = code.text

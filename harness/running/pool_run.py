@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
+from harness.knobs import base_of
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
@@ -353,12 +354,14 @@ class PoolRun:
         )
 
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
-        """Everything that can change an answer: the pool, the method with its settings and code, the precedents."""
+        """Everything that can change an answer: the pool, the method with its settings, the name that its draws are of
+        and its code, the precedents.
+        """
         read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
         answers = question if method.by_question else "any"
         code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
         model = sorted(library_versions(self._learner.libraries).items())
-        return _hash(self.key, name, repr(method), code, model, answers, read if method.calibrates else [])
+        return _hash(self.key, name, base_of(name), repr(method), code, model, answers, read if method.calibrates else [])
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:

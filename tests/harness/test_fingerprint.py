@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,48 @@ def test_no_method_s_key_holds_the_table_of_methods() -> None:
     """So that a row can be added or reworded without asking all others again."""
     modules = {entry.where.partition(":")[0] for entry in METHODS.values()}
     assert [module for module in sorted(modules) if "methods" in fingerprint._reached((module,))[0]] == []
+
+
+COUNTS = {
+    *("harness.types", "harness.coalitions", "harness.seeds", "harness.threads"),
+    *("harness.running.evaluator", "harness.running.reference", "harness.running.retraining"),
+    *("harness.truth.questions", "harness.truth.exact", "harness.truth.walks"),
+    *("harness.retraining.chunks", "harness.retraining.engine", "harness.retraining.evaluation"),
+    *("harness.retraining.executors", "harness.retraining.proxies", "harness.retraining.stacking"),
+    *("harness.retraining.training", "harness.retraining.workspace"),
+    *("harness.metering.clock", "harness.metering.flops", "harness.metering.formulas", "harness.metering.load"),
+    *("harness.metering.memory", "harness.metering.meter"),
+}
+"""What an answer's values or its cost depend on."""
+
+COUNTS_NOT = {
+    *("harness.brought", "harness.config", "harness.projection", "harness.registry", "harness.validation"),
+    *("harness.errors", "harness.files", "harness.knobs", "harness.settings", "harness.retraining.ledger"),
+    *("harness.running.contents", "harness.running.fingerprint", "harness.running.interrupts"),
+    *("harness.running.isolation", "harness.running.patches", "harness.running.process_state"),
+    *("harness.running.threads", "harness.truth.shapley", "harness.truth.surrogate", "harness.truth.truth"),
+}
+LEARNERS = ("tasks.learners.bag", "tasks.learners.classifier", "tasks.learners.fine_tuned", "tasks.learners.tuned")
+
+
+def test_an_answer_s_key_holds_what_answers_depend_on_and_nothing_else_of_the_harness() -> None:
+    """Whoever lets the evaluator reach a new module says here whether it counts."""
+    assert COUNTS.isdisjoint(COUNTS_NOT)
+    assert all(find_spec(module) for module in COUNTS | COUNTS_NOT)
+    for learner in LEARNERS:
+        modules = ("methods.tracin", learner, "harness.running.evaluator")
+        found = {name for name, code in fingerprint._reached(modules)[0].items() if code not in ("", "pass")}
+        assert {name for name in found if name.startswith("harness")} == COUNTS
+        assert {"methods.tracin", "methods.gradients.directional", learner} <= found
+
+
+def test_code_that_no_answer_depends_on_changes_no_key(
+    digest_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest_of()
+    monkeypatch.setattr(fingerprint, "APART", fingerprint.APART | {"acme.helper"})
+    assert digest_of() != before
+    assert digest_of(helper=HELPER.replace("x / 2", "x / 3")) == digest_of()
 
 
 @pytest.mark.parametrize(("library", "counts"), [("scipy", True), ("scikit-learn", True), ("rich", False)])
