@@ -49,7 +49,7 @@ from methods.ntk_mmd import NtkMmd
 from methods.perplexity import Perplexity
 from methods.proxy import Proxy
 from methods.regmix import RegMix
-from methods.semivalues import DataShapley
+from methods.semivalues.data_shapley import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
 from methods.semivalues.class_wise_shapley import ClassWiseShapley
 from methods.semivalues.data_banzhaf import DataBanzhaf

@@ -165,11 +165,14 @@ def test_a_library_that_the_code_imports_changes_the_key_when_it_is_upgraded(
     assert (digest_of() != before) == counts
 
 
-def test_pydvls_version_is_in_the_keys_of_the_methods_that_use_it() -> None:
-    for module in ("methods.influence_pydvl", "methods.semivalues.data_shapley"):
-        _, libraries = fingerprint._reached((module, "harness.running.evaluator"))
-        assert library_versions(libraries)["pyDVL"] == importlib.metadata.version("pyDVL")
-    assert "pydvl" not in fingerprint._reached(("methods.tracin", "harness.running.evaluator"))[1]
+def test_pydvl_s_version_is_in_the_keys_of_the_methods_that_use_it_and_in_no_other() -> None:
+    modules = {entry.where.partition(":")[0] for entry in METHODS.values()}
+    libraries = {module: fingerprint._reached((module, "harness.running.evaluator"))[1] for module in modules}
+    using = {"methods.influence_pydvl", "methods.semivalues.data_shapley"}
+    assert {module for module, found in libraries.items() if "pydvl" in found} == using
+    assert all(library_versions(found).keys().isdisjoint({"joblib"}) for found in libraries.values())
+    for module in using:
+        assert library_versions(libraries[module])["pyDVL"] == importlib.metadata.version("pyDVL")
 
 
 def test_the_label_of_a_build_is_no_version() -> None:
