@@ -24,11 +24,10 @@ class Davinz(SetFunction):
     ridge: Positive = 1e-4
     output: Literal["logit", "probability"] = "logit"
     seeds: Count = 3
-    seed_scope = "ntk-mmd"  # initial losses are NTK-MMD's, worked out once for both
+    seed_scope = "ntk-mmd"  # initialisations and sketches are NTK-MMD's, and the losses that probabilities take
     source = "Wu, Shu & Low (2022), ICML, eq. 4 with kappa as in sec. 4, and the authors' code"
     passes = (
-        "3 forward passes (2 for probabilities) and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 "
-        "sketches, kernels of pairs"
+        "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches, kernels of pairs"
     )
     choices = (
         "ridge, output and kappa are those of the authors' code: 1e-4, the true target's logit, and the ratio of both "

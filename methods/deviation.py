@@ -48,12 +48,13 @@ class Deviation(SetFunction):
         return self.seeds * algebra.kernel_regression(size, self.directions, asks_everyone=True)
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
-        from methods.kernel_regression import regression, tangents
+        from methods.kernel_regression import regression, residuals, tangents
 
         found = []
         for seed in range(self.seeds):
+            own, _ = residuals(problem, seed)
             there = tangents(problem, seed, self.directions)
-            model = regression(there, problem.train.owners_N, len(problem.contributors), self.damping)
+            model = regression(there, own, problem.train.owners_N, len(problem.contributors), self.damping)
             found.append(partial(_minus_distances, model))
         return found
 

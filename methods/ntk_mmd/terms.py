@@ -15,7 +15,7 @@ from harness.types import Batch, Bools, Floats, Ints, Learner, Params, Positive,
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
 from methods.gradients.directional import blocks, tensors
-from methods.gradients.per_example import output_gradients
+from methods.gradients.per_example import Output, output_gradients
 from methods.kernels import MIXED, CoalitionMmd, Kernel, features_alone, joint_features
 from methods.ntk_mmd.kernel import gram, of_linear_layers
 from methods.ntk_mmd.matrix_free import MatrixFreeComplexity
@@ -114,7 +114,10 @@ class Terms:
         return discrepancies
 
     def _ntk(self) -> OfCoalitions:
-        params, losses_N, reading = self._initial(), self._losses_N(), self._reading
+        """Of responses the probability stands for the logits, which are many."""
+        params, reading = self._initial(), self._reading
+        of_logits = reading.output == "logit" and self._problem.learner.one_label
+        losses_N = None if of_logits else self._losses_N()
         complexity = self._share(
             f"complexity/{self._read('ntk')}",
             lambda: _complexity(self._problem, params, losses_N, self._seed, reading),
@@ -146,19 +149,36 @@ def _losses(problem: Problem, params: Params) -> Floats:
     return np.asarray(found.double().cpu().numpy())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """Whose kernel it is: an output of the model, what it lacks of its label, and its slope in the loss, if it has one.
+
+    A sign of the slope changes no kernel.
+    """
+
+    output: Output
+    residual_N: torch.Tensor
+    slope_N: torch.Tensor | None
+
+
+def _asked(problem: Problem, params: Params, losses_N: Floats | None, reading: Reading, train: Batch) -> _Asked:
+    """``losses_N``: None for the true label's logit."""
+    learner = problem.learner
+    if losses_N is None:
+        return _Asked(partial(_true_logits, learner), 1 - _logits(learner, params, train), None)
+    losses = torch.from_numpy(losses_N).to(problem.device)
+    if reading.output == "log-probability":
+        return _Asked(learner.losses, losses, torch.ones_like(losses))
+    return _Asked(learner.outputs, 1 - (-losses).exp(), (-losses).exp())
+
+
 def _complexity(
-    problem: Problem, params: Params, losses_N: Floats, seed: int, reading: Reading
+    problem: Problem, params: Params, losses_N: Floats | None, seed: int, reading: Reading
 ) -> KernelComplexity | ProjectedComplexity | MatrixFreeComplexity:
     """Each seed has a projection of its own, the same for every weight scheme."""
     train, learner, examples = tensors(problem.train, problem.device), problem.learner, len(problem.train)
-    losses, owners_N = torch.from_numpy(losses_N).to(problem.device), problem.train.owners_N
-    slope: torch.Tensor | None = (-losses).exp()  # of the output in the loss
-    residual, output = 1 - (-losses).exp(), learner.outputs
-    if reading.output == "log-probability":
-        residual, slope, output = losses, torch.ones_like(losses), learner.losses  # a sign changes no kernel
-    if reading.output == "logit" and learner.one_label:
-        slope, output = None, partial(_true_logits, learner)
-        residual = 1 - _logits(learner, params, train)
+    asked, owners_N = _asked(problem, params, losses_N, reading, train), problem.train.owners_N
+    output, residual, slope = asked.output, asked.residual_N, asked.slope_N
     if reading.solve == "matrix-free":
         assert not reading.absolute, "the matrix-free solve knows ridges that are multiples of the mean diagonal alone"
         return MatrixFreeComplexity(learner, params, train, residual, owners_N, output, reading.ridge)

@@ -215,9 +215,10 @@ FORWARD = [
     (Lava(), 1, 1),
     (DataOob(trees=3), 1, 1),
     (NtkMmd(seeds=2), 2, 1),
-    (Davinz(seeds=2), 3, 1),
+    (Davinz(seeds=2), 2, 1),
     (Davinz(output="probability", seeds=2), 2, 1),
-    (FreeShap(seeds=2), 2, 2),
+    (FreeShap(seeds=2), 0, 0),
+    (FreeShap(start="logits", seeds=2), 1, 1),
     (FreeShap(start="probabilities", seeds=2), 1, 1),
     (Deviation(seeds=2), 1, 1),
 ]

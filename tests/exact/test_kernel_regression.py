@@ -18,7 +18,7 @@ from methods import kernel_regression
 from methods.davinz import Davinz
 from methods.deviation import Deviation
 from methods.freeshap import FreeShap
-from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, tangents
+from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, residuals, tangents
 from methods.kernels import median_distance
 from methods.ntk_mmd import terms
 from methods.ntk_mmd.terms import Terms
@@ -84,11 +84,11 @@ def test_every_coalition_s_regression_equals_a_direct_solve(width: int, order: n
     ridge = 0.1 * float((train**2).sum(1).mean())
     model: WholeKernel | ProjectedKernel
     if projected:
-        rows = Tangents(residual, residual[:6], train_NW=train, validation_VW=validation)
-        model = ProjectedKernel(rows, owners_N, 5, 0.1)
+        rows = Tangents(train_NW=train, validation_VW=validation)
+        model = ProjectedKernel(rows, residual, owners_N, 5, 0.1)
     else:
-        whole = Tangents(residual, residual[:6], kernel_NN=train @ train.T, across_VN=validation @ train.T)
-        model = WholeKernel(whole, owners_N, 0.1)
+        whole = Tangents(kernel_NN=train @ train.T, across_VN=validation @ train.T)
+        model = WholeKernel(whole, residual, owners_N, 0.1)
     x, y, held_out = train.numpy(), residual.numpy(), validation.numpy()
     weights = [direct(x, y, row[owners_N], ridge) for row in CHAINS[order]]
     found = dict(model.changes(CHAINS[order]))
@@ -131,10 +131,9 @@ def test_with_as_many_directions_as_classes_the_kernel_is_the_mean_over_logits(m
     kernel, across = plain_kernel(problem)
     np.testing.assert_allclose(found.kernel_NN.numpy(), kernel, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found.across_VN.numpy(), across, rtol=1e-4, atol=1e-4)
-    probabilities = logits_of(problem, problem.train.columns["inputs"]).softmax(1).detach().numpy()
-    np.testing.assert_allclose(
-        found.residual_NO.numpy(), np.eye(CLASSES)[problem.train.targets] - probabilities, atol=1e-6
-    )
+    for lacking, examples in zip(residuals(problem, 0), (problem.train, problem.validation), strict=True):
+        probabilities = logits_of(problem, examples.columns["inputs"]).softmax(1).detach().numpy()
+        np.testing.assert_allclose(lacking.numpy(), np.eye(CLASSES)[examples.targets] - probabilities, atol=1e-6)
 
 
 def test_fewer_directions_give_that_kernel_on_average() -> None:
@@ -147,11 +146,11 @@ def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
     """The same as NTK-MMD's complexity, on the same residuals."""
     problem = problem_of(tmp_path, tiny_pool(4))
     problem.learner.one_label = False
-    found = tangents(problem, 0, 3)
+    found, (lacking, _) = tangents(problem, 0, 3), residuals(problem, 0)
     assert found.kernel_NN is not None
     ridge = 0.1 * found.kernel_NN.diagonal().mean() * torch.eye(len(problem.train))
-    solved = torch.linalg.solve(found.kernel_NN + ridge, found.residual_NO)
-    complexity = float(((found.residual_NO * solved).sum() / len(problem.train)).sqrt())
+    solved = torch.linalg.solve(found.kernel_NN + ridge, lacking)
+    complexity = float(((lacking * solved).sum() / len(problem.train)).sqrt())
     everyone = np.ones((1, 4), dtype=bool)
     assert Terms(problem, 0).of(everyone, ("ntk",))[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
 
@@ -211,8 +210,8 @@ def test_of_responses_freeshap_s_one_output_starts_from_0_or_its_probability(sta
     logits = logits_of(problem, problem.train.columns["inputs"]).detach()
     true_N = logits.softmax(1).numpy()[np.arange(len(problem.train)), problem.train.targets]
     expected = 1 - (0 if start == "nothing" else 1) * true_N
-    found = tangents(problem, 0, 3, start)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found.residual_NO.numpy()[:, 0], expected, rtol=1e-5)
+    found, _ = residuals(problem, 0, start)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.numpy()[:, 0], expected, rtol=1e-5)
 
 
 def test_freeshap_s_shapley_values_are_those_of_all_orders(tmp_path: Path) -> None:
