@@ -13,9 +13,10 @@ from torch import nn
 
 from harness import registry
 from harness.coalitions import prefixes
-from harness.types import Bools, Floats, Learner, Problem, Question
+from harness.truth import questions, walks
+from harness.types import QUESTIONS, Bools, Floats, Learner, Problem, Question
 from methods import kernel_regression
-from methods.davinz import Davinz
+from methods.davinz import Davinz, valued
 from methods.deviation import Deviation
 from methods.freeshap import FreeShap
 from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, residuals, tangents
@@ -285,17 +286,44 @@ def davinz_by_hand(problem: Problem, coalitions_KC: Bools, ridge: float, output:
     return complexities, distances
 
 
-@pytest.mark.parametrize("asked", [ALONE, BUT_ONE, COALITIONS], ids=["alone", "left out", "any"])
+EVERY = np.array([[bool(k >> c & 1) for c in range(4)] for k in range(16)])
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"), [("standalone", ALONE), ("leave-one-out", BUT_ONE), ("shapley", EVERY)], ids=lambda q: str(q)
+)
 @pytest.mark.parametrize(("ridge", "output"), [(1e-4, "logit"), (0.5, "logit"), (0.01, "probability")])
 def test_davinz_is_its_two_terms_with_kappa_over_what_is_asked(
-    asked: Bools, ridge: float, output: str, tmp_path: Path
+    question: Question, asked: Bools, ridge: float, output: str, tmp_path: Path
 ) -> None:
-    problem = problem_of(tmp_path, tiny_pool(4))
+    problem = problem_of(tmp_path, tiny_pool(4), question=question)
     complexity_K, distance_K = davinz_by_hand(problem, asked, ridge, output)
     some_K = asked.any(axis=1)
     kappa = np.mean(distance_K[some_K]) / np.mean(complexity_K[some_K])
-    found = Davinz(ridge, output, seeds=1).scorers(problem)[0](asked)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found, -(kappa * complexity_K + distance_K), rtol=1e-3)
+    score = Davinz(ridge, output, seeds=1).scorers(problem)[0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(score(asked), -(kappa * complexity_K + distance_K), rtol=1e-3)
+    complexity_K, distance_K = davinz_by_hand(problem, COALITIONS, ridge, output)
+    np.testing.assert_allclose(score(COALITIONS), -(kappa * complexity_K + distance_K), rtol=1e-3)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_davinz_s_kappa_is_of_what_the_harness_asks_for(question: Question, tmp_path: Path) -> None:
+    problem, asked = problem_of(tmp_path, tiny_pool(5), question=question), list[Bools]()
+
+    def listen(coalitions_KC: Bools) -> Floats:
+        asked.append(coalitions_KC)
+        return np.zeros(len(coalitions_KC))
+
+    questions.answer(question, listen, 5, np.random.default_rng(0), 1)
+    np.testing.assert_array_equal(np.vstack(asked), valued(problem, 0))
+
+
+def test_of_many_contributors_davinz_s_kappa_is_of_an_order_and_back(tmp_path: Path) -> None:
+    """As many members as along the harness's own walks, whatever the order."""
+    found = valued(problem_of(tmp_path, tiny_pool(12), question="shapley"), 0)
+    order = found[:13].sum(axis=0).argsort()[::-1]
+    np.testing.assert_array_equal(found, walks.pair_coalitions(order))
+    assert not (found == valued(problem_of(tmp_path, tiny_pool(12), question="shapley"), 1)).all()
 
 
 def test_davinz_by_its_authors_code_is_the_default(tmp_path: Path) -> None:
