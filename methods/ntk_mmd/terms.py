@@ -14,7 +14,7 @@ import torch
 from harness.types import Batch, Bools, Floats, Ints, Learner, Params, Positive, Problem
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
-from methods.gradients.directional import blocks, tensors
+from methods.gradients.directional import blocks, example_losses, tensors
 from methods.gradients.per_example import Output, output_gradients
 from methods.kernels import MIXED, CoalitionMmd, Kernel, features_alone, joint_features
 from methods.ntk_mmd.kernel import gram, of_linear_layers
@@ -136,17 +136,10 @@ class Terms:
         return found
 
     def _losses_N(self) -> Floats:
-        params = self._initial()
-        found: Floats = self._share("losses", lambda: _losses(self._problem, params))
+        params, problem = self._initial(), self._problem
+        train = tensors(problem.train, problem.device)
+        found: Floats = self._share("losses", lambda: example_losses(problem.learner, params, train))
         return found
-
-
-@torch.no_grad()
-def _losses(problem: Problem, params: Params) -> Floats:
-    """Of every training example."""
-    rows = blocks(tensors(problem.train, problem.device), problem.learner)
-    found = torch.cat([problem.learner.losses(params, block) for block in rows])
-    return np.asarray(found.double().cpu().numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
