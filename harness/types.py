@@ -640,16 +640,15 @@ class OpenProxy(Protocol):
     """A door to retraining something cheaper, which is scored on the validation split as what it stands for."""
 
     def __call__(self, *, steps: float = 1.0, examples: float = 1.0, parameters: float = 1.0) -> Retrain:
-        """Retraining at these shares of the task's own (1 for all of it); steps, batch and parameters are rounded down.
+        """Retraining at these shares of the task's own (1 for all of it), all of them rounded down.
 
         Billed at the seconds and operations that it takes; as retrainings at its share of a whole training's
         operations, for those are in proportion to steps x batch x parameters (Kaplan et al. 2020, sec. 2.1).
 
         Args:
             steps: of the optimiser's steps; the learning rate falls over as many as there are.
-            examples: of each contributor's examples (to the nearest whole, at least one), and of a step's batch with
-                them, so that an example is drawn as often as before. A seed's are the same for all of its coalitions,
-                another seed's are others.
+            examples: of each contributor's examples (at least one), and of a step's batch with them, so that an example
+                is drawn as often as before. A seed's are the same for all of its coalitions, another seed's are others.
             parameters: of the model's, by ``Learner.narrower``.
 
         Raises:
