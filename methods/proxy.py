@@ -33,7 +33,7 @@ class Proxy(Retraining):
 
     cheaper: Cheaper = "steps"
     share: Annotated[float, between(0, 1)] = 0.25
-    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
+    retrainings: Annotated[int, between(LEAST * RegressionShapley.seeds, MOST)] | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
     source: ClassVar[str] = (

@@ -39,7 +39,7 @@ class ClassWiseShapley(Sampling, Retraining):
     def unsuitable(self, problem: Problem) -> str | None:
         if not problem.learner.one_label:
             return f"its examples need a label each, and those of {problem.task} are answered in words"
-        return None
+        return super().unsuitable(problem)
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors, labels_N = len(problem.contributors), problem.validation.targets

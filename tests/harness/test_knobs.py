@@ -360,7 +360,7 @@ def test_mistakes_on_the_command_line_are_told_before_anything_is_trained(comman
         ("tracin:runs=0,size", "tracin: runs must be a whole number from 1 to 1,000,000, got '0'."),
         (f"tracin:runs={10**22}", "tracin: runs must be a whole number from 1 to 1,000,000, got '1000000000000"),
         ("data-banzhaf:seeds=3,retrainings=8", "retrainings must be at least 12, 4 for each of seeds=3, got 8"),
-        ("data-banzhaf:retrainings=1", "retrainings must be a whole number from 8 to 1,000,000 or none, got '1'."),
+        ("data-banzhaf:retrainings=1", "retrainings must be a whole number from 4 to 1,000,000 or none, got '1'."),
         ("proxy:steps:retrainings=7", "retrainings must be a whole number from 8 to 1,000,000 or none, got '7'."),
         ("size,influence:damping=x", "influence: damping must be a number above 0 or none, got 'x'."),
         ("influence,influence:runs=3", "are the same method with the same settings"),
