@@ -16,7 +16,7 @@ from torch.func import grad, vmap
 from harness.types import Batch, Floats, Learner, Params
 from methods.gradients.curvature import Curvature
 from methods.gradients.directional import example_losses, mean_gradient
-from methods.gradients.hessian import lanczos
+from methods.gradients.krylov import lanczos
 from methods.gradients.vectors import by_entry, plus
 
 
