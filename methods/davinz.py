@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Davinz(SetFunction):
     ridge: Positive = 1e-4
     output: Literal["logit", "probability"] = "logit"
     seeds: Count = 3
-    seed_scope = "ntk-mmd"  # initialisations and sketches are NTK-MMD's, and the losses that probabilities take
+    seed_scope = scopes.NTK_MMD  # initialisations and sketches are NTK-MMD's, and the losses that probabilities take
     source = "Wu, Shu & Low (2022), ICML, eq. 4 with kappa as in sec. 4, and the authors' code"
     passes = (
         "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches, kernels of pairs"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class FreeShap(SetFunction):
     start: Literal["nothing", "logits", "probabilities"] = "nothing"
     directions: Count = 3
     seeds: Count = 3
-    seed_scope = "tangents"
+    seed_scope = scopes.TANGENTS
     source = "Wang et al. (2024), ICML (arXiv 2406.04606): kernel regression on the empirical tangent kernel as utility"
     passes = (
         "0 forward passes (1 from logits or probabilities) and 3 backward passes a seed (1 for responses), n x n "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
-from methods import algebra
+from methods import algebra, scopes
 from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LoGra(Additive):
     runs: Count = 3
     projection: Count = 4096
     damping: Positive | None = None
-    seed_scope = "projected gradients"
+    seed_scope = scopes.PROJECTED
     source = "Choe et al. (2024), arXiv 2405.13954, sec. 3 (LoGra); F is the empirical Fisher matrix of each layer"
     passes = (
         "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run; for AdamW 1 "

@@ -20,7 +20,7 @@ from harness.running.evaluator import PAIRS
 from harness.running.reference import at_reference
 from harness.types import Budget, Cost, Examples, JobSize, Pool, Question
 from methods import algebra
-from methods.gradients.projected import LossGradients, loss_gradients
+from methods.gradients.projected import MarginGradients, margin_gradients
 from methods.influence_pydvl import InfluenceEkfac
 from methods.ntk_mmd import terms
 from methods.trackstar import TrackStar
@@ -225,7 +225,7 @@ def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_siz
         found = make(runs=1, projection=width, **({} if make is Trak else {"validation_share": 0.9}))
         asked = found.algebra(size_of(pool, "shapley"))
         problem = problem_of(tmp_path, pool)
-        counter, gradients = FlopCounter(), loss_gradients(problem, 0, width)
+        counter, gradients = FlopCounter(), margin_gradients(problem, 0, width)
         with counter.counting():
             found._one_run(gradients, *([torch.ones(len(pool.train))] if make is Trak else []))
         assert asked == pytest.approx(counter.flops, rel=0.1)
@@ -234,7 +234,7 @@ def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_siz
 def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_path: Path) -> None:
     """Rows are turned into their span first."""
     found = [
-        LossGradients(torch.randn(n, 300), torch.randn(n // 3, 300), torch.rand(n), torch.rand(n // 3), n)
+        MarginGradients(torch.randn(n, 300), torch.randn(n // 3, 300), torch.rand(n), torch.rand(n // 3), n)
         for n in (60, 150)
     ]
     for gradients in found:
