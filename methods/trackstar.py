@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import Additive, Budget, Claim, Count, Floats, JobSize, Positive, Problem, between
+from harness.types import Budget, Count, Floats, JobSize, Positive, Problem, between
 from methods import algebra, scopes
 from methods.influence import passes_of_damping
-from methods.over import Over, claims_over, shared_out, told_over
+from methods.over import Over, SumOrMean
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ OUTWEIGHED = 1_000 / 65_536
 
 
 @dataclass(frozen=True)
-class TrackStar(Additive):
+class TrackStar(SumOrMean):
     """Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.
 
     Args:
@@ -41,6 +41,8 @@ class TrackStar(Additive):
     damping: Positive | None = None
     validation_share: Annotated[float, between(0, 1)] | None = None
     over: Over = "sum"
+    called = "TrackStar"
+    claims_of_sums = frozenset({"null", "copies", "additive"})
     seed_scope = scopes.PROJECTED
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
@@ -54,14 +56,6 @@ class TrackStar(Additive):
         "examples weigh alike; over: the paper retrieves single examples, of a contributor's the sum is the harness's "
         "rule for such methods, and grows with size; over=mean does not"
     )
-
-    @property
-    def summary(self) -> str:
-        return told_over(super().summary, "TrackStar", self.over)
-
-    @property
-    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
-        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         passes = 1 + passes_of_damping(None)
@@ -79,7 +73,7 @@ class TrackStar(Additive):
         paper: Units = "steps" if problem.learner.recipe.optimiser == "adamw" else "own"
         units: Units = "damping" if self.damping is None else paper
         runs = [margin_gradients(problem, run, self.projection, units) for run in range(self.runs)]
-        return shared_out(np.stack([self._one_run(found) for found in runs]), problem, self.over)
+        return self.by_contributor(np.stack([self._one_run(found) for found in runs]), problem)
 
     def _one_run(self, found: MarginGradients) -> Floats:
         import torch

@@ -357,11 +357,12 @@ class PoolRun:
         """Everything that can change an answer: the pool, the method with its settings, the name that its draws are of
         and its code, the precedents.
         """
-        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
+        seen = precedents if method.calibrates else ()
+        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in seen]
         answers = question if method.by_question else "any"
         code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
         model = sorted(library_versions(self._learner.libraries).items())
-        return _hash(self.key, name, base_of(name), repr(method), code, model, answers, read if method.calibrates else [])
+        return _hash(self.key, name, base_of(name), repr(method), code, model, answers, read)
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:

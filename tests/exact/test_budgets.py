@@ -49,10 +49,10 @@ from methods.ntk_mmd import NtkMmd
 from methods.perplexity import Perplexity
 from methods.proxy import Proxy
 from methods.regmix import RegMix
-from methods.semivalues.data_shapley import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
 from methods.semivalues.class_wise_shapley import ClassWiseShapley
 from methods.semivalues.data_banzhaf import DataBanzhaf
+from methods.semivalues.data_shapley import DataShapley
 from methods.semivalues.kernel_shap import KernelShap
 from methods.semivalues.regression_shapley import RegressionShapley
 from methods.similarity import EmbeddingSimilarity, RepSim
