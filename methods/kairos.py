@@ -61,10 +61,10 @@ class Kairos(OnFeatures):
         import torch
 
         from methods.features import seen
-        from methods.kernels import JointFeatures, Kernel, mean_kernels
+        from methods.kernels import Kernel, Samples, mean_kernels
 
         train, validation = seen(problem, params)
-        inputs = JointFeatures(*(torch.from_numpy(side.features_NF).to(problem.device) for side in (train, validation)))
+        inputs = Samples(*(torch.from_numpy(side.features_NF).to(problem.device) for side in (train, validation)))
         own_N, across_N = mean_kernels(inputs, Kernel(bandwidths=(1.0,)))
         gap_N = (own_N - across_N).cpu().numpy()
         missed_N = residuals(train, validation, problem.learner.one_label)
