@@ -284,6 +284,13 @@ class Recipe:
         return [round(self.steps * (k + 1) / self.checkpoints) for k in range(self.checkpoints)]
 
 
+MEAN_KEPT, SQUARES_KEPT, ADAM_EPSILON = 0.9, 0.999, 1e-8
+"""What AdamW keeps of its two moments a step, and adds to the second's root (Loshchilov & Hutter 2019, algorithm 2)."""
+
+CLIP_EPSILON = 1e-6
+"""Added to the norm of a gradient that is clipped, as torch does it."""
+
+
 def part_of(whole: int, share: float) -> int:
     """A share of a whole number, rounded down (but not for want of a last digit: a tenth of 30 is 3)."""
     return math.floor(whole * share + 1e-9)
