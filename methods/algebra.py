@@ -31,6 +31,10 @@ GRAM_ROWS = 256
 LOOKED_AT = 2
 """Training examples on which it is seen whether a layer's signals make up the gradients of its parameters."""
 
+EXACT_CLASSES = 10
+"""Most classes of one label an example for which the loss's Hessian is written out, a vector and a pass back a class;
+else one label is drawn."""
+
 ENUMERATED = 10
 """Contributors up to which the harness asks a set function for every coalition."""
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Bools, Budget, Count, Floats, JobSize, NotNegative, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, NotNegative, Problem, Scorer, SetFunction
+from methods.algebra import WALKS
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     from methods.gradients.contributor_space import ContributorSpace
@@ -40,7 +42,7 @@ class ContributorSetFunction(SetFunction):
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        passes = 2 * CHECKPOINTS + 1 + 3 * self.iterations + contributors + 2
+        passes = passes_of_damping(None) + 1 + 3 * self.iterations + contributors + 2
         return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs * (contributors + 3))
 
     def algebra(self, size: JobSize) -> float:
@@ -133,7 +135,7 @@ class NewtonStep(ContributorSetFunction):
         asked = {
             "standalone": size.contributors + 1,
             "leave-one-out": size.contributors + 1,
-            "shapley": 32 * size.contributors,
+            "shapley": WALKS * size.contributors,
         }
         each = 2 / 3 * directions**3 + 2 * size.contributors * directions**2
         return super().algebra(size) + self.runs * asked[size.question] * each
