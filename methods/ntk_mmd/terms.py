@@ -185,7 +185,7 @@ def _complexity(
 
 
 def _ridge(reading: Reading, mean_diagonal: Callable[[], torch.Tensor | float]) -> float:
-    """What is added to the kernel's diagonal: as it is, or as a multiple of the mean diagonal, found where it counts."""
+    """What is added to the kernel's diagonal: as it is, or as a multiple of the mean diagonal, found if it counts."""
     return reading.ridge if reading.absolute else reading.ridge * float(mean_diagonal())
 
 

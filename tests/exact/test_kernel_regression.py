@@ -152,8 +152,8 @@ def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
     ridge = 0.1 * found.kernel_NN.diagonal().mean() * torch.eye(len(problem.train))
     solved = torch.linalg.solve(found.kernel_NN + ridge, lacking)
     complexity = float(((lacking * solved).sum() / len(problem.train)).sqrt())
-    everyone = np.ones((1, 4), dtype=bool)
-    assert Terms(problem, 0, problem.shared).of(everyone, ("ntk",))[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
+    found_KT = Terms(problem, 0, problem.shared).of(np.ones((1, 4), dtype=bool), ("ntk",))
+    assert found_KT[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
 
 
 def test_a_large_pool_s_projected_regression_is_near_the_whole_one(

@@ -19,6 +19,7 @@ from harness.truth import exact, questions, shapley, surrogate
 from harness.truth import walks as antithetic
 from harness.truth.truth import Truth, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
+from methods import coalitions as drawing
 from tests.games import GAMES, Game, additive, glove, sampled
 from tests.tiny import engine_of, tiny_pool, truth_by
 
@@ -139,6 +140,29 @@ def test_coalitions_are_uniform_among_those_of_their_size_and_sizes_as_told(play
         counts = np.unique(drawn[size_K == size] @ (1 << np.arange(players)), return_counts=True)[1]
         assert len(counts) == comb(players, size)
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 2 * len(counts) + 20  # about chi-squared
+
+
+class InOrder:
+    """A generator that leaves lists as they are."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = RNG(seed)
+        self.random = self._rng.random
+
+    def permutation(self, what: int | np.ndarray) -> np.ndarray:
+        return what if isinstance(what, np.ndarray) else self._rng.permutation(what)
+
+
+@pytest.mark.parametrize("players", [3, 6, 7, 24])
+def test_the_truth_s_pairs_are_drawn_as_methods_draw_theirs(players: int) -> None:
+    """Neither may know the other's code, so this holds them to one rule: the same sizes, the same members in turn."""
+    size, chances_S = np.arange(1, players), drawing.kernel_chances(players)
+    smaller = np.bincount(np.minimum(size, players - size), weights=chances_S)[1:]
+    np.testing.assert_allclose(shapley.size_chances(players), smaller, rtol=1e-12)
+    padded_S = np.pad(shapley.size_chances(players), (0, players - 1 - players // 2))
+    for seed in range(5):
+        of_truth = shapley._draw_half(players, 9, InOrder(seed))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(of_truth, drawing.balanced(RNG(seed), 9, padded_S))
 
 
 @pytest.mark.parametrize("players", [4, 5])
