@@ -1,6 +1,6 @@
 """Which code an answer depends on: a hash of what a module's code reaches inside the project, but for what no answer
-depends on, and of the libraries' versions that this code imports. Rewording a docstring, a comment or a method's words
-changes nothing; rewording what is said below a constant, or a line of a table that the code reaches, does.
+depends on, and of the libraries' versions that this code imports. Rewording a docstring, a comment, a method's words
+or what is said below a constant changes nothing; a line of a table that the code reaches does.
 """
 
 from __future__ import annotations
@@ -161,15 +161,20 @@ def _depth(package: str, level: int) -> int:
 
 
 def _bare(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings and without a class's words about itself."""
+    """The tree without what is said of things, below their names or in a class's words about itself."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
-            if isinstance(node, ast.ClassDef):
-                node.body = [statement for statement in node.body if not _is_words(statement)]
-            node.body = node.body or [ast.Pass()]
+        for block in ("body", "orelse", "finalbody"):
+            statements = getattr(node, block, None)
+            if isinstance(statements, list) and statements:
+                is_class = isinstance(node, ast.ClassDef)
+                left = [one for one in statements if not (_is_said(one) or (is_class and _is_words(one)))]
+                setattr(node, block, left or [ast.Pass()])
     return tree
+
+
+def _is_said(statement: ast.stmt) -> bool:
+    """Whether it is a text by itself, such as a docstring."""
+    return isinstance(statement, ast.Expr) and _is_text(statement.value)
 
 
 def _is_words(statement: ast.stmt) -> bool:
@@ -180,5 +185,9 @@ def _is_words(statement: ast.stmt) -> bool:
         targets = [statement.target]
     else:
         return False
-    is_text = isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
-    return is_text and all(isinstance(target, ast.Name) and target.id in WORDS for target in targets)
+    named = all(isinstance(target, ast.Name) and target.id in WORDS for target in targets)
+    return named and (isinstance(statement.value, ast.JoinedStr) or _is_text(statement.value))
+
+
+def _is_text(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
