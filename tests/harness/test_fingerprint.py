@@ -83,7 +83,9 @@ def test_words_change_no_key(digest_of: Callable[..., str], there: str, instead:
     assert digest_of(METHOD.replace(there, instead)) == digest_of(METHOD)
 
 
-@pytest.mark.parametrize(("there", "instead"), [("half(2)", "half(3)"), ("damping = 0.1", "damping = 0.2"), ("LIMIT = 3", "LIMIT = 4")])
+@pytest.mark.parametrize(
+    ("there", "instead"), [("half(2)", "half(3)"), ("damping = 0.1", "damping = 0.2"), ("LIMIT = 3", "LIMIT = 4")]
+)
 def test_code_changes_the_key(digest_of: Callable[..., str], there: str, instead: str) -> None:
     assert there in METHOD
     assert digest_of(METHOD.replace(there, instead)) != digest_of(METHOD)
