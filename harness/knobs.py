@@ -169,7 +169,6 @@ def _meanings(cls: type) -> dict[str, str]:
 
 
 def _rule(choices: str, name: str) -> str:
-    """What of ``choices`` is about one setting: the part between semicolons that names it, or else all."""
-    parts = [part.strip() for part in choices.split(";")]
-    about = next((part for part in parts if re.search(rf"\b{re.escape(name)}\b", part)), choices)
-    return about.removeprefix(f"{name}:").strip()
+    """What of ``choices`` is about one setting: the part between semicolons that begins with its name and a colon."""
+    parts = (part.strip() for part in choices.split(";"))
+    return next((part.removeprefix(f"{name}:").strip() for part in parts if part.startswith(f"{name}:")), "")

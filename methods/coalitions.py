@@ -25,8 +25,8 @@ LEAST = 4
 
 
 def whole_seeds(retrainings: int | None, contributors: int) -> int:
-    """How many seeds of C + 1 retrainings fit in; one where none does, which ``no_whole_seed`` refuses."""
-    return max(1, retrainings_of(retrainings, contributors) // (contributors + 1))
+    """How many seeds of C + 1 retrainings fit in."""
+    return retrainings_of(retrainings, contributors) // (contributors + 1)
 
 
 def no_whole_seed(retrainings: int | None, contributors: int) -> str | None:

@@ -19,7 +19,7 @@ RIDGES = np.logspace(-5, 3, 17)
 
 @dataclass(frozen=True)
 class Kairos(OnFeatures):
-    """Minus what drawing training data towards an example adds to the MMD of inputs and the residual of labels.
+    """Minus what drawing data towards an example adds to the squared MMD of inputs, and its label's residual.
 
     Args:
         marginal: weight of the discrepancy between inputs; that between labels given inputs has the rest.

@@ -23,7 +23,7 @@ OUTWEIGHED = 1_000 / 65_536
 
 @dataclass(frozen=True)
 class TrackStar(SumOrMean):
-    """Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.
+    """Cosine of an example's and a validation example's projected gradients, whitened by second moments of both.
 
     Args:
         runs: independent training runs averaged over.
