@@ -42,6 +42,8 @@ Form = Literal["image-label", "text-label", "text-response"]
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
+Optimiser = Literal["sgd", "adamw"]
+
 Claim = Literal["null", "copies", "additive", "efficient"]
 """What a method may say of its values, and is then held to: nothing for who adds nothing; the same for exact copies;
 contributors that become one are worth their sum; together they are what everyone gains."""
@@ -223,7 +225,7 @@ class Recipe:
     steps: int
     batch_size: int
     rate: float
-    optimiser: Literal["sgd", "adamw"] = "sgd"
+    optimiser: Optimiser = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
     warmup: int = 0
@@ -611,6 +613,7 @@ class JobSize:
         validation: held-out examples.
         parameters: of the model.
         features: width of its penultimate features, the targets' own included.
+        optimiser: of its training.
     """
 
     question: Question
@@ -619,6 +622,7 @@ class JobSize:
     validation: int
     parameters: int
     features: int
+    optimiser: Optimiser = "adamw"
 
 
 # --- valuing --------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from harness.running.reference import at_reference
 from harness.types import Budget, Cost, Examples, JobSize, Pool, Question
 from methods import algebra
 from methods.gradients.projected import MarginGradients, margin_gradients
+from methods.gradients.summed_rates import summed_rates
 from methods.influence_pydvl import InfluenceEkfac
+from methods.logra import LoGra
 from methods.ntk_mmd import terms
 from methods.trackstar import TrackStar
 from methods.trak import Trak
@@ -247,6 +249,22 @@ def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_pa
             with counter.counting():
                 method_._one_run(gradients, *more)
             assert method_.algebra(size) == pytest.approx(counter.flops, rel=0.1)
+
+
+def test_logra_makes_layers_whole_at_adamw_s_damping_alone_and_declares_so(tmp_path: Path) -> None:
+    """Beside what its damping takes, which is not of its own algebra."""
+    pool, taken, declared = pool_of(20, 60), {}, {}
+    for optimiser, damping in (("sgd", None), ("sgd", 0.1), ("adamw", None), ("adamw", 0.1)):
+        recipe = tiny_recipe(optimiser=optimiser)
+        problem, counter = problem_of(tmp_path, pool, tiny_mlp(recipe)), FlopCounter()
+        summed_rates(problem, 0)
+        method_ = LoGra(runs=1, projection=16, damping=damping)
+        with counter.counting():
+            method_.example_values(problem)
+        taken[optimiser, damping] = counter.flops
+        declared[optimiser, damping] = method_.algebra(replace(size_of(pool, "shapley"), optimiser=optimiser))
+    for found in (taken, declared):
+        assert found["sgd", None] == found["sgd", 0.1] == found["adamw", 0.1] < found["adamw", None]
 
 
 def test_declared_algebra_of_pydvl_s_ekfac_grows_as_was_measured(tmp_path: Path) -> None:
