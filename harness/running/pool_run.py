@@ -247,7 +247,8 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run}
+        place = (name, self.task.name, self.index, _asked(method, question))
+        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run, "of": place}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
@@ -359,10 +360,9 @@ class PoolRun:
         """
         seen = precedents if method.calibrates else ()
         read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in seen]
-        answers = question if method.by_question else "any"
         code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
         model = sorted(library_versions(self._learner.libraries).items())
-        return _hash(self.key, name, base_of(name), repr(method), code, model, answers, read)
+        return _hash(self.key, name, base_of(name), repr(method), code, model, _asked(method, question), read)
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
@@ -373,6 +373,11 @@ def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key:
 
 def _plan(suite: Suite, task: str, index: int, contributors: int, question: Question) -> Plan:
     return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task, question))
+
+
+def _asked(method: Method, question: Question) -> str:
+    """The question that an answer is to; "any" where it is to all of them."""
+    return question if method.by_question else "any"
 
 
 def mean(values: Sequence[Sequence[float]]) -> Floats:
