@@ -34,10 +34,10 @@ class Davinz(SetFunction):
     choices = (
         "ridge, output and kappa are those of the authors' code: 1e-4, the true target's logit, and the ratio of both "
         "terms' means over the coalitions that a question asks for, everyone among them when one is left out, and for "
-        "Shapley values of more than ten contributors over those along one order and back; the "
-        "kernel is whole, of all parameters (theirs: blocks of it for large networks, weights without biases); the "
-        "paper's MMD is of inputs, which for texts means nothing: it is of penultimate features, without targets, by "
-        "NTK-MMD's mixture of kernels (their code: one, of width 5); nobody is worth 0"
+        "Shapley values of more than ten contributors over those along one order and back; the kernel is whole, of all "
+        "parameters (theirs: blocks of it for large networks, weights without biases); the paper's MMD is of inputs, "
+        "which for texts means nothing: it is of penultimate features, without targets, by NTK-MMD's mixture of "
+        "kernels (their code: one, of width 5); nobody is worth 0"
     )
     claims = frozenset({"copies"})
 

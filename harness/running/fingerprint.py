@@ -21,12 +21,10 @@ OURS = ("harness", "methods", "tasks")
 WORDS = ("source", "passes", "choices")
 """What a method's class says about itself in text alone."""
 
-
 WITHOUT_NUMBERS = ("click", "joblib", "pydantic", "rich", "tabulate", "tomli_w")
 """Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn, cores
 are counted.
 """
-
 
 APART = frozenset(
     {

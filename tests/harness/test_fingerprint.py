@@ -163,6 +163,7 @@ def test_an_answer_s_key_holds_what_answers_depend_on_and_nothing_else_of_the_ha
         found = {name for name, code in fingerprint._reached(modules)[0].items() if code not in ("", "pass")}
         assert {name for name in found if name.startswith("harness")} == COUNTS
         assert {"methods.tracin", "methods.gradients.directional", learner} <= found
+        assert found.isdisjoint({"methods", "tasks"})
 
 
 def test_code_that_no_answer_depends_on_changes_no_key(
