@@ -10,6 +10,7 @@ import inspect
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from harness.errors import UserError, plain, said, unknown
@@ -28,6 +29,7 @@ class Knob:
         kinds: what it takes.
         default: what it is where nothing is typed; a variant's is its own.
         meaning: what the class's docstring says of it under Args.
+        example: a value that may be typed, other than the default where there is one at hand.
         rule: of a default that is None, what ``choices`` says of it.
     """
 
@@ -35,16 +37,8 @@ class Knob:
     kinds: Kinds
     default: Value
     meaning: str
+    example: str
     rule: str = ""
-
-    @property
-    def example(self) -> str:
-        """A value that may be typed, other than the default where there is one at hand."""
-        least = [int(kind.range.low) for kind in self.kinds if math.isfinite(kind.range.low)]
-        for value in (1, 2, 0.5, *least, *(kind.literal for kind in self.kinds if kind.is_literal), True, False):
-            if value != self.default and any(kind.fits(value) for kind in self.kinds):
-                return written(value)
-        return written(self.default)
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -103,8 +97,21 @@ def knobs_of(method: Method) -> tuple[Knob, ...]:
         if not hasattr(Method, name):  # what a method says about itself in words is no setting
             default = getattr(method, name)
             rule = _rule(method.choices, name) if default is None else ""
-            found.append(Knob(name, kinds, default, meanings.get(name, ""), rule))
+            found.append(Knob(name, kinds, default, meanings.get(name, ""), _example(method, name, kinds), rule))
     return tuple(found)
+
+
+def _example(method: Method, name: str, kinds: Kinds) -> str:
+    """A value that the method takes beside what its other settings are."""
+    default: Value = getattr(method, name)
+    least = [int(kind.range.low) for kind in kinds if math.isfinite(kind.range.low)]
+    twice = [2 * low for low in least]  # where two of something take the least each
+    for value in (1, 2, 0.5, *least, *twice, *(kind.literal for kind in kinds if kind.is_literal), True, False):
+        if value != default and any(kind.fits(value) for kind in kinds):
+            with suppress(Exception):  # of checks of its own
+                replace(method, **{name: value})  # type: ignore[type-var]
+                return written(value)
+    return written(default)
 
 
 def turned(method: Method, base: str, given: Given) -> tuple[Method, str]:
@@ -162,7 +169,6 @@ def _meanings(cls: type) -> dict[str, str]:
 
 
 def _rule(choices: str, name: str) -> str:
-    """What of ``choices`` is about one setting: the part between semicolons that names it, or else all."""
-    parts = [part.strip() for part in choices.split(";")]
-    about = next((part for part in parts if re.search(rf"\b{re.escape(name)}\b", part)), choices)
-    return about.removeprefix(f"{name}:").strip()
+    """What of ``choices`` is about one setting: the part between semicolons that begins with its name and a colon."""
+    parts = (part.strip() for part in choices.split(";"))
+    return next((part.removeprefix(f"{name}:").strip() for part in parts if part.startswith(f"{name}:")), "")

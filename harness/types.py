@@ -42,6 +42,8 @@ Form = Literal["image-label", "text-label", "text-response"]
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
+Optimiser = Literal["sgd", "adamw"]
+
 Claim = Literal["null", "copies", "additive", "efficient"]
 """What a method may say of its values, and is then held to: nothing for who adds nothing; the same for exact copies;
 contributors that become one are worth their sum; together they are what everyone gains."""
@@ -223,7 +225,7 @@ class Recipe:
     steps: int
     batch_size: int
     rate: float
-    optimiser: Literal["sgd", "adamw"] = "sgd"
+    optimiser: Optimiser = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
     warmup: int = 0
@@ -282,6 +284,13 @@ class Recipe:
     def checkpoint_steps(self) -> list[int]:
         """Number of finished steps at which a traced fit keeps the parameters."""
         return [round(self.steps * (k + 1) / self.checkpoints) for k in range(self.checkpoints)]
+
+
+MEAN_KEPT, SQUARES_KEPT, ADAM_EPSILON = 0.9, 0.999, 1e-8
+"""What AdamW keeps of its two moments a step, and adds to the second's root (Loshchilov & Hutter 2019, algorithm 2)."""
+
+CLIP_EPSILON = 1e-6
+"""Added to the norm of a gradient that is clipped, as torch does it."""
 
 
 def part_of(whole: int, share: float) -> int:
@@ -604,6 +613,7 @@ class JobSize:
         validation: held-out examples.
         parameters: of the model.
         features: width of its penultimate features, the targets' own included.
+        optimiser: of its training.
     """
 
     question: Question
@@ -612,6 +622,7 @@ class JobSize:
     validation: int
     parameters: int
     features: int
+    optimiser: Optimiser = "adamw"
 
 
 # --- valuing --------------------------------------------------------------------------------------
@@ -640,16 +651,15 @@ class OpenProxy(Protocol):
     """A door to retraining something cheaper, which is scored on the validation split as what it stands for."""
 
     def __call__(self, *, steps: float = 1.0, examples: float = 1.0, parameters: float = 1.0) -> Retrain:
-        """Retraining at these shares of the task's own (1 for all of it); steps, batch and parameters are rounded down.
+        """Retraining at these shares of the task's own (1 for all of it), all of them rounded down.
 
         Billed at the seconds and operations that it takes; as retrainings at its share of a whole training's
         operations, for those are in proportion to steps x batch x parameters (Kaplan et al. 2020, sec. 2.1).
 
         Args:
             steps: of the optimiser's steps; the learning rate falls over as many as there are.
-            examples: of each contributor's examples (to the nearest whole, at least one), and of a step's batch with
-                them, so that an example is drawn as often as before. A seed's are the same for all of its coalitions,
-                another seed's are others.
+            examples: of each contributor's examples (at least one), and of a step's batch with them, so that an example
+                is drawn as often as before. A seed's are the same for all of its coalitions, another seed's are others.
             parameters: of the model's, by ``Learner.narrower``.
 
         Raises:

@@ -83,7 +83,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "kairos": Entry(
         "methods.kairos:Kairos",
-        "Minus what drawing training data towards an example adds to the MMD of inputs and the residual of labels.",
+        "Minus what drawing data towards an example adds to the squared MMD of inputs, and its label's residual.",
     ),
     "kairos:trained": Entry(
         "methods.kairos:Kairos",
@@ -235,7 +235,7 @@ METHODS: Mapping[str, Entry] = {
     ),
     "trackstar": Entry(
         "methods.trackstar:TrackStar",
-        "Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.",
+        "Cosine of an example's and a validation example's projected gradients, whitened by second moments of both.",
     ),
     "data-shapley": Entry(
         "methods.semivalues.data_shapley:DataShapley",

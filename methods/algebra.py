@@ -31,6 +31,10 @@ GRAM_ROWS = 256
 LOOKED_AT = 2
 """Training examples on which it is seen whether a layer's signals make up the gradients of its parameters."""
 
+EXACT_CLASSES = 10
+"""Most classes of one label an example for which the loss's Hessian is written out, a vector and a pass back a class;
+else one label is drawn."""
+
 ENUMERATED = 10
 """Contributors up to which the harness asks a set function for every coalition."""
 
@@ -55,19 +59,23 @@ def coalitions(contributors: int) -> int:
     return max(every, WALKS * contributors + 2)
 
 
-def complexity(size: JobSize, weighs_alone: bool = True) -> float:
-    """NTK complexity of all coalitions that are asked for, and of every contributor alone where that sets weights."""
+def complexity(size: JobSize, weighs_alone: bool = True, walks: int = WALKS) -> float:
+    """NTK complexity of all coalitions that are asked for, and of every contributor alone where that sets weights.
+
+    Args:
+        walks: permutations along which they are asked for, where Shapley values are.
+    """
     n, contributors = size.examples, size.contributors
     if n > NTK_EXACT_UP_TO:
         width = min(size.parameters, PROJECTED_WIDTH)
-        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": WALKS * contributors - 1}
+        coalitions = {"standalone": contributors, "leave-one-out": contributors, "shapley": walks * contributors - 1}
         systems = (weighs_alone * contributors + 1 + coalitions[size.question]) * _solve(width)
         return 2 * n * width**2 + systems
     alone, but_one = contributors * _solve(n / contributors), _solve(n - n / contributors)
     everyone_and_but_one = n**3 + 2 * n**2 + alone  # one inverse, and a block of it for each
     # Coalitions that grow one into the next share the last one's system; of a pair, one walk goes on to everyone.
-    walks = WALKS / 2 * (_solve(n) + but_one)
-    asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": walks}
+    along = walks / 2 * (_solve(n) + but_one)
+    asked = {"standalone": alone, "leave-one-out": everyone_and_but_one, "shapley": along}
     kernel = n * (n + min(n, GRAM_ROWS)) * min(size.parameters, EXACT_ENTRIES // n)
     return kernel + weighs_alone * alone + asked[size.question]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, NotNegative, Positive, Problem
-from methods.ekfac import MOST_VECTORS, algebra_of_factors, factors_of
+from methods.algebra import EXACT_CLASSES
+from methods.ekfac import algebra_of_factors, factors_of
 from methods.influence import passes_of_damping
 
 
@@ -41,7 +42,7 @@ class Astra(Additive):
     claims = frozenset({"null", "copies", "additive"})
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        each = passes_of_damping(self.damping) + 3 * MOST_VECTORS + 3 + 3 * self.iterations + 1
+        each = passes_of_damping(self.damping) + 3 * EXACT_CLASSES + 3 + 3 * self.iterations + 1
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:

@@ -107,18 +107,11 @@ class InitialLoss(SetFunction):
         return 0.0
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
-        import torch
-
-        from methods.gradients.directional import tensors
+        from methods.gradients.directional import example_losses, tensors
 
         train = tensors(problem.train, problem.device)
-        found = []
-        for seed in range(self.seeds):
-            params = problem.initial(seed)
-            with torch.no_grad():
-                losses_N = problem.learner.losses(params, train).double().cpu().numpy()
-            found.append(coalition_mean(-losses_N, problem))
-        return found
+        losses = [example_losses(problem.learner, problem.initial(seed), train) for seed in range(self.seeds)]
+        return [coalition_mean(-losses_N, problem) for losses_N in losses]
 
 
 @dataclass(frozen=True)

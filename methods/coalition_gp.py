@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Bools, Floats, JobSize, Problem, Scorer, SetFunction
+from methods.algebra import WALKS
 from methods.coalitions import Sampling
 from methods.regmix import shares
 
@@ -52,7 +53,7 @@ class CoalitionGp(Sampling, SetFunction):
 
     def algebra(self, size: JobSize) -> float:
         rows = self.each(size.contributors)
-        asked = {"standalone": 1, "leave-one-out": 1, "shapley": 32}[size.question] * size.contributors
+        asked = {"standalone": 1, "leave-one-out": 1, "shapley": WALKS}[size.question] * size.contributors
         search = STEPS * (len(START) + 1) * min(self.seeds * rows, MOST_ROWS) ** 3 / 3
         return search + self.seeds * (rows**3 / 3 + 4.0 * asked * rows * size.contributors)
 

@@ -21,12 +21,12 @@ PER_CONTRIBUTOR = 4
 truths take."""
 
 LEAST = 4
-"""Coalitions a repeat, at least: nobody, everyone and a pair, or what a regression can be cross-validated on."""
+"""Coalitions a seed, at least: nobody, everyone and a pair, or what a regression can be cross-validated on."""
 
 
 def whole_seeds(retrainings: int | None, contributors: int) -> int:
-    """How many seeds of C + 1 retrainings fit in; one where none does, which ``no_whole_seed`` refuses."""
-    return max(1, retrainings_of(retrainings, contributors) // (contributors + 1))
+    """How many seeds of C + 1 retrainings fit in."""
+    return retrainings_of(retrainings, contributors) // (contributors + 1)
 
 
 def no_whole_seed(retrainings: int | None, contributors: int) -> str | None:
@@ -51,7 +51,7 @@ class Sampling(Method):
         seeds: initialisations, each with coalitions of its own.
     """
 
-    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
+    retrainings: Annotated[int, between(LEAST, MOST)] | None = None
     seeds: Count = 2
     seed_scope: ClassVar[str] = SCOPE
     design: ClassVar[str] = ""
@@ -68,11 +68,22 @@ class Sampling(Method):
             )
 
     def each(self, contributors: int) -> int:
-        """Coalitions a repeat: ``LEAST`` where the rule leaves each of many seeds fewer."""
-        return max(LEAST, retrainings_of(self.retrainings, contributors) // self.seeds)
+        """Coalitions a seed; where the rule leaves each of many seeds fewer than ``LEAST``, it does not suit."""
+        return retrainings_of(self.retrainings, contributors) // self.seeds
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        each, whole = self.each(len(problem.contributors)), retrainings_of(None, len(problem.contributors))
+        if each >= LEAST:
+            return None
+        return (
+            f"by rule it takes {whole} retrainings, {PER_CONTRIBUTOR} a contributor, and seeds={self.seeds} take "
+            f"{LEAST} each; give retrainings={LEAST * self.seeds} or more, or seeds={whole // LEAST} or fewer"
+        )
 
     def budget(self, contributors: int, examples: int) -> Budget:
         each, shared = self.each(contributors), dict[str, float]()
+        if each < LEAST:
+            return Budget()
         for seed in range(self.seeds):
             shared |= named(seed, nobody=1, everyone=1) if self.has_ends else {}
             if self.design:

@@ -8,12 +8,12 @@ from math import log2
 
 import numpy as np
 
-from harness.types import Additive, Array, Budget, Count, Floats, JobSize, Params, Problem
-from methods.embedders import Features, embedder, fits, told
+from harness.types import Array, Count, Floats, JobSize, Params, Problem
+from methods.embedders import Features, OnFeatures
 
 
 @dataclass(frozen=True)
-class DataOob(Additive):
+class DataOob(OnFeatures):
     """Share of bagged trees, of those that did not see an example, that foretell its label from its features.
 
     Args:
@@ -25,6 +25,7 @@ class DataOob(Additive):
     trees: Count = 50
     features: Features = "initial"
     seeds: Count = 3
+    called = "Data-OOB"
     seed_scope = "data-oob"
     source = "Kwon & Zou (2023), ICML: the out-of-bag estimate"
     passes = "1 forward pass a seed, of trained features 1 retraining a seed; bags of decision trees"
@@ -35,13 +36,6 @@ class DataOob(Additive):
         "55 trees, which tells its share to 0.07 at worst; a contributor's value is the sum over its examples"
     )
     claims = frozenset({"additive"})
-
-    @property
-    def summary(self) -> str:
-        return told(super().summary, "Data-OOB", self.features)
-
-    def budget(self, contributors: int, examples: int) -> Budget:
-        return fits(self.features, self.seeds)
 
     def algebra(self, size: JobSize) -> float:
         """To sort every feature once on each level of a tree."""
@@ -57,7 +51,7 @@ class DataOob(Additive):
         bags = [
             problem.shared(
                 f"data-oob/{self.features}/{seed}/{self.trees}",
-                partial(self._one_bag, problem, embedder(problem, self.features, seed), seed),
+                partial(self._one_bag, problem, self.embedder(problem, seed), seed),
             )
             for seed in range(self.seeds)
         ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Problem
+from methods.influence import passes_of_damping
 from methods.local_bayes import MOST_EXAMPLES, PRODUCTS
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Daunce(Additive):
 
     def budget(self, contributors: int, examples: int) -> Budget:
         tuning = 2 * self.models * MOST_STEPS * min(1.0, MOST_EXAMPLES / examples)
-        each = 2 * CHECKPOINTS + 3 * PRODUCTS + 1 + tuning
+        each = passes_of_damping(None) + 3 * PRODUCTS + 1 + tuning
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:

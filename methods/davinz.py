@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,18 @@ class Davinz(SetFunction):
     ridge: Positive = 1e-4
     output: Literal["logit", "probability"] = "logit"
     seeds: Count = 3
-    seed_scope = "ntk-mmd"  # initial losses are NTK-MMD's, worked out once for both
+    seed_scope = scopes.NTK_MMD  # initialisations and sketches are NTK-MMD's, and the losses that probabilities take
     source = "Wu, Shu & Low (2022), ICML, eq. 4 with kappa as in sec. 4, and the authors' code"
     passes = (
-        "3 forward passes (2 for probabilities) and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 "
-        "sketches, kernels of pairs"
+        "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches, kernels of pairs"
     )
     choices = (
         "ridge, output and kappa are those of the authors' code: 1e-4, the true target's logit, and the ratio of both "
-        "terms' means over the coalitions that a question asks for, everyone among them when one is left out; the "
-        "kernel is whole, of all parameters (theirs: blocks of it for large networks, weights without biases); the "
-        "paper's MMD is of inputs, which for texts means nothing: it is of penultimate features, without targets, by "
-        "NTK-MMD's mixture of kernels (their code: one, of width 5); nobody is worth 0"
+        "terms' means over the coalitions that a question asks for, everyone among them when one is left out, and for "
+        "Shapley values of more than ten contributors over those along one order and back; the kernel is whole, of all "
+        "parameters (theirs: blocks of it for large networks, weights without biases); the paper's MMD is of inputs, "
+        "which for texts means nothing: it is of penultimate features, without targets, by NTK-MMD's mixture of "
+        "kernels (their code: one, of width 5); nobody is worth 0"
     )
     claims = frozenset({"copies"})
 
@@ -45,7 +47,8 @@ class Davinz(SetFunction):
 
     def algebra(self, size: JobSize) -> float:
         """The width of the targets, which its distances do not have, is in it too."""
-        return self.seeds * (algebra.mmd(size, size.examples) + algebra.complexity(size, weighs_alone=False))
+        walks = algebra.WALKS + (2 if size.contributors > algebra.ENUMERATED else 0)  # those that kappa is of
+        return self.seeds * (algebra.mmd(size, size.examples) + algebra.complexity(size, False, walks))
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
         return [self._scorer(problem, seed) for seed in range(self.seeds)]
@@ -62,12 +65,36 @@ class Davinz(SetFunction):
         terms, place = Terms(problem, seed, share, reading), TERMS.index("ntk")
         mmd = CoalitionMmd(features_alone(problem, problem.initial(seed)), problem)
 
+        def parts(coalitions_KC: Bools) -> tuple[Floats, Floats]:
+            return terms.of(coalitions_KC, ("ntk",))[:, place], mmd.distances(coalitions_KC)
+
+        valued_KC = valued(problem, seed)
+        some_K = valued_KC.any(axis=1)  # nobody has neither term
+        complexity_K, distance_K = (part_K[some_K] for part_K in parts(valued_KC))
+        weighed = complexity_K.sum()
+        kappa = distance_K.sum() / weighed if weighed > 0 else 0.0
+
         def score(coalitions_KC: Bools) -> Floats:
-            """Kappa is of the coalitions of one call, which is how the harness asks a question: all at once."""
-            complexity_K, distance_K = terms.of(coalitions_KC, ("ntk",))[:, place], mmd.distances(coalitions_KC)
-            some_K = coalitions_KC.any(axis=1)  # nobody has neither term
-            weighed = complexity_K[some_K].sum()
-            kappa = distance_K[some_K].sum() / weighed if weighed > 0 else 0.0
+            complexity_K, distance_K = parts(coalitions_KC)
             return -(kappa * complexity_K + distance_K)
 
         return score
+
+
+def valued(problem: Problem, seed: int) -> Bools:
+    """The coalitions that the question asks for, K x C.
+
+    Of many contributors' Shapley values the harness draws them; here are those along one order and back, which have as
+    many members as theirs.
+    """
+    contributors = len(problem.contributors)
+    nobody, alone = np.zeros((1, contributors), dtype=np.bool_), np.eye(contributors, dtype=np.bool_)
+    if problem.question == "standalone":
+        return np.vstack([nobody, alone])
+    if problem.question == "leave-one-out":
+        return np.vstack([~nobody, ~alone])
+    if contributors <= algebra.ENUMERATED:
+        return np.asarray(np.arange(2**contributors)[:, None] >> np.arange(contributors) & 1, dtype=np.bool_)
+    joins_C = problem.stream("order", seed).permutation(contributors)
+    there_KC = joins_C < np.arange(contributors + 1)[:, None]
+    return np.vstack([there_KC, ~there_KC[-2:0:-1]])

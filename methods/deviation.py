@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 
 if TYPE_CHECKING:
     from methods.kernel_regression import ProjectedKernel, WholeKernel
@@ -27,7 +27,7 @@ class Deviation(SetFunction):
     damping: Positive = 0.1
     directions: Count = 3
     seeds: Count = 3
-    seed_scope = "tangents"
+    seed_scope = scopes.TANGENTS
     source = "Lin et al. (2024), ICML, Distributionally Robust Data Valuation: model deviation as proxy of robust error"
     passes = (
         "1 forward pass and 3 backward passes a seed (1 for responses), n x n Cholesky (n <= 4,000) or 512 sketches"
@@ -48,12 +48,13 @@ class Deviation(SetFunction):
         return self.seeds * algebra.kernel_regression(size, self.directions, asks_everyone=True)
 
     def scorers(self, problem: Problem) -> Sequence[Scorer]:
-        from methods.kernel_regression import regression, tangents
+        from methods.kernel_regression import regression, residuals, tangents
 
         found = []
         for seed in range(self.seeds):
+            own, _ = residuals(problem, seed)
             there = tangents(problem, seed, self.directions)
-            model = regression(there, problem.train.owners_N, len(problem.contributors), self.damping)
+            model = regression(there, own, problem.train.owners_N, len(problem.contributors), self.damping)
             found.append(partial(_minus_distances, model))
         return found
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
+from methods.algebra import EXACT_CLASSES
 from methods.influence import inverse_damping, passes_of_damping
 
 if TYPE_CHECKING:
     from methods.gradients.kronecker import Kronecker
-
-MOST_VECTORS = 10
-"""Passes back of one forward pass, at most: one for each of few classes, else one."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Ekfac(Additive):
         return first if self.corrected else first.replace("eigenvalue-corrected Kronecker", "Kronecker")
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        factors = (3 if self.corrected else 2) * MOST_VECTORS + 3
+        factors = (3 if self.corrected else 2) * EXACT_CLASSES + 3
         each = passes_of_damping(self.damping) + factors + 1
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 

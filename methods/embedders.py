@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from harness.types import Budget, Params, Problem
+from harness.types import Additive, Budget, Count, Params, Problem
 
 Features = Literal["initial", "trained"]
 
 
-def embedder(problem: Problem, features: Features, seed: int) -> Params:
-    """The k-th initialisation, or the model that the training run from it ends with."""
-    return problem.initial(seed) if features == "initial" else problem.fit(seed).params
+class OnFeatures(Additive):
+    """A method with a knob for it, which tells and takes accordingly."""
 
+    called: ClassVar[str]
+    """What a list calls the method whose variant it tells of."""
+    features: Features
+    seeds: Count
 
-def fits(features: Features, seeds: int) -> Budget:
-    """What it takes to have them: nothing, or a training run each."""
-    return Budget(fits=seeds if features == "trained" else 0)
+    @property
+    def summary(self) -> str:
+        if self.features == "initial":
+            return super().summary
+        return f"{self.called} on features of the model that is trained on everyone."
 
+    def budget(self, contributors: int, examples: int) -> Budget:
+        """Nothing, or a training run each."""
+        return Budget(fits=self.seeds if self.features == "trained" else 0)
 
-def told(summary: str, method: str, features: Features) -> str:
-    """What a list says of a method, by whose features it looks at."""
-    return summary if features == "initial" else f"{method} on features of the model that is trained on everyone."
+    def embedder(self, problem: Problem, seed: int) -> Params:
+        """The k-th initialisation, or the model that the training run from it ends with."""
+        return problem.initial(seed) if self.features == "initial" else problem.fit(seed).params

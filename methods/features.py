@@ -1,4 +1,4 @@
-"""Penultimate features and targets as plain arrays, for methods whose own algebra is small."""
+"""Penultimate features and targets as vectors: as tensors, and as plain arrays for methods of little algebra."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from harness.types import Examples, Floats, Params, Problem
+from harness.types import Batch, Examples, Floats, Learner, Params, Problem
 from methods.gradients.directional import blocks, tensors
 
 
@@ -24,12 +24,21 @@ def seen(problem: Problem, params: Params) -> tuple[Seen, Seen]:
     return _seen(problem, params, problem.train), _seen(problem, params, problem.validation)
 
 
-@torch.no_grad()
 def _seen(problem: Problem, params: Params, examples: Examples) -> Seen:
-    rows = list(blocks(tensors(examples, problem.device), problem.learner))
-    features = [problem.learner.features(params, block) for block in rows]
-    targets = [problem.learner.target_features(block) for block in rows]
-    return Seen(*(torch.cat(parts).double().cpu().numpy() for parts in (features, targets)))
+    learner, rows = problem.learner, tensors(examples, problem.device)
+    found = features_of(learner, params, rows), targets_of(learner, rows)
+    return Seen(*(part.cpu().numpy() for part in found))
+
+
+@torch.no_grad()
+def features_of(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
+    """What the last layer gets of each example, N x F, in double precision; one forward pass."""
+    return torch.cat([learner.features(params, block) for block in blocks(batch, learner)]).double()
+
+
+def targets_of(learner: Learner, batch: Batch) -> torch.Tensor:
+    """The targets as vectors, N x M, in double precision."""
+    return torch.cat([learner.target_features(block) for block in blocks(batch, learner)]).double()
 
 
 def agreement(train: Seen, validation: Seen) -> Floats:

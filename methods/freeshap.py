@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,11 @@ class FreeShap(SetFunction):
     start: Literal["nothing", "logits", "probabilities"] = "nothing"
     directions: Count = 3
     seeds: Count = 3
-    seed_scope = "tangents"
+    seed_scope = scopes.TANGENTS
     source = "Wang et al. (2024), ICML (arXiv 2406.04606): kernel regression on the empirical tangent kernel as utility"
     passes = (
-        "2 forward passes (1 from probabilities) and 3 backward passes a seed (1 for responses), n x n Cholesky (n <= "
-        "4,000) or 512 sketches"
+        "0 forward passes (1 from logits or probabilities) and 3 backward passes a seed (1 for responses), n x n "
+        "Cholesky (n <= 4,000) or 512 sketches"
     )
     choices = (
         "ridge and start are those of the authors' code: 1e-6, there added as it is to kernels that it brings to one "
@@ -61,11 +61,12 @@ class FreeShap(SetFunction):
         return [self._scorer(problem, seed) for seed in range(self.seeds)]
 
     def _scorer(self, problem: Problem, seed: int) -> Scorer:
-        from methods.kernel_regression import regression, tangents
+        from methods.kernel_regression import regression, residuals, tangents
 
-        found = tangents(problem, seed, self.directions, self.start)
-        model = regression(found, problem.train.owners_N, len(problem.contributors), self.damping)
-        return partial(_minus_squared_errors, model, found.residual_VO)
+        own, held_out = residuals(problem, seed, self.start)
+        found = tangents(problem, seed, self.directions)
+        model = regression(found, own, problem.train.owners_N, len(problem.contributors), self.damping)
+        return partial(_minus_squared_errors, model, held_out)
 
 
 def _minus_squared_errors(

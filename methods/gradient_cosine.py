@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Budget, Claim, Count, Floats, JobSize, Problem
-from methods.over import Over, claims_over, shared_out, told_over
+from harness.types import Budget, Count, Floats, JobSize, Problem
+from methods.over import Over, SumOrMean
 
 
 @dataclass(frozen=True)
-class GradientCosine(Additive):
+class GradientCosine(SumOrMean):
     """Cosine of an example's gradient with the validation gradient at the final parameters.
 
     Args:
@@ -21,6 +21,8 @@ class GradientCosine(Additive):
 
     runs: Count = 3
     over: Over = "sum"
+    called = "Gradient cosine"
+    claims_of_sums = frozenset({"null", "copies", "additive"})
     source = (
         "Charpiat, Girard, Felardos & Tarabalka (2019), NeurIPS, Input Similarity from the Neural Network Perspective; "
         "Pezeshkpour, Jain, Wallace & Singh (2021), NAACL, GC"
@@ -30,14 +32,6 @@ class GradientCosine(Additive):
         "the mean over the validation split stands for the test example; over: the papers value single examples; of a "
         "contributor the sum is the harness's rule for such methods, and grows with size; :mean does not"
     )
-
-    @property
-    def summary(self) -> str:
-        return told_over(super().summary, "Gradient cosine", self.over)
-
-    @property
-    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
-        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         return Budget(fits=self.runs, gradient_passes=self.runs, validation_passes=self.runs)
@@ -55,4 +49,4 @@ class GradientCosine(Additive):
             params = problem.fit(run).params
             target = mean_gradient(learner, params, validation)
             found.append(cosines(learner, params, train, target).double().cpu().numpy())
-        return shared_out(np.stack(found), problem, self.over)
+        return self.by_contributor(np.stack(found), problem)

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Bools, Budget, Count, Floats, JobSize, NotNegative, Problem, Scorer, SetFunction
+from harness.types import Bools, Budget, Count, Floats, JobSize, NotNegative, Problem, Scorer, SetFunction
+from methods.algebra import WALKS
+from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     from methods.gradients.contributor_space import ContributorSpace
-
-SPACE = (
-    "solves are Galerkin's in the space of all contributors' gradients and influence's own solution, where a "
-    "forward-mode pass a direction replaces a solve a contributor: terms of first order are exact, the others as good "
-    "as that space"
-)
-RULE = "damping: influence's rule; Gauss-Newton curvature for the Hessian, of the validation loss too"
 
 
 @dataclass(frozen=True)
@@ -38,9 +33,15 @@ class ContributorSetFunction(SetFunction):
         "1 retraining a run; 1 pass for the contributors' gradients, influence's solve, 1 forward-mode pass a "
         "direction (contributors + 2, over validation too); for AdamW 1 to 2 a checkpoint"
     )
+    choices = (
+        "damping: influence's rule; Gauss-Newton curvature for the Hessian, of the validation loss too; solves are "
+        "Galerkin's in the space of all contributors' gradients and influence's own solution, where a forward-mode "
+        "pass a direction replaces a solve a contributor: terms of first order are exact, the others as good as that "
+        "space"
+    )
 
     def budget(self, contributors: int, examples: int) -> Budget:
-        passes = 2 * CHECKPOINTS + 1 + 3 * self.iterations + contributors + 2
+        passes = passes_of_damping(None) + 1 + 3 * self.iterations + contributors + 2
         return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs * (contributors + 3))
 
     def algebra(self, size: JobSize) -> float:
@@ -66,7 +67,8 @@ class GroupInfluence(ContributorSetFunction):
 
     source = "Heo, Yun, Choi, Hwang, Ok & Kim (2026), arXiv 2605.15675: f'd + d'Fd / 2, d the influence on parameters"
     choices = (
-        f"{RULE}; {SPACE}; a coalition's score is that of leaving the others out, so every question is one of pairs"
+        f"{ContributorSetFunction.choices}; a coalition's score is that of leaving the others out, so every question "
+        "is one of pairs"
     )
     claims = frozenset({"null", "copies"})
 
@@ -86,9 +88,9 @@ class RelativeInfluence(ContributorSetFunction):
 
     source = "Barshan, Brunet & Dziugaite (2020), AISTATS (l-RelatIF): g'(G + D)^-1 f over root of g'(G + D)^-1 g"
     choices = (
-        f"{RULE}; {SPACE}; a contributor is one unit, its gradient the sum over its examples; relative to the loss and "
-        "not to parameters, whose length depends on their units; additive over contributors, so all questions are "
-        "answered alike"
+        f"{ContributorSetFunction.choices}; a contributor is one unit, its gradient the sum over its examples; "
+        "relative to the loss and not to parameters, whose length depends on their units; additive over contributors, "
+        "so all questions are answered alike"
     )
     claims = frozenset({"null", "copies"})
 
@@ -109,9 +111,9 @@ class NewtonStep(ContributorSetFunction):
         "Feizi (2020), ICML"
     )
     choices = (
-        f"{RULE}; {SPACE}; a coalition trains on its own mean loss for as many steps as everyone, so the step is that "
-        "of minimising it with the ridge that stopping early acts as, under which the trained model stands still: (G_K "
-        "+ D)^-1 (g - g_K), and D^-1 g for nobody; validation loss to second order"
+        f"{ContributorSetFunction.choices}; a coalition trains on its own mean loss for as many steps as everyone, so "
+        "the step is that of minimising it with the ridge that stopping early acts as, under which the trained model "
+        "stands still: (G_K + D)^-1 (g - g_K), and D^-1 g for nobody; validation loss to second order"
     )
     claims = frozenset({"copies"})
 
@@ -133,7 +135,7 @@ class NewtonStep(ContributorSetFunction):
         asked = {
             "standalone": size.contributors + 1,
             "leave-one-out": size.contributors + 1,
-            "shapley": 32 * size.contributors,
+            "shapley": WALKS * size.contributors,
         }
         each = 2 / 3 * directions**3 + 2 * size.contributors * directions**2
         return super().algebra(size) + self.runs * asked[size.question] * each

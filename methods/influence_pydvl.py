@@ -229,13 +229,10 @@ def _in_units(module: nn.Module, inverse_damping: nn.Module) -> nn.Module:
 
 def _easiest(problem: Problem, run: int) -> int:
     """The training example with the least loss."""
-    import torch
+    from methods.gradients.directional import example_losses, tensors
 
-    from methods.gradients.directional import tensors
-
-    with torch.no_grad():
-        losses_N = problem.learner.losses(problem.fit(run).params, tensors(problem.train, problem.device))
-    return int(losses_N.argmin())
+    train = tensors(problem.train, problem.device)
+    return int(example_losses(problem.learner, problem.fit(run).params, train).argmin())
 
 
 def _missing() -> str | None:

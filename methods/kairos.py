@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import Additive, Budget, Count, Floats, JobSize, Params, Problem, between
-from methods.embedders import Features, embedder, fits, told
+from harness.types import Count, Floats, JobSize, Params, Problem, between
+from methods.embedders import Features, OnFeatures
 
 if TYPE_CHECKING:
     from methods.features import Seen
@@ -18,8 +18,8 @@ RIDGES = np.logspace(-5, 3, 17)
 
 
 @dataclass(frozen=True)
-class Kairos(Additive):
-    """Minus what drawing training data towards an example adds to the MMD of inputs and the residual of labels.
+class Kairos(OnFeatures):
+    """Minus what drawing data towards an example adds to the squared MMD of inputs, and its label's residual.
 
     Args:
         marginal: weight of the discrepancy between inputs; that between labels given inputs has the rest.
@@ -30,6 +30,7 @@ class Kairos(Additive):
     marginal: Annotated[float, between(0, 1)] = 0.97
     features: Features = "initial"
     seeds: Count = 3
+    called = "KAIROS"
     source = (
         "Zhu et al. (2025), NeurIPS (arXiv 2506.23799), influence on the MMD of inputs and residual of labels, weighed "
         "as in its code"
@@ -48,29 +49,22 @@ class Kairos(Additive):
     )
     claims = frozenset({"copies", "additive"})
 
-    @property
-    def summary(self) -> str:
-        return told(super().summary, "KAIROS", self.features)
-
-    def budget(self, contributors: int, examples: int) -> Budget:
-        return fits(self.features, self.seeds)
-
     def algebra(self, size: JobSize) -> float:
         """Distances between inputs, and the regression at its largest, as many targets as features."""
         kernels = 2.0 * size.examples * (size.examples + size.validation) * size.features
         return self.seeds * (kernels + (4.0 * size.validation + 0.5 * size.examples) * size.features**2)
 
     def example_values(self, problem: Problem) -> Floats:
-        return np.stack([self._one_seed(problem, embedder(problem, self.features, k)) for k in range(self.seeds)])
+        return np.stack([self._one_seed(problem, self.embedder(problem, k)) for k in range(self.seeds)])
 
     def _one_seed(self, problem: Problem, params: Params) -> Floats:
         import torch
 
         from methods.features import seen
-        from methods.kernels import JointFeatures, Kernel, mean_kernels
+        from methods.kernels import Kernel, Samples, mean_kernels
 
         train, validation = seen(problem, params)
-        inputs = JointFeatures(*(torch.from_numpy(side.features_NF).to(problem.device) for side in (train, validation)))
+        inputs = Samples(*(torch.from_numpy(side.features_NF).to(problem.device) for side in (train, validation)))
         own_N, across_N = mean_kernels(inputs, Kernel(bandwidths=(1.0,)))
         gap_N = (own_N - across_N).cpu().numpy()
         missed_N = residuals(train, validation, problem.learner.one_label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
@@ -22,32 +22,36 @@ Start = Literal["nothing", "probabilities", "logits"]
 
 @dataclass(frozen=True, slots=True)
 class Tangents:
-    """What regression needs of a model at its initialisation.
+    """Gradients of a model's outputs at its initialisation.
 
     Args:
-        train_NW, validation_VW: gradients of the outputs, projected; None where the kernels are whole.
+        train_NW, validation_VW: the gradients, projected; None where the kernels are whole.
         kernel_NN, across_VN: their inner products; None where gradients are projected.
-        residual_NO, residual_VO: what the outputs lack of their targets.
     """
 
-    residual_NO: torch.Tensor
-    residual_VO: torch.Tensor
     kernel_NN: torch.Tensor | None = None
     across_VN: torch.Tensor | None = None
     train_NW: torch.Tensor | None = None
     validation_VW: torch.Tensor | None = None
 
 
-def tangents(problem: Problem, seed: int, directions: int, start: Start = "probabilities") -> Tangents:
-    """At one initialisation; kernels are found once for all methods of a scope that ask for as many directions."""
-    found = problem.shared(f"tangents/{seed}/{directions}", partial(_tangents, problem, seed, directions))
-    if start == "probabilities":
-        return found
-    own, held_out = (
-        _residuals(problem.learner, problem.initial(seed), tensors(examples, problem.device), start)
-        for examples in (problem.train, problem.validation)
-    )
-    return replace(found, residual_NO=own, residual_VO=held_out)
+def tangents(problem: Problem, seed: int, directions: int) -> Tangents:
+    """At one initialisation; found once for all methods of a scope that ask for as many directions."""
+    return problem.shared(f"tangents/{seed}/{directions}", partial(_tangents, problem, seed, directions))
+
+
+def residuals(problem: Problem, seed: int, start: Start = "probabilities") -> tuple[torch.Tensor, torch.Tensor]:
+    """What the outputs that the regression starts from lack of their targets, N x O and V x O; found once for all."""
+
+    def found() -> tuple[torch.Tensor, torch.Tensor]:
+        params = problem.initial(seed)
+        own, held_out = (
+            _residuals(problem.learner, params, tensors(examples, problem.device), start)
+            for examples in (problem.train, problem.validation)
+        )
+        return own, held_out
+
+    return problem.shared(f"residuals/{seed}/{start}", found)
 
 
 def _tangents(problem: Problem, seed: int, directions: int) -> Tangents:
@@ -56,13 +60,12 @@ def _tangents(problem: Problem, seed: int, directions: int) -> Tangents:
     """
     learner, params = problem.learner, problem.initial(seed)
     sides = [tensors(examples, problem.device) for examples in (problem.train, problem.validation)]
-    own, held_out = (_residuals(learner, params, side) for side in sides)
-    scales = _scales(problem, own.shape[1], seed, directions)
+    scales = _scales(problem, sides[0], seed, directions)
     exact = len(problem.train) <= NTK_EXACT_UP_TO
     width = EXACT_ENTRIES // len(problem.train) if exact else PROJECTED_WIDTH // len(scales)
     kernels, gradients = [], []
     for k, scale in enumerate(scales):
-        output = None if scale is None else partial(_mixed_logits, learner, scale.to(own.device))
+        output = None if scale is None else partial(_mixed_logits, learner, scale.to(problem.device))
         sketch = int(problem.scope_stream("projection", seed, k).integers(2**62))
         found = [
             output_gradients(learner, params, side, width, torch.Generator().manual_seed(sketch), output)
@@ -74,9 +77,9 @@ def _tangents(problem: Problem, seed: int, directions: int) -> Tangents:
             gradients.append([rows.double() for rows in found])
     if exact:
         kernel_NN, across_VN = (torch.stack(parts).sum(0) for parts in zip(*kernels, strict=True))
-        return Tangents(own, held_out, kernel_NN=kernel_NN, across_VN=across_VN)
+        return Tangents(kernel_NN=kernel_NN, across_VN=across_VN)
     train_NW, validation_VW = (torch.cat(parts, dim=1) for parts in zip(*gradients, strict=True))
-    return Tangents(own, held_out, train_NW=train_NW, validation_VW=validation_VW)
+    return Tangents(train_NW=train_NW, validation_VW=validation_VW)
 
 
 def _kernels(train_NW: torch.Tensor, validation_VW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,10 +88,11 @@ def _kernels(train_NW: torch.Tensor, validation_VW: torch.Tensor) -> tuple[torch
     return wide @ wide.T, torch.cat([rows.double() @ wide.T for rows in torch.split(validation_VW, 64)])
 
 
-def _scales(problem: Problem, outputs: int, seed: int, directions: int) -> list[torch.Tensor | None]:
+def _scales(problem: Problem, train: Batch, seed: int, directions: int) -> list[torch.Tensor | None]:
     """Orthogonal directions of the logits whose squares average to a class's; None for the true target's output."""
     if not problem.learner.one_label:
         return [None]
+    outputs = problem.learner.target_features({name: column[:1] for name, column in train.items()}).shape[1]
     draws = problem.scope_stream("directions", seed).standard_normal((outputs, outputs))
     kept = min(directions, outputs)
     return list(torch.from_numpy(np.linalg.qr(draws)[0].T[:kept] / np.sqrt(kept)).float())
@@ -99,28 +103,37 @@ def _mixed_logits(learner: Learner, scale: torch.Tensor, params: Params, batch: 
 
 
 @torch.no_grad()
-def _residuals(learner: Learner, params: Params, batch: Batch, start: Start = "probabilities") -> torch.Tensor:
+def _residuals(learner: Learner, params: Params, batch: Batch, start: Start) -> torch.Tensor:
     """One-hot labels, or for a response 1, less what the model starts from, N x O.
 
     A response has many logits and one probability, which stands for them.
     """
     found = []
     for block in blocks(batch, learner):
-        if learner.one_label:
-            logits, wanted = learner.predict(params, block)[0].double(), learner.target_features(block).double()
-            initial = logits.softmax(-1) if start == "probabilities" else logits
-        else:
-            initial = learner.outputs(params, block).double()[:, None]
-            wanted = torch.ones_like(initial)
-        found.append(wanted if start == "nothing" else wanted - initial)
+        wanted = learner.target_features(block).double() if learner.one_label else _ones(block["targets"])
+        found.append(wanted if start == "nothing" else wanted - _said(learner, params, block, start))
     return torch.cat(found)
 
 
-def regression(found: Tangents, owners_N: Ints, contributors: int, damping: float) -> WholeKernel | ProjectedKernel:
+def _ones(targets: torch.Tensor) -> torch.Tensor:
+    return torch.ones(len(targets), 1, dtype=torch.float64, device=targets.device)
+
+
+def _said(learner: Learner, params: Params, block: Batch, start: Start) -> torch.Tensor:
+    """The initial model's outputs, by one forward pass."""
+    if not learner.one_label:
+        return learner.outputs(params, block).double()[:, None]
+    logits = learner.predict(params, block)[0].double()
+    return logits.softmax(-1) if start == "probabilities" else logits
+
+
+def regression(
+    found: Tangents, residual_NO: torch.Tensor, owners_N: Ints, contributors: int, damping: float
+) -> WholeKernel | ProjectedKernel:
     """Ridge regression of the residuals on any coalition; the ridge is that multiple of the kernel's mean diagonal."""
     if found.kernel_NN is not None:
-        return WholeKernel(found, owners_N, damping)
-    return ProjectedKernel(found, owners_N, contributors, damping)
+        return WholeKernel(found, residual_NO, owners_N, damping)
+    return ProjectedKernel(found, residual_NO, owners_N, contributors, damping)
 
 
 class WholeKernel:
@@ -130,10 +143,10 @@ class WholeKernel:
     the validation split, predictions from the first m rows are sums over the first m rows of w'z.
     """
 
-    def __init__(self, found: Tangents, owners_N: Ints, damping: float) -> None:
+    def __init__(self, found: Tangents, residual_NO: torch.Tensor, owners_N: Ints, damping: float) -> None:
         assert found.kernel_NN is not None
         assert found.across_VN is not None
-        self._kernel_NN, self._across_VN, self._residual_NO = found.kernel_NN, found.across_VN, found.residual_NO
+        self._kernel_NN, self._across_VN, self._residual_NO = found.kernel_NN, found.across_VN, residual_NO
         self._ridge = _ridge(self._kernel_NN.diagonal().mean(), damping)
         self._owners_N = owners_N
 
@@ -187,12 +200,14 @@ class WholeKernel:
 class ProjectedKernel:
     """The same from projected gradients, in time linear in examples: their Gram matrices add up over contributors."""
 
-    def __init__(self, found: Tangents, owners_N: Ints, contributors: int, damping: float) -> None:
+    def __init__(
+        self, found: Tangents, residual_NO: torch.Tensor, owners_N: Ints, contributors: int, damping: float
+    ) -> None:
         assert found.train_NW is not None
         assert found.validation_VW is not None
         self._validation_VW = found.validation_VW
         owners = torch.from_numpy(owners_N.copy()).to(found.train_NW.device)
-        own = [(found.train_NW[owners == c], found.residual_NO[owners == c]) for c in range(contributors)]
+        own = [(found.train_NW[owners == c], residual_NO[owners == c]) for c in range(contributors)]
         self._grams_CWW = torch.stack([rows.T @ rows for rows, _ in own])
         self._moments_CWO = torch.stack([rows.T @ residual for rows, residual in own])
         self._ridge = _ridge(self._grams_CWW.sum(0).trace() / len(owners_N), damping)

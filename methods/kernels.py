@@ -11,7 +11,8 @@ import torch
 
 from harness.types import Bools, Floats, Params, Problem
 from methods.algebra import EXACT_UP_TO, FOURIER_FEATURES, MEDIAN_ROWS
-from methods.gradients.directional import blocks, tensors
+from methods.features import features_of, targets_of
+from methods.gradients.directional import tensors
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the kernels, as multiples of the median distance within the validation split; the mixture is equal."""
@@ -37,42 +38,34 @@ MIXED = Kernel()
 
 
 @dataclass(frozen=True, slots=True)
-class JointFeatures:
-    """Features of the training examples (N x F) and of the validation split (V x F): joined with targets, or alone."""
+class Samples:
+    """What is compared: rows of the training examples, N x F, and of the validation split, V x F."""
 
     train: torch.Tensor
     validation: torch.Tensor
 
 
-@torch.no_grad()
-def joint_features(problem: Problem, params: Params) -> JointFeatures:
+def joint_features(problem: Problem, params: Params) -> Samples:
     """Penultimate features beside the targets' own, so that a wrong label is a distance.
 
     Our choice where the paper leaves it open: each side is divided by its root mean square distance within the
     validation split, so that inputs and targets weigh the same.
     """
     learner = problem.learner
-    sides = []
-    for examples in (problem.train, problem.validation):
-        parts = [
-            (learner.features(params, block).double(), learner.target_features(block).double())
-            for block in blocks(tensors(examples, problem.device), learner)
-        ]
-        sides.append([torch.cat(part) for part in zip(*parts, strict=True)])
+    rows = (tensors(examples, problem.device) for examples in (problem.train, problem.validation))
+    sides = [(features_of(learner, params, batch), targets_of(learner, batch)) for batch in rows]
     scales = [(2 * side.var(dim=0, correction=0).sum()).sqrt().clamp(min=1e-12) for side in sides[1]]
     train, validation = (torch.cat([part / s for part, s in zip(side, scales, strict=True)], dim=1) for side in sides)
-    return JointFeatures(train, validation)
+    return Samples(train, validation)
 
 
-@torch.no_grad()
-def features_alone(problem: Problem, params: Params) -> JointFeatures:
+def features_alone(problem: Problem, params: Params) -> Samples:
     """Penultimate features without the targets."""
-    learner = problem.learner
     train, validation = (
-        torch.cat([learner.features(params, block).double() for block in blocks(rows, learner)])
-        for rows in (tensors(problem.train, problem.device), tensors(problem.validation, problem.device))
+        features_of(problem.learner, params, tensors(examples, problem.device))
+        for examples in (problem.train, problem.validation)
     )
-    return JointFeatures(train, validation)
+    return Samples(train, validation)
 
 
 def median_distance(rows: torch.Tensor) -> float:
@@ -94,7 +87,7 @@ class CoalitionMmd:
     """MMD between any coalition's examples and the validation split (Gretton et al. 2012, JMLR 13, eq. 5).
 
     Args:
-        features: of the pool and the validation split.
+        samples: of the pool and the validation split.
         problem: whose owners make coalitions.
         side_N: which training examples count (all, the real ones, the synthetic ones).
         unbiased: leave every example's kernel with itself out (eq. 3): the square may be negative, and its root then
@@ -103,17 +96,17 @@ class CoalitionMmd:
 
     def __init__(
         self,
-        features: JointFeatures,
+        samples: Samples,
         problem: Problem,
         side_N: Bools | None = None,
         kernel: Kernel = MIXED,
         unbiased: bool = False,
     ) -> None:
         side_N = np.ones(len(problem.train), dtype=np.bool_) if side_N is None else side_N
-        owners = torch.tensor(problem.train.owners_N[side_N], device=features.train.device)
+        owners = torch.tensor(problem.train.owners_N[side_N], device=samples.train.device)
         contributors = len(problem.contributors)
         self.sizes_C = np.bincount(problem.train.owners_N[side_N], minlength=contributors).astype(np.float64)
-        rows, target = features.train[torch.tensor(side_N, device=features.train.device)], features.validation
+        rows, target = samples.train[torch.tensor(side_N, device=samples.train.device)], samples.validation
         median = median_distance(target)
         if len(rows) <= EXACT_UP_TO:
             within, across, among = _exact_sums(rows, target, owners, contributors, median, kernel)
@@ -149,12 +142,12 @@ def _without_itself(mean: Floats | float, count: Floats | float) -> Floats:
     return np.asarray(np.where(count > 1, (mean * count - 1) / np.maximum(count - 1, 1), mean))
 
 
-def mean_kernels(features: JointFeatures, kernel: Kernel = MIXED) -> tuple[torch.Tensor, torch.Tensor]:
+def mean_kernels(samples: Samples, kernel: Kernel = MIXED) -> tuple[torch.Tensor, torch.Tensor]:
     """Each training example's mean kernel with all training examples, and with the validation split, N."""
-    median = median_distance(features.validation)
+    median = median_distance(samples.validation)
     pairs = [
-        tuple(mixed_kernel(rows, side, median, kernel).mean(1) for side in (features.train, features.validation))
-        for rows in torch.split(features.train, 1_000)
+        tuple(mixed_kernel(rows, side, median, kernel).mean(1) for side in (samples.train, samples.validation))
+        for rows in torch.split(samples.train, 1_000)
     ]
     own, across = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return own, across

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Additive, Budget, Count, Floats, JobSize, Problem
-from methods.embedders import Features, embedder, fits, told
+from harness.types import Count, Floats, JobSize, Problem
+from methods.embedders import Features, OnFeatures
 
 
 @dataclass(frozen=True)
-class KnnShapley(Additive):
+class KnnShapley(OnFeatures):
     """Exact Shapley values of examples for a nearest-neighbour classifier on features at the initialisation.
 
     Args:
@@ -23,6 +23,7 @@ class KnnShapley(Additive):
     neighbours: Count = 5
     features: Features = "initial"
     seeds: Count = 3
+    called = "KNN-Shapley"
     source = "Jia et al. (2019), VLDB 12(11), theorem 1 (the recursion for unweighted nearest neighbours)"
     passes = (
         "1 forward pass a seed, of trained features 1 retraining a seed; distances of all training to all validation "
@@ -36,13 +37,6 @@ class KnnShapley(Additive):
     )
     claims = frozenset({"additive"})
 
-    @property
-    def summary(self) -> str:
-        return told(super().summary, "KNN-Shapley", self.features)
-
-    def budget(self, contributors: int, examples: int) -> Budget:
-        return fits(self.features, self.seeds)
-
     def algebra(self, size: JobSize) -> float:
         return self.seeds * 2.0 * size.examples * size.validation * size.features
 
@@ -51,7 +45,7 @@ class KnnShapley(Additive):
 
         found = []
         for seed in range(self.seeds):
-            pair = seen(problem, embedder(problem, self.features, seed))
+            pair = seen(problem, self.embedder(problem, seed))
             found.append(shapley_of_neighbours(distances(*pair), agreement(*pair), self.neighbours))
         return np.stack(found)
 

@@ -16,7 +16,8 @@ def coefficients(features_KP: Floats, values_K: Floats, seed_K: Ints) -> Floats:
     """Coefficients P beside an intercept of each seed, not penalised; 0 where each seed's values are all alike.
 
     Features and values less their seed's means have the same solution as with a column a seed (Frisch & Waugh 1933).
-    The strength with the least squared error over 5 folds, as the rows come: they were drawn independently.
+    The strength with the least squared error over 5 folds, each of every seed's rows alike, in turn as they come: they
+    were drawn independently.
     """
     largest = float(np.abs(values_K).max())
     features_KP, values_K = _within(features_KP, seed_K), _within(values_K[:, None], seed_K)[:, 0]
@@ -25,10 +26,11 @@ def coefficients(features_KP: Floats, values_K: Floats, seed_K: Ints) -> Floats:
         return np.zeros(features_KP.shape[1])
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LassoCV
+    from sklearn.model_selection import PredefinedSplit
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at strengths that cross-validation does not choose
-        model = LassoCV(alphas=STRENGTHS, cv=min(FOLDS, len(values_K)), max_iter=10_000)
+        model = LassoCV(alphas=STRENGTHS, cv=PredefinedSplit(_places(seed_K) % FOLDS), max_iter=10_000)
         model.fit(features_KP, values_K / spread)
     return np.asarray(model.coef_ * spread, dtype=np.float64)
 
@@ -39,6 +41,14 @@ def _within(rows_KP: Floats, seed_K: Ints) -> Floats:
     sums_SP = np.zeros((len(counts_S), rows_KP.shape[1]))
     np.add.at(sums_SP, seed_K, rows_KP)
     return np.asarray(rows_KP - (sums_SP / counts_S[:, None])[seed_K])
+
+
+def _places(seed_K: Ints) -> Ints:
+    """Of each row among its seed's."""
+    places_K = np.zeros(len(seed_K), dtype=np.int64)
+    for seed in np.unique(seed_K):
+        places_K[seed_K == seed] = np.arange((seed_K == seed).sum())
+    return places_K
 
 
 def operations(rows: int, features: int) -> float:

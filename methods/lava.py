@@ -7,15 +7,15 @@ from functools import partial
 
 import numpy as np
 
-from harness.types import Additive, Budget, Count, Floats, JobSize, Params, Positive, Problem
-from methods.embedders import Features, embedder, fits, told
+from harness.types import Count, Floats, JobSize, Params, Positive, Problem
+from methods.embedders import Features, OnFeatures
 
 MOST = 15_000
 """Training examples whose costs to each other still fit, in 2 GB."""
 
 
 @dataclass(frozen=True)
-class Lava(Additive):
+class Lava(OnFeatures):
     """Minus the calibrated gradient of optimal transport from training to validation data in an example's weight.
 
     Args:
@@ -27,6 +27,7 @@ class Lava(Additive):
     entropy: Positive = 0.1
     features: Features = "initial"
     seeds: Count = 3
+    called = "LAVA"
     source = "Just et al. (2023), ICLR: calibrated gradients; label distances: Alvarez-Melis & Fusi (2020), NeurIPS"
     passes = (
         "1 forward pass a seed, of trained features 1 retraining a seed; costs between all pairs, Sinkhorn iterations "
@@ -41,13 +42,6 @@ class Lava(Additive):
     )
     claims = frozenset({"additive"})
 
-    @property
-    def summary(self) -> str:
-        return told(super().summary, "LAVA", self.features)
-
-    def budget(self, contributors: int, examples: int) -> Budget:
-        return fits(self.features, self.seeds)
-
     def algebra(self, size: JobSize) -> float:
         """Distances between features; iterations are elementwise."""
         return self.seeds * 2.0 * size.examples * (size.examples + size.validation) * size.features
@@ -61,7 +55,7 @@ class Lava(Additive):
         found = [
             problem.shared(
                 f"lava/{self.features}/{seed}/{self.entropy}",
-                partial(self._one_seed, problem, embedder(problem, self.features, seed)),
+                partial(self._one_seed, problem, self.embedder(problem, seed)),
             )
             for seed in range(self.seeds)
         ]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Claim, Count, Floats, JobSize, Params, Problem
-from methods.over import Over, claims_over, shared_out, told_over
+from harness.types import CHECKPOINTS, Batch, Budget, Count, Floats, JobSize, Params, Problem
+from methods.over import Over, SumOrMean
 
 
 @dataclass(frozen=True)
-class Less(Additive):
+class Less(SumOrMean):
     """Cosine of an example's AdamW update with the validation gradient, mean over checkpoints by learning rate.
 
     Args:
@@ -21,6 +21,8 @@ class Less(Additive):
 
     runs: Count = 3
     over: Over = "sum"
+    called = "LESS"
+    claims_of_sums = frozenset({"copies", "additive"})
     source = "Xia, Malladi, Gururangan, Arora & Chen (2024), ICML, LESS, sec. 3.1 (influence under Adam)"
     passes = (
         "1 retraining a run, 1 replay of a run by AdamW; 1 gradient an example + 1 validation gradient a checkpoint"
@@ -32,14 +34,6 @@ class Less(Additive):
         "validation split is the one subtask; over: the paper selects single examples; of a contributor the sum is the "
         "harness's rule for such methods, and grows with size; :mean does not"
     )
-
-    @property
-    def summary(self) -> str:
-        return told_over(super().summary, "LESS", self.over)
-
-    @property
-    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
-        return claims_over(frozenset({"copies", "additive"}), self.over)
 
     def budget(self, contributors: int, examples: int) -> Budget:
         looks = self.runs * CHECKPOINTS
@@ -53,7 +47,7 @@ class Less(Additive):
 
         train, validation = tensors(problem.train, problem.device), tensors(problem.validation, problem.device)
         found_SN = np.stack([self._one_run(problem, train, validation, run) for run in range(self.runs)])
-        return shared_out(found_SN, problem, self.over)
+        return self.by_contributor(found_SN, problem)
 
     def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
         from methods.gradients.cosines import cosines

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import CHECKPOINTS, Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
+from harness.types import Additive, Batch, Budget, Count, Floats, JobSize, Positive, Problem
+from methods.influence import passes_of_damping
 
 PRODUCTS = 8
 """Curvature products from which the stiffest direction is told."""
@@ -46,7 +47,7 @@ class LocalBayes(Additive):
 
     def budget(self, contributors: int, examples: int) -> Budget:
         walking = 2 * self.chains * self.steps * min(1.0, MOST_EXAMPLES / examples)
-        each = 2 * CHECKPOINTS + 3 * PRODUCTS + walking
+        each = passes_of_damping(None) + 3 * PRODUCTS + walking
         return Budget(self.runs, gradient_passes=self.runs * each, validation_passes=self.runs)
 
     def algebra(self, size: JobSize) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
-from methods import algebra
+from methods import algebra, scopes
 from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LoGra(Additive):
     runs: Count = 3
     projection: Count = 4096
     damping: Positive | None = None
-    seed_scope = "projected gradients"
+    seed_scope = scopes.PROJECTED
     source = "Choe et al. (2024), arXiv 2405.13954, sec. 3 (LoGra); F is the empirical Fisher matrix of each layer"
     passes = (
         "1 retraining a run; 1 pass of layer signals and 1 per-example gradient of other parameters a run; for AdamW 1 "
@@ -55,14 +55,14 @@ class LoGra(Additive):
     def algebra(self, size: JobSize) -> float:
         """A transformer's block has six linear layers of twelve times its squared width together.
 
-        At AdamW's damping a layer's gradient is made whole and its inputs' side projected first, which is most of it;
-        at SGD's it is not, and this is too much.
+        At AdamW's damping a layer's gradient is made whole and its inputs' side projected first, which is most of it.
         """
         layers = max(1.0, size.parameters / (2 * size.features**2))
         width = min(self.projection, size.parameters)
         sides = 2.0 * (size.examples + size.validation) * size.parameters * math.isqrt(width)
         solves = layers * algebra.damped_products(size, width, size.examples)
-        return self.runs * (solves + (sides if self.damping is None else 0.0))
+        is_whole = self.damping is None and size.optimiser == "adamw"
+        return self.runs * (solves + (sides if is_whole else 0.0))
 
     def example_values(self, problem: Problem) -> Floats:
         from methods.gradients.layered import layer_gradients

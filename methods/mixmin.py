@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.types import Bools, Budget, Count, Floats, JobSize, Problem, Scorer, SetFunction
+from methods.algebra import WALKS
 from methods.coalitions import SCOPE, named, no_whole_seed, whole_seeds
 
 GAP = 1e-5
@@ -51,7 +52,7 @@ class MixMin(SetFunction):
         return Budget(retrainings=seeds * (contributors + 1), shared=shared)
 
     def algebra(self, size: JobSize) -> float:
-        asked = {"standalone": 2, "leave-one-out": size.contributors + 2, "shapley": 32 * size.contributors}
+        asked = {"standalone": 2, "leave-one-out": size.contributors + 2, "shapley": WALKS * size.contributors}
         sweep = 4.0 * size.contributors * size.validation
         return self.seeds(size.contributors) * asked[size.question] * SWEEPS / 10 * sweep
 

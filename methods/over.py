@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from harness.types import Claim, Floats, Problem
+from harness.types import Additive, Claim, Floats, Problem
 
 Over = Literal["sum", "mean"]
 
 
-def shared_out(values_SN: Floats, problem: Problem, over: Over) -> Floats:
-    """Values of examples, S x N, whose sum over a contributor's is the sum or the mean of what was given."""
-    if over == "sum":
-        return values_SN
-    sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors))
-    return np.asarray(values_SN / sizes_C[problem.train.owners_N])
+class SumOrMean(Additive):
+    """A method with a knob for it, which tells and claims accordingly."""
 
+    called: ClassVar[str]
+    """What a list calls the method whose variant it tells of."""
+    claims_of_sums: ClassVar[frozenset[Claim]]
+    over: Over
 
-def claims_over(claims: frozenset[Claim], over: Over) -> frozenset[Claim]:
-    """Means do not add up where contributors become one."""
-    return claims if over == "sum" else claims - {"additive"}
+    @property
+    def summary(self) -> str:
+        if self.over == "sum":
+            return super().summary
+        return f"{self.called}, the mean over a contributor's examples in place of the sum."
 
+    @property
+    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
+        """Means do not add up where contributors become one."""
+        return self.claims_of_sums if self.over == "sum" else self.claims_of_sums - {"additive"}
 
-def told_over(summary: str, method: str, over: Over) -> str:
-    """What a list says of a method, by what it says of a contributor."""
-    return summary if over == "sum" else f"{method}, the mean over a contributor's examples in place of the sum."
+    def by_contributor(self, values_SN: Floats, problem: Problem) -> Floats:
+        """Values of examples, S x N, whose sum over a contributor's is the sum or the mean of what is given."""
+        if self.over == "sum":
+            return values_SN
+        sizes_C = np.bincount(problem.train.owners_N, minlength=len(problem.contributors))
+        return np.asarray(values_SN / sizes_C[problem.train.owners_N])

@@ -38,14 +38,10 @@ class Perplexity(SetFunction):
         return [self._scorer(problem, run) for run in range(self.runs)]
 
     def _scorer(self, problem: Problem, run: int) -> Scorer:
-        import torch
+        from methods.gradients.directional import example_losses, tensors
 
-        from methods.gradients.directional import blocks, tensors
-
-        params, rows = problem.fit(run).params, tensors(problem.train, problem.device)
-        with torch.no_grad():
-            losses = torch.cat([problem.learner.losses(params, block) for block in blocks(rows, problem.learner)])
-        mean_loss = coalition_mean(losses.double().cpu().numpy(), problem)
+        params, train = problem.fit(run).params, tensors(problem.train, problem.device)
+        mean_loss = coalition_mean(example_losses(problem.learner, params, train), problem)
 
         def score(coalitions_KC: Bools) -> Floats:
             some_K = coalitions_KC.any(axis=1)

@@ -33,7 +33,7 @@ class Proxy(Retraining):
 
     cheaper: Cheaper = "steps"
     share: Annotated[float, between(0, 1)] = 0.25
-    retrainings: Annotated[int, between(2 * LEAST, MOST)] | None = None
+    retrainings: Annotated[int, between(LEAST * RegressionShapley.seeds, MOST)] | None = None
     seed_scope: ClassVar[str] = SCOPE
     by_question: ClassVar[bool] = True
     source: ClassVar[str] = (
@@ -46,7 +46,7 @@ class Proxy(Retraining):
     choices: ClassVar[str] = (
         "retrainings: 4 a contributor, as the others have; share: a quarter, so that all of it costs at most a quarter "
         "of theirs; shares are of operations, and of steps, parameters and batch rounded down; with a share of the "
-        "batch goes one of each contributor's examples, to the nearest whole, so that each is drawn as often; "
+        "batch goes one of each contributor's examples, rounded down too, so that each is drawn as often; "
         "coalitions and seeds are leave-one-out's and regression-shapley's"
     )
 

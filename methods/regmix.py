@@ -11,8 +11,6 @@ import numpy as np
 from harness.types import Bools, Floats, JobSize, Problem, Scorer, SetFunction
 from methods.coalitions import Sampling, pooled, with_ends
 
-REGRESSORS = ("linear", "trees")
-
 
 @dataclass(frozen=True)
 class RegMix(Sampling, SetFunction):

@@ -25,6 +25,8 @@ from harness.types import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from methods.gradients.curvature import GaussNewton
 
 
@@ -76,6 +78,7 @@ class Source(Additive):
     def _one_run(self, problem: Problem, train: Batch, validation: Batch, run: int) -> Floats:
         import torch
 
+        from methods.gradients.curvature import Scaled
         from methods.gradients.directional import directional_losses, mean_gradient
         from methods.gradients.krylov import function_times
         from methods.gradients.vectors import by_entry, plus
@@ -89,12 +92,8 @@ class Source(Additive):
             scale = {name: torch.stack([rates[k][name] for k in chosen]).sum(0).sqrt() for name in target}
             rows = problem.stream("rows", run, number).permutation(len(problem.train))
             curvature = MeanGaussNewton(learner, marks, train, rows)
-
-            def product(vector: Params, scale: Params = scale, curvature: MeanGaussNewton = curvature) -> Params:
-                return by_entry(scale, curvature @ by_entry(scale, vector))
-
-            solved = function_times(product, by_entry(scale, target), decayed, self.tolerance, self.iterations)
-            moved = by_entry(scale, solved)
+            asked = Scaled(curvature, scale), by_entry(scale, target)
+            moved = by_entry(scale, function_times(*asked, decayed, self.tolerance, self.iterations))
             for mark in marks:
                 products_N = directional_losses(learner, mark.params, train, moved)
                 values_N += products_N.double().cpu().numpy() / (len(marks) * len(values_N))
@@ -102,10 +101,10 @@ class Source(Additive):
         return values_N
 
 
-def decayed(values_K: Floats) -> Floats:
+def decayed(eigenvalues: Tensor) -> Tensor:
     """(1 - exp(-x)) / x: how far gradient flow for the time 1 gets against the curvature x, 1 without any."""
-    x = np.maximum(values_K, 1e-12)
-    return np.asarray(-np.expm1(-x) / x)
+    x = eigenvalues.clamp(min=1e-12)
+    return -(-x).expm1() / x
 
 
 class MeanGaussNewton:

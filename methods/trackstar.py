@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from harness.types import Additive, Budget, Claim, Count, Floats, JobSize, Positive, Problem, between
-from methods import algebra
+from harness.types import Budget, Count, Floats, JobSize, Positive, Problem, between
+from methods import algebra, scopes
 from methods.influence import passes_of_damping
-from methods.over import Over, claims_over, shared_out, told_over
+from methods.over import Over, SumOrMean
 
 if TYPE_CHECKING:
     import torch
 
-    from methods.gradients.projected import LossGradients
+    from methods.gradients.projected import MarginGradients
 
 OUTWEIGHED = 1_000 / 65_536
 """Of R's components, those to which the validation gradients add more than the training gradients do."""
 
 
 @dataclass(frozen=True)
-class TrackStar(Additive):
-    """Cosine of an example's and a validation example's projected gradients, in the optimiser's units and whitened.
+class TrackStar(SumOrMean):
+    """Cosine of an example's and a validation example's projected gradients, whitened by second moments of both.
 
     Args:
         runs: independent training runs averaged over.
@@ -41,7 +41,9 @@ class TrackStar(Additive):
     damping: Positive | None = None
     validation_share: Annotated[float, between(0, 1)] | None = None
     over: Over = "sum"
-    seed_scope = "projected gradients"
+    called = "TrackStar"
+    claims_of_sums = frozenset({"null", "copies", "additive"})
+    seed_scope = scopes.PROJECTED
     source = "Chang, Rajagopal, Bolukbasi, Dixon & Tenney (2024), arXiv 2410.17413, sec. 3 and A.1.3"
     passes = "1 retraining a run; 1 per-example gradient a run, of validation too; for AdamW 1 to 2 a checkpoint"
     choices = (
@@ -55,14 +57,6 @@ class TrackStar(Additive):
         "rule for such methods, and grows with size; over=mean does not"
     )
 
-    @property
-    def summary(self) -> str:
-        return told_over(super().summary, "TrackStar", self.over)
-
-    @property
-    def claims(self) -> frozenset[Claim]:  # type: ignore[override]
-        return claims_over(frozenset({"null", "copies", "additive"}), self.over)
-
     def budget(self, contributors: int, examples: int) -> Budget:
         passes = 1 + passes_of_damping(None)
         return Budget(self.runs, gradient_passes=self.runs * passes, validation_passes=self.runs)
@@ -74,20 +68,20 @@ class TrackStar(Additive):
         return self.runs * (algebra.damped_products(size, width, 1.5 * rows) + crossing)
 
     def example_values(self, problem: Problem) -> Floats:
-        from methods.gradients.projected import Units, loss_gradients
+        from methods.gradients.projected import Units, margin_gradients
 
         paper: Units = "steps" if problem.learner.recipe.optimiser == "adamw" else "own"
         units: Units = "damping" if self.damping is None else paper
-        runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
-        return shared_out(np.stack([self._one_run(found) for found in runs]), problem, self.over)
+        runs = [margin_gradients(problem, run, self.projection, units) for run in range(self.runs)]
+        return self.by_contributor(np.stack([self._one_run(found) for found in runs]), problem)
 
-    def _one_run(self, found: LossGradients) -> Floats:
+    def _one_run(self, found: MarginGradients) -> Floats:
         import torch
         from torch.nn.functional import normalize
 
         from methods.gradients.projected import damped, in_their_span
 
-        train_NK, validation_VK = in_their_span(found.train_NK, found.validation_VK)
+        train_NK, validation_VK = in_their_span(*found.of_losses())
         own_KK, asked_KK = (rows.T @ rows / len(rows) for rows in (train_NK, validation_VK))
         share = _crossing(own_KK, asked_KK) if self.validation_share is None else self.validation_share
         factor = damped(share * asked_KK + (1 - share) * own_KK, self.damping, found.rank)

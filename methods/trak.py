@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.types import Additive, Budget, Count, Floats, JobSize, Positive, Problem
-from methods import algebra
+from methods import algebra, scopes
 from methods.influence import passes_of_damping
 
 if TYPE_CHECKING:
     import torch
 
-    from methods.gradients.projected import LossGradients
+    from methods.gradients.projected import MarginGradients
 
 LEAST_MISS = 1e-30
 """What is nearer to sure has no gradient in single precision."""
@@ -35,7 +35,7 @@ class Trak(Additive):
     runs: Count = 3
     projection: Count = 4096
     damping: Positive | None = None
-    seed_scope = "projected gradients"
+    seed_scope = scopes.PROJECTED
     source = (
         "Park, Georgiev, Ilyas, Leclerc & Madry (2023), ICML, sec. 3; scores and weights averaged over runs apart, as "
         "its code does"
@@ -62,15 +62,15 @@ class Trak(Additive):
     def example_values(self, problem: Problem) -> Floats:
         import torch
 
-        from methods.gradients.projected import Units, loss_gradients
+        from methods.gradients.projected import Units, margin_gradients
 
         units: Units = "damping" if self.damping is None else "own"
-        runs = [loss_gradients(problem, run, self.projection, units) for run in range(self.runs)]
+        runs = [margin_gradients(problem, run, self.projection, units) for run in range(self.runs)]
         miss_N = torch.stack([_missed(found.margins_N) for found in runs]).mean(0)
         return np.stack([self._one_run(found, miss_N) for found in runs])
 
-    def _one_run(self, found: LossGradients, miss_N: torch.Tensor) -> Floats:
-        """The margin's gradient is minus the loss's over 1 - p, the loss's curvature in the margin is p (1 - p).
+    def _one_run(self, found: MarginGradients, miss_N: torch.Tensor) -> Floats:
+        """The loss's curvature in the margin is p (1 - p).
 
         Curvature is the mean's over examples, to which D belongs; what it is multiplied by is taken back.
         """
@@ -78,8 +78,7 @@ class Trak(Additive):
 
         from methods.gradients.projected import damped, in_their_span
 
-        sides = (found.train_NK, found.margins_N), (found.validation_VK, found.margins_V)
-        margins_NK, asked_VK = in_their_span(*(-losses / _missed(margins)[:, None] for losses, margins in sides))
+        margins_NK, asked_VK = in_their_span(found.train_NK, found.validation_VK)
         weight = (_missed(found.margins_N) * _missed(-found.margins_N)).mean() / len(margins_NK)
         factor = damped(weight * (margins_NK.T @ margins_NK), self.damping, found.rank)
         solved_K = weight * torch.cholesky_solve(asked_VK.mean(0)[:, None], factor)[:, 0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.cli.places import Place
 from harness.config import LEDGERS
-from harness.records.results import Results
+from harness.records.results import Results, ValuationRecord
 from harness.report import comparison
 from harness.report.leaderboard_csv import TABLE
 from harness.report.view import View
@@ -43,15 +43,22 @@ def _of_ledger(ledger: Path, results: Results) -> list[str]:
     try:
         with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as db:
             rows = db.execute("select record from answers").fetchall()
-        kept = {_rows(found["values"]) for (text,) in rows if "values" in (found := json.loads(text))}
+        answers = [found for (text,) in rows if "values" in (found := json.loads(text))]
+        kept = {(*found.get("of", ()), _rows(found["values"])) for found in answers}
     except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
         return [f"Not held against what methods answered: {ledger} cannot be read ({error})."]
     strange = [
         f"{r.method} on {r.task}, pool {r.pool + 1}, {r.question}"
         for r in results.valuations.values()
-        if r.status == "ok" and r.values not in kept
+        if r.status == "ok" and kept.isdisjoint(_places(r))
     ]
     return [f"Other values than the method gave, by {ledger}: {_some(strange)}."] if strange else []
+
+
+def _places(record: ValuationRecord) -> set[tuple[object, ...]]:
+    """How a ledger may keep an answer: to one question, to all, or, an older ledger, without saying whose it is."""
+    own = record.method, record.task, record.pool
+    return {(*own, record.question, record.values), (*own, "any", record.values), (record.values,)}
 
 
 def _rows(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:

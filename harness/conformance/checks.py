@@ -273,7 +273,7 @@ def _size(bench: Bench, kind: Kind, form: Form) -> JobSize:
     pool = bench.pool(kind, form)
     parameters, features = bench.width(kind, form)
     counts = len(pool.contributors), len(pool.train), len(pool.validation)
-    return JobSize("shapley", *counts, parameters, features)
+    return JobSize("shapley", *counts, parameters, features, bench.recipe(form).optimiser)
 
 
 def _own(asked: Asked) -> tuple[float, float]:

@@ -30,12 +30,12 @@ class KeptAnswer:
 
 
 def kept_answer(content: Mapping[str, Any], contributors: int) -> KeptAnswer:
-    """An answer from its JSON.
+    """An answer from its JSON; whose answer it is, ``of``, stands there for ``publish``.
 
     Raises:
         ValueError: it is none, or not about so many contributors.
     """
-    if set(content) != {"values", "cost", "run"}:
+    if {*content} - {"of"} != {"values", "cost", "run"}:
         raise ValueError(f"expected values, cost and run, got {', '.join(sorted(map(str, content)))}")
     values = values_of(content["values"])
     if not values:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.seeds import stream
-from harness.types import Examples, Ints, Learner, Recipe
+from harness.types import Examples, Ints, Learner, Recipe, part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Cut:
 
 
 def kept(owners_N: Ints, share: float, seed: int) -> Ints:
-    """Rows of the examples of highest priority among each owner's, at least one each.
+    """Rows of the examples of highest priority among each owner's: the share rounded down, at least one each.
 
     Priorities are of rows, so that owners' numbers play no part, and a larger share keeps what a smaller one does.
     """
@@ -80,7 +80,7 @@ def kept(owners_N: Ints, share: float, seed: int) -> Ints:
     rows = []
     for owner in np.unique(owners_N):
         own = np.flatnonzero(owners_N == owner)
-        rows.append(own[np.argsort(-priority_N[own], kind="stable")[: max(1, round(share * len(own)))]])
+        rows.append(own[np.argsort(-priority_N[own], kind="stable")[: max(1, part_of(len(own), share))]])
     return np.sort(np.concatenate(rows))
 
 

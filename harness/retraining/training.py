@@ -19,7 +19,22 @@ import torch
 from torch.func import grad_and_value, jvp, vjp, vmap
 
 from harness.metering.flops import FlopCounter
-from harness.types import Batch, Bools, Checkpoint, Examples, Fit, Floats, Ints, Learner, Params, Recipe
+from harness.types import (
+    ADAM_EPSILON,
+    CLIP_EPSILON,
+    MEAN_KEPT,
+    SQUARES_KEPT,
+    Batch,
+    Bools,
+    Checkpoint,
+    Examples,
+    Fit,
+    Floats,
+    Ints,
+    Learner,
+    Params,
+    Recipe,
+)
 
 VERSION = 1
 """Raised whenever the same job would give another model; it enters the ledger's key."""
@@ -130,19 +145,19 @@ class Optimiser:
         param.sub_(velocity, alpha=float(self.rates[t]))
 
     def _adamw(self, t: int, name: str, param: torch.Tensor, gradient: torch.Tensor) -> None:
-        """Loshchilov & Hutter 2019, algorithm 2, with betas 0.9 and 0.999."""
+        """Loshchilov & Hutter 2019, algorithm 2."""
         rate, mean, square = float(self.rates[t]), self.first[name], self.second[name]
         param.mul_(1 - rate * self.recipe.weight_decay)
-        mean.lerp_(gradient, 0.1)
-        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        scale = (square / (1 - 0.999 ** (t + 1))).sqrt_().add_(1e-8)
-        param.addcdiv_(mean, scale, value=-rate / (1 - 0.9 ** (t + 1)))
+        mean.lerp_(gradient, 1 - MEAN_KEPT)
+        square.mul_(SQUARES_KEPT).addcmul_(gradient, gradient, value=1 - SQUARES_KEPT)
+        scale = (square / (1 - SQUARES_KEPT ** (t + 1))).sqrt_().add_(ADAM_EPSILON)
+        param.addcdiv_(mean, scale, value=-rate / (1 - MEAN_KEPT ** (t + 1)))
 
 
 def _clipped(gradients: Params, bound: float) -> Params:
     """Each job's gradient, shrunk to the norm ``bound`` where it is longer."""
     squares = [g.flatten(1).square().sum(1) for g in gradients.values()]
-    shrink_J = (bound / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+    shrink_J = (bound / (torch.stack(squares).sum(0).sqrt() + CLIP_EPSILON)).clamp(max=1.0)
     return {name: g * shrink_J.reshape(-1, *[1] * (g.ndim - 1)) for name, g in gradients.items()}
 
 

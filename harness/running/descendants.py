@@ -10,10 +10,14 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
+PATIENCE, PAUSE = 5.0, 0.01
+"""Seconds for which processes that don't die are killed again, and between two looks at them."""
+
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -52,12 +56,20 @@ def _fields(place: Path) -> list[str]:
     return (place / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
-def end_descendants(pid: int) -> None:
-    """Kill all of them; what they start meanwhile is found at the next look."""
-    while found := descendants(pid):
+def end_descendants(pid: int, patience: float = PATIENCE) -> None:
+    """Kill all of them; what they start meanwhile is found at the next look.
+
+    Args:
+        patience: seconds after which those that are still there are left: this may not kill them, or a device has them.
+    """
+    end, before = time.monotonic() + patience, list[int]()
+    while (found := descendants(pid)) and time.monotonic() < end:
         for one in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(one, signal.SIGKILL)
+        if set(found) <= set(before):  # nothing new; the dying take a moment
+            time.sleep(PAUSE)
+        before = found
 
 
 def resident_mb(pid: int) -> tuple[float, float]:

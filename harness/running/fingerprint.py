@@ -1,6 +1,6 @@
-"""Which code an answer depends on: a hash of what a module's code reaches inside the project, and of the libraries'
-versions that this code imports. Rewording a docstring, a comment or a method's words changes nothing; rewording what is
-said below a constant, or a line of a table that the code reaches, does.
+"""Which code an answer depends on: a hash of what a module's code reaches inside the project, but for what no answer
+depends on, and of the libraries' versions that this code imports. Rewording a docstring, a comment, a method's words
+or what is said below a constant changes nothing; a line of a table that the code reaches does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 OURS = ("harness", "methods", "tasks")
@@ -20,9 +21,25 @@ OURS = ("harness", "methods", "tasks")
 WORDS = ("source", "passes", "choices")
 """What a method's class says about itself in text alone."""
 
+WITHOUT_NUMBERS = ("click", "joblib", "pydantic", "rich", "tabulate", "tomli_w")
+"""Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn, cores
+are counted.
+"""
 
-WITHOUT_NUMBERS = ("click", "pydantic", "rich", "tabulate", "tomli_w")
-"""Libraries that the reached code imports and no number depends on: suites are read with them, tables are drawn."""
+APART = frozenset(
+    {
+        *("harness.brought", "harness.config", "harness.projection", "harness.registry", "harness.validation"),
+        *("harness.errors", "harness.files", "harness.knobs", "harness.settings"),
+        "harness.retraining.ledger",
+        *("harness.running.contents", "harness.running.fingerprint", "harness.running.interrupts"),
+        *("harness.running.isolation", "harness.running.patches", "harness.running.process_state"),
+        "harness.running.threads",
+    }
+)
+"""Modules of the harness that the reached code imports and no answer depends on: how suites, tables, names and what
+people bring are read; what is told of errors and where files lie; where outcomes are kept; whether a method has left
+all else as it was. What is new there counts until it is named here.
+"""
 
 
 class Code(NamedTuple):
@@ -34,7 +51,7 @@ class Code(NamedTuple):
 
 @cache
 def source_digest(*modules: str) -> str:
-    """Hash of the modules' code, of all project code that they import, directly or not, and of the libraries."""
+    """Hash of the modules' code, of the project code that they import, directly or not, and of the libraries."""
     reached, libraries = _reached(modules)
     digest = hashlib.sha256()
     for name in sorted(reached):
@@ -62,15 +79,14 @@ def _reached(modules: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in reached:
+        if name in reached or name in APART:
             continue
         code = _read(name)
         reached[name] = code.text
         for found in code.imports:
-            top = found.split(".")[0]
-            if top in (*OURS, name.split(".")[0]):
+            if _is_read(found, name):
                 waiting.append(found)
-            elif top not in (*sys.stdlib_module_names, *WITHOUT_NUMBERS):
+            elif (top := found.split(".")[0]) not in (*sys.stdlib_module_names, *WITHOUT_NUMBERS):
                 libraries.add(top)
     return reached, libraries
 
@@ -111,8 +127,30 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = ".".join(filter(None, [*package.split(".")[: _depth(package, node.level)], node.module]))
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            if not (_is_read(module, package) and all(map(_is_submodule, names))):
+                yield module
+            yield from names
+
+
+def _is_read(module: str, package: str) -> bool:
+    """Whether it is code of the project, or of the package that imports it, and so is no library."""
+    return module.split(".")[0] in (*OURS, package.split(".")[0])
+
+
+def _is_submodule(name: str) -> bool:
+    """Whether this is a module of a package, and no name of the package's own hides it.
+
+    A package of which only modules are imported says nothing by itself: the table of methods, for one, is the package
+    that all of them are in.
+    """
+    package, _, last = name.rpartition(".")
+    try:
+        there = find_spec(name) is not None
+    except Exception:  # the package is imported for this, and does what it likes
+        return False
+    hiding = vars(sys.modules[package]).get(last) if there else None
+    return there and (hiding is None or isinstance(hiding, ModuleType))
 
 
 def _depth(package: str, level: int) -> int:
@@ -121,15 +159,20 @@ def _depth(package: str, level: int) -> int:
 
 
 def _bare(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings and without a class's words about itself."""
+    """The tree without what is said of things, below their names or in a class's words about itself."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
-            if isinstance(node, ast.ClassDef):
-                node.body = [statement for statement in node.body if not _is_words(statement)]
-            node.body = node.body or [ast.Pass()]
+        for block in ("body", "orelse", "finalbody"):
+            statements = getattr(node, block, None)
+            if isinstance(statements, list) and statements:
+                is_class = isinstance(node, ast.ClassDef)
+                left = [one for one in statements if not (_is_said(one) or (is_class and _is_words(one)))]
+                setattr(node, block, left or [ast.Pass()])
     return tree
+
+
+def _is_said(statement: ast.stmt) -> bool:
+    """Whether it is a text by itself, such as a docstring."""
+    return isinstance(statement, ast.Expr) and _is_text(statement.value)
 
 
 def _is_words(statement: ast.stmt) -> bool:
@@ -140,5 +183,9 @@ def _is_words(statement: ast.stmt) -> bool:
         targets = [statement.target]
     else:
         return False
-    is_text = isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
-    return is_text and all(isinstance(target, ast.Name) and target.id in WORDS for target in targets)
+    named = all(isinstance(target, ast.Name) and target.id in WORDS for target in targets)
+    return named and (isinstance(statement.value, ast.JoinedStr) or _is_text(statement.value))
+
+
+def _is_text(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
+from harness.knobs import base_of
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
 from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
@@ -251,7 +252,8 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run}
+        place = (name, self.task.name, self.index, _asked(method, question))
+        kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run, "of": place}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
 
@@ -358,12 +360,14 @@ class PoolRun:
         )
 
     def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
-        """Everything that can change an answer: the pool, the method with its settings and code, the precedents."""
-        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in precedents]
-        answers = question if method.by_question else "any"
+        """Everything that can change an answer: the pool, the method with its settings, the name that its draws are of
+        and its code, the precedents.
+        """
+        seen = precedents if method.calibrates else ()
+        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in seen]
         code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
         model = sorted(library_versions(self._learner.libraries).items())
-        return _hash(self.key, name, repr(method), code, model, answers, read if method.calibrates else [])
+        return _hash(self.key, name, base_of(name), repr(method), code, model, _asked(method, question), read)
 
 
 def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
@@ -374,6 +378,11 @@ def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key:
 
 def _plan(suite: Suite, task: str, index: int, contributors: int, question: Question) -> Plan:
     return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task, question))
+
+
+def _asked(method: Method, question: Question) -> str:
+    """The question that an answer is to; "any" where it is to all of them."""
+    return question if method.by_question else "any"
 
 
 def mean(values: Sequence[Sequence[float]]) -> Floats:

@@ -26,7 +26,7 @@ def at_reference(
     at_scale = there.passes(job.examples, job.validation, job.steps, job.batch_size)
     prices = prices_of(precedents) if method.calibrates else {}
     return {
-        "algebra": float(method.algebra(job.size(question))),
+        "algebra": float(method.algebra(replace(job.size(question), optimiser=recipe.optimiser))),
         "pass_scale": at_scale / passes if passes > 0 else 1.0,
         "borrowed": {task: float(price.retrainings) for task, price in prices.items()},
     }

@@ -101,7 +101,7 @@ def certainty(values_SC: Floats, parts_GC: Floats, rng: np.random.Generator, lev
             share_C = mean_C / total
             linear = [(found - found.sum(axis=1, keepdims=True) * share_C) / total for found, _ in sources]
             share_error_C = np.sqrt(np.sum([(one**2).sum(axis=0) for one in linear], axis=0))
-    variances = dict(zip([df_ is repeats_DC for df_, _ in sources], [one[0] for one in own], strict=True))
+    variances = dict(zip([found_DC is repeats_DC for found_DC, _ in sources], [one[0] for one in own], strict=True))
     unknown_C = np.full(contributors, np.nan)
     return Certainty(
         mean_C=mean_C,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import coalitions
-from harness.truth import shapley, walks
+from harness.truth import exact, walks
 from harness.types import Bools, Floats, Question, Scorer
 
 
@@ -39,6 +39,6 @@ def answer(question: Question, score: Scorer, contributors: int, rng: np.random.
         return standalone(score(standalone_coalitions(contributors)))
     if question == "leave-one-out":
         return leave_one_out(score(leave_one_out_coalitions(contributors)))
-    if contributors <= shapley.EXACT_UP_TO:
-        return shapley.exact(score, contributors)
+    if contributors <= exact.EXACT_UP_TO:
+        return exact.shapley(score, contributors)
     return np.asarray(walks.adjusted(walks.walk(score, contributors, pairs, rng)).mean(axis=0))

@@ -1,4 +1,4 @@
-"""Shapley values of any set function: exact where affordable, else unbiased, in repeats whose spread tells the noise.
+"""Unbiased Shapley values of any set function from sampled coalitions, in repeats whose spread tells the noise.
 
 Sampled values come from *repeats* of 2C coalitions: nobody, everyone, and pairs of a coalition and its complement.
 What a surrogate (a Gaussian process, ``harness.truth.surrogate``) predicts of them is valued exactly, and what it
@@ -11,33 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import factorial
 
 import numpy as np
 
 from harness import coalitions
 from harness.truth import surrogate
-from harness.types import Bools, Floats, Ints, Scorer
-
-EXACT_UP_TO = 10
-"""Contributors up to which values are exact: 2^10 = 1,024 coalitions."""
+from harness.types import Bools, Floats, Ints
 
 HALVES = 2
 """Independently drawn parts of a repeat's pairs; each is predicted from all others, of this repeat and the rest."""
-
-
-def exact(score: Scorer, contributors: int) -> Floats:
-    """Shapley values from all 2^C coalitions, C (Shapley 1953, Contributions to the Theory of Games II, eq. 13)."""
-    rows_KC = coalitions.powerset(contributors)
-    scores_K = np.asarray(score(rows_KC), dtype=np.float64)
-    sizes_K = rows_KC.sum(axis=1)
-    ways = [factorial(s) * factorial(contributors - s - 1) / factorial(contributors) for s in range(contributors)]
-    weight = np.array([*ways, 0.0])
-    values_C = np.empty(contributors)
-    for i in range(contributors):
-        without = np.flatnonzero(~rows_KC[:, i])
-        values_C[i] = weight[sizes_K[without]] @ (scores_K[without | 1 << i] - scores_K[without])
-    return values_C
 
 
 @cache

@@ -13,7 +13,7 @@ from harness.coalitions import powerset
 from harness.errors import UserError
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import residual_squares, split_half_reliability
-from harness.truth import questions, shapley
+from harness.truth import exact, questions, shapley
 from harness.types import Bools, Cost, Floats, Outcome, Question
 
 if TYPE_CHECKING:  # it brings torch, and a plan is counted without
@@ -106,7 +106,7 @@ def plan(question: Question, contributors: int, root: int, pool: tuple[str, int]
     def seed(k: int) -> int:
         return seed_of(root, "truth", *pool, k)
 
-    if question == "shapley" and contributors > shapley.EXACT_UP_TO:
+    if question == "shapley" and contributors > exact.EXACT_UP_TO:
         rng = stream(root, "truth", *pool, "coalitions")
         sample = np.array([shapley.repeat_coalitions(contributors, rng) for _ in range(repeats)])
         return Plan(question, list(sample), [seed(k) for k in range(repeats)], partial(_sampled_reader, sample))
@@ -171,7 +171,7 @@ def _of_one_seed(question: Question, contributors: int) -> tuple[Bools, Callable
         return questions.standalone_coalitions(contributors), questions.standalone
     if question == "leave-one-out":
         return questions.leave_one_out_coalitions(contributors), questions.leave_one_out
-    return powerset(contributors), lambda scores_K: shapley.exact(lambda _: scores_K, contributors)
+    return powerset(contributors), lambda scores_K: exact.shapley(lambda _: scores_K, contributors)
 
 
 def _texts(rows_KC: Bools) -> list[str]:

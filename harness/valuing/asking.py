@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError, reason_of
+from harness.knobs import base_of
 from harness.running.evaluator import Evaluator
 from harness.running.fingerprint import library_versions, source_digest
 from harness.types import Additive, Cost, Floats, Ints, Method, Problem, Question
@@ -144,7 +145,7 @@ def _kept(
     code = source_digest(type(asked.method).__module__, type(session.learner).__module__, "harness.valuing.asking")
     model = sorted(library_versions({*session.learner.packages} - {"harness", "methods", "tasks"}).items())
     place = (session.engine.context, session.root, session.brought.names)
-    key = key_of(place, asked.name, repr(asked.method), code, model, asked.question, which)
+    key = key_of(place, asked.name, base_of(asked.name), repr(asked.method), code, model, asked.question, which)
     what = f"asking {asked.name}" if left_out is None else f"asking {asked.name}, the target without part {which}"
     stage = session.progress.stage
 

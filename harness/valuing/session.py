@@ -101,7 +101,10 @@ class Session:
         width = self.learner.predict(params, training.on_device(brought.train.take(np.arange(1)), "cpu"))[1].shape[1]
         parameters = sum(p.numel() for p in params.values())
         rows = len(brought.train), len(brought.target)
-        return JobSize(question, len(brought.names), *rows, parameters, width + max(2, len(brought.labels)))
+        features = width + max(2, len(brought.labels))
+        return JobSize(
+            question, len(brought.names), *rows, parameters, features, optimiser=self.learner.recipe.optimiser
+        )
 
     def gpu_hours(self, cost: Cost) -> float:
         """Of the projection's GPU."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch.func import grad, jvp
 
-from harness.types import Batch, Examples, Learner, Params
+from harness.types import Batch, Examples, Floats, Learner, Params
 from methods.gradients.vectors import plus, times, zeros
 
 
@@ -25,6 +26,13 @@ def blocks(batch: Batch, learner: Learner) -> Iterator[dict[str, torch.Tensor]]:
     rows = learner.recipe.micro_batch or 16 * learner.recipe.batch_size
     for start in range(0, len(batch["targets"]), rows):
         yield {name: column[start : start + rows] for name, column in batch.items()}
+
+
+@torch.no_grad()
+def example_losses(learner: Learner, params: Params, batch: Batch) -> Floats:
+    """Loss of each example, N, by one forward pass."""
+    found = torch.cat([learner.losses(params, block) for block in blocks(batch, learner)])
+    return np.asarray(found.double().cpu().numpy())
 
 
 def mean_gradient(learner: Learner, params: Params, batch: Batch) -> Params:

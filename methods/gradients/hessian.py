@@ -1,18 +1,17 @@
-"""Products with the Hessian of the mean loss, and functions of a curvature matrix by Lanczos' method."""
+"""Products with the Hessian of the mean loss, and what it makes of a gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.autograd import grad
 
 from harness.types import Batch, Learner, Params
 from methods.gradients.curvature import KEPT_BLOCKS, Curvature, Scaled
 from methods.gradients.directional import blocks
-from methods.gradients.vectors import by_entry, dot, plus, times, zeros
+from methods.gradients.krylov import function_times
+from methods.gradients.vectors import by_entry, plus, times, zeros
 
 ALIKE = 2
 """Steps in a row that have to change the answer by less than the tolerance."""
@@ -53,38 +52,6 @@ class _Slope:
         return dict(zip(self._leaves, found, strict=True))
 
 
-def lanczos(curvature: Curvature, target: Params) -> Iterator[tuple[list[Params], Tensor]]:
-    """An orthonormal basis of ever more products with the curvature, the target first, and the curvature in it.
-
-    Every new vector is made orthogonal to all before it, twice, as single precision needs (Golub & Van Loan 2013,
-    sec. 10.3). It ends where products lead nowhere new.
-    """
-    length = dot(target, target).sqrt()
-    if not length > 0:
-        return
-    basis, entries = [times(target, 1 / length)], torch.zeros(0, 0, dtype=torch.float64)
-    while True:
-        product = curvature @ basis[-1]
-        size = dot(product, product).sqrt()
-        along = torch.zeros(len(basis), dtype=torch.float64)
-        for _ in range(2):
-            for k, earlier in enumerate(basis):
-                share = dot(product, earlier)
-                along[k] += float(share)
-                product = plus(product, earlier, -share)
-        wider = torch.zeros(len(basis), len(basis), dtype=torch.float64)
-        wider[:-1, :-1] = entries
-        wider[-1, -1] = along[-1]
-        if len(basis) > 1:
-            wider[-1, -2] = wider[-2, -1] = along[-2]
-        entries = wider
-        yield basis, entries
-        rest = dot(product, product).sqrt()
-        if not rest > 1e-5 * size:
-            return
-        basis.append(times(product, 1 / rest))
-
-
 def damped_response(
     curvature: Curvature,
     inverse_damping: Params,
@@ -95,23 +62,8 @@ def damped_response(
 ) -> Params:
     """R f(R H R) R target, R = D^-1/2: what (H + D)^-1 target is where f(z) = 1 / (z + 1).
 
-    Eigenvalues of R H R in the Lanczos basis stand for its own (Golub & Van Loan 2013, sec. 10.2); it ends when two
-    steps in a row change the answer by at most ``tolerance`` of it.
+    It ends when two steps in a row change the answer by at most ``tolerance`` of it.
     """
     scale = {name: entry.sqrt() for name, entry in inverse_damping.items()}
-    scaled = by_entry(scale, target)
-    length = float(dot(scaled, scaled).sqrt())
-    coefficients, alike, found = torch.zeros(0, dtype=torch.float64), 0, zeros(target)
-    basis: list[Params] = []
-    for grown, entries in islice(lanczos(Scaled(curvature, scale), scaled), iterations):
-        basis = grown
-        values, vectors = torch.linalg.eigh(entries)
-        latest = vectors @ (function(values) * vectors[0]) * length
-        change = latest - torch.nn.functional.pad(coefficients, (0, 1))
-        coefficients = latest
-        alike = alike + 1 if change.norm() <= tolerance * latest.norm() else 0
-        if alike == ALIKE:
-            break
-    for vector, share in zip(basis, coefficients.tolist(), strict=False):
-        found = plus(found, vector, share)
-    return by_entry(scale, found)
+    asked = Scaled(curvature, scale), by_entry(scale, target)
+    return by_entry(scale, function_times(*asked, function, tolerance, iterations, alike=ALIKE))

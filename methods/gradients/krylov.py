@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from harness.types import Floats, Params
+from harness.types import Params
+from methods.gradients.curvature import Curvature
 from methods.gradients.vectors import dot, plus, times, zeros
 
-EXHAUSTED = 1e-6
-"""A direction this much shorter than the product that it is left of is rounding: the space holds the whole answer."""
+
+def lanczos(curvature: Curvature, target: Params) -> Iterator[tuple[list[Params], Tensor]]:
+    """An orthonormal basis of ever more products with the curvature, the target first, and the curvature in it.
+
+    Every new vector is made orthogonal to all before it, twice, as single precision needs (Golub & Van Loan 2013,
+    sec. 10.3). It ends where products lead nowhere new.
+    """
+    length = dot(target, target).sqrt()
+    if not length > 0:
+        return
+    basis, entries = [times(target, 1 / length)], torch.zeros(0, 0, dtype=torch.float64)
+    while True:
+        product = curvature @ basis[-1]
+        size = dot(product, product).sqrt()
+        along = torch.zeros(len(basis), dtype=torch.float64)
+        for _ in range(2):
+            for k, earlier in enumerate(basis):
+                share = dot(product, earlier)
+                along[k] += float(share)
+                product = plus(product, earlier, -share)
+        wider = torch.zeros(len(basis), len(basis), dtype=torch.float64)
+        wider[:-1, :-1] = entries
+        wider[-1, -1] = along[-1]
+        if len(basis) > 1:
+            wider[-1, -2] = wider[-2, -1] = along[-2]
+        entries = wider
+        yield basis, entries
+        rest = dot(product, product).sqrt()
+        if not rest > 1e-5 * size:
+            return
+        basis.append(times(product, 1 / rest))
 
 
 def function_times(
-    product: Callable[[Params], Params],
+    curvature: Curvature,
     vector: Params,
-    function: Callable[[Floats], Floats],
+    function: Callable[[Tensor], Tensor],
     tolerance: float,
     iterations: int,
+    alike: int = 1,
 ) -> Params:
-    """function(matrix) vector, one product a step, until a step changes it by no more than ``tolerance`` of itself.
+    """function(curvature) vector, one product a step.
+
+    Eigenvalues in the Lanczos basis stand for the matrix's own (Golub & Van Loan 2013, sec. 10.2); it ends when so many
+    steps in a row, ``alike``, change the answer by at most ``tolerance`` of it.
 
     Args:
-        product: with the matrix, which is symmetric.
         function: of eigenvalues, each for itself.
     """
-    length = float(dot(vector, vector).sqrt())
-    if length == 0:
-        return zeros(vector)
-    basis, diagonal, beside = [times(vector, 1 / length)], list[float](), list[float]()
-    weights_K = np.zeros(1)
-    for _ in range(iterations):
-        image = product(basis[-1])
-        size = float(dot(image, image).sqrt())
-        diagonal.append(float(dot(image, basis[-1])))
-        before_K, weights_K = weights_K, length * _first_column(diagonal, beside, function)
-        change = np.linalg.norm(weights_K - np.pad(before_K, (0, len(weights_K) - len(before_K))))
-        for _again in range(2):  # in single precision one sweep leaves the basis askew
-            for old in basis:
-                image = plus(image, old, -dot(image, old))
-        left = float(dot(image, image).sqrt())
-        if left <= EXHAUSTED * size or (len(diagonal) > 1 and change <= tolerance * np.linalg.norm(weights_K)):
+    length, still, found = float(dot(vector, vector).sqrt()), 0, zeros(vector)
+    basis, coefficients = list[Params](), torch.zeros(0, dtype=torch.float64)
+    for grown, entries in islice(lanczos(curvature, vector), iterations):
+        basis = grown
+        values, vectors = torch.linalg.eigh(entries)
+        latest = vectors @ (function(values) * vectors[0]) * length
+        change = latest - torch.nn.functional.pad(coefficients, (0, 1))
+        coefficients = latest
+        still = still + 1 if change.norm() <= tolerance * latest.norm() else 0
+        if still == alike:
             break
-        beside.append(left)
-        basis.append(times(image, 1 / left))
-    found = zeros(vector)
-    for weight, direction in zip(weights_K, basis, strict=False):
-        found = plus(found, direction, float(weight))
+    for direction, share in zip(basis, coefficients.tolist(), strict=False):
+        found = plus(found, direction, share)
     return found
-
-
-def _first_column(diagonal: list[float], beside: list[float], function: Callable[[Floats], Floats]) -> Floats:
-    """Of the function of the tridiagonal matrix."""
-    values_K, vectors_KK = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
-    return np.asarray(vectors_KK @ (function(values_K) * vectors_KK[0]))

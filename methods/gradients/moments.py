@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.types import Params, Problem
+from harness.types import MEAN_KEPT, SQUARES_KEPT, Params, Problem
 from methods.gradients.directional import tensors
-from methods.gradients.optimiser import MEAN_KEPT, SQUARES_KEPT, inverse_root
+from methods.gradients.optimiser import inverse_root
 from methods.gradients.replay import Replay
 
 

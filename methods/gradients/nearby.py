@@ -15,8 +15,8 @@ from torch.func import grad, vmap
 
 from harness.types import Batch, Floats, Learner, Params
 from methods.gradients.curvature import Curvature
-from methods.gradients.directional import blocks, mean_gradient
-from methods.gradients.hessian import lanczos
+from methods.gradients.directional import example_losses, mean_gradient
+from methods.gradients.krylov import lanczos
 from methods.gradients.vectors import by_entry, plus
 
 
@@ -59,12 +59,8 @@ class Nearby:
 
 def losses_of_models(learner: Learner, models_K: Params, batch: Batch) -> Floats:
     """Loss of every example under every model, K x N."""
-    found = []
-    with torch.no_grad():
-        for k in range(len(next(iter(models_K.values())))):
-            params = {name: p[k] for name, p in models_K.items()}
-            found.append(torch.cat([learner.losses(params, rows) for rows in blocks(batch, learner)]))
-    return torch.stack(found).double().cpu().numpy()
+    models = range(len(next(iter(models_K.values()))))
+    return np.stack([example_losses(learner, {name: p[k] for name, p in models_K.items()}, batch) for k in models])
 
 
 def covariances(losses_KN: Floats, targets_KV: Floats) -> Floats:

@@ -11,15 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from harness.types import Floats, Params, Recipe
+from harness.types import ADAM_EPSILON, CLIP_EPSILON, MEAN_KEPT, SQUARES_KEPT, Floats, Params, Recipe
 from methods.gradients.vectors import dot, plus, times, zeros
-
-MEAN_KEPT = 0.9
-SQUARES_KEPT = 0.999
-EPSILON = 1e-8
-"""AdamW's, as in training (Loshchilov & Hutter 2019, algorithm 2)."""
-
-CLIP_EPSILON = 1e-6
 
 
 class State(NamedTuple):
@@ -79,7 +72,7 @@ def inverse_root(second: Params, t: int, widths: Params | None = None) -> Params
         reached = corrected > 0
         # The slope of the root at 0 is infinite, so there it is not taken at all.
         root = torch.where(reached, corrected, 1.0).sqrt()
-        found[name] = torch.where(reached, 1 / (root + EPSILON), 0.0)
+        found[name] = torch.where(reached, 1 / (root + ADAM_EPSILON), 0.0)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Projected loss gradients of a trained model, shared by the methods that compare examples through them."""
+"""Projected gradients of a trained model's margins, shared by the methods that compare examples through them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from methods.gradients.per_example import Projection, count_sketch, gradients
 from methods.gradients.summed_rates import summed_rates
 from methods.gradients.vectors import size
 
-SCOPE = "projected gradients"
-"""The ``seed_scope`` of the methods that share them: whoever asks first draws the same projection."""
-
 LEAST_DAMPING = 1e-6
 """Of the mean eigenvalue: gradients of single precision say nothing of directions weaker than that."""
 
@@ -25,10 +22,10 @@ moves; or D^-1/2, in which a curvature damped by D is one damped by 1 (``gradien
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LossGradients:
-    """Every example's projected gradient of the loss and its margin, log p - log(1 - p), in single precision.
+class MarginGradients:
+    """Every example's margin, log p - log(1 - p), and its projected gradient, in single precision.
 
-    Made of margins' gradients, which keep their digits where a model is sure: the loss's is -(1 - p) times such a one.
+    These keep their digits where a model is sure.
 
     Args:
         rank: most eigenvalues that the unprojected gradients' second moment has, over which its trace is spread.
@@ -40,25 +37,30 @@ class LossGradients:
     margins_V: torch.Tensor
     rank: int
 
+    def of_losses(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The losses' gradients, N x K and V x K: -(1 - p) times the margins'."""
+        sides = (self.train_NK, self.margins_N), (self.validation_VK, self.margins_V)
+        train_NK, validation_VK = (-torch.sigmoid(-margins)[:, None] * rows for rows, margins in sides)
+        return train_NK, validation_VK
 
-def loss_gradients(problem: Problem, run: int, projection: int, units: Units = "own") -> LossGradients:
+
+def margin_gradients(problem: Problem, run: int, projection: int, units: Units = "own") -> MarginGradients:
     """Of the model that a run ends with: a count sketch to ``projection`` numbers, of gradients whole where these are
     fewer; made once a run and for each of the units, for all methods.
     """
     learner, params = problem.learner, problem.fit(run).params
     scale = units_of(problem, run, units)
 
-    def build() -> LossGradients:
+    def build() -> MarginGradients:
         drawn = torch.Generator().manual_seed(int(problem.scope_stream("projection", run).integers(2**62)))
         project = in_units(count_sketch(params, projection, drawn) if size(params) > projection else None, scale)
-        train, validation = (
+        (train_NK, margins_N), (validation_VK, margins_V) = (
             gradients(learner, learner.margins, params, tensors(examples, problem.device), project)
             for examples in (problem.train, problem.validation)
         )
-        losses_NK, losses_VK = (-torch.sigmoid(-margins)[:, None] * rows for rows, margins in (train, validation))
-        return LossGradients(losses_NK, losses_VK, train[1], validation[1], min(len(problem.train), size(params)))
+        return MarginGradients(train_NK, validation_VK, margins_N, margins_V, min(len(train_NK), size(params)))
 
-    return problem.shared(f"projected loss gradients/{run}/{projection}/{units}", build)
+    return problem.shared(f"projected margin gradients/{run}/{projection}/{units}", build)
 
 
 def units_of(problem: Problem, run: int, units: Units) -> Params | None:

@@ -12,9 +12,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from harness.types import Batch, Learner
-
-EXACT_CLASSES = 10
-"""Most classes of one label an example for which H is written out, a vector a class; else one label is drawn."""
+from methods.algebra import EXACT_CLASSES
 
 SURE = 1e-12
 """p (1 - p) below which a position has no curvature to speak of, and its weight cannot be told."""

@@ -12,14 +12,10 @@ import numpy as np
 import torch
 from torch.func import grad, vmap
 
-from harness.types import Batch, Fit, Floats, Learner, Params, Problem, Recipe
+from harness.types import SQUARES_KEPT, Batch, Fit, Floats, Learner, Params, Problem, Recipe
 from methods.gradients.directional import mean_gradient, tensors
+from methods.gradients.optimiser import inverse_root
 from methods.gradients.vectors import plus, times, zeros
-
-SQUARES_KEPT = 0.999
-"""Of AdamW's second moment a step, as in training (Kingma & Ba 2015)."""
-
-ADAM_EPSILON = 1e-8
 
 BATCHES_AT_ONCE = 16
 """Whose gradients are held together."""
@@ -62,11 +58,7 @@ def summed_rates_of_adamw(learner: Learner, fit: Fit, train: Batch, rng: np.rand
         squares = mean_square_gradient(learner, params, train, rng)
         for t in range(done, checkpoint.step):
             second = plus(times(second, SQUARES_KEPT), squares, 1 - SQUARES_KEPT)
-            corrected = 1 - SQUARES_KEPT ** (t + 1)
-            total = {
-                name: total[name] + torch.where(v > 0, rates_T[t] / ((v / corrected).sqrt() + ADAM_EPSILON), 0.0)
-                for name, v in second.items()
-            }
+            total = plus(total, inverse_root(second, t), float(rates_T[t]))
         done = checkpoint.step
     return total
 

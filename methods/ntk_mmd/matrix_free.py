@@ -35,9 +35,7 @@ class MatrixFreeComplexity:
         ridge: float,
     ) -> None:
         self._learner, self._params, self._train, self._output = learner, params, train, output
-        self._residual_N, self._owners_N = residual_N, owners_N
-        parts = gradient_blocks(learner, output, params, train)
-        self._ridge = ridge * sum(float(rows.double().square().sum()) for rows, _ in parts) / len(owners_N)
+        self._residual_N, self._owners_N, self._ridge = residual_N, owners_N, ridge
 
     def squared(self, coalitions_KC: Bools) -> Floats:
         """The quadratic form of each coalition, K; 0 for nobody."""
@@ -72,3 +70,9 @@ class MatrixFreeComplexity:
     def _weighed(self, params: Params, block: Batch, weights_N: torch.Tensor) -> torch.Tensor:
         outputs = self._output(params, block)
         return (outputs * weights_N.to(outputs)).sum()
+
+
+def mean_diagonal(learner: Learner, output: Output, params: Params, train: Batch) -> float:
+    """Of the kernel, by one pass with a gradient an example; none are kept."""
+    parts = gradient_blocks(learner, output, params, train)
+    return sum(float(rows.double().square().sum()) for rows, _ in parts) / len(train["targets"])

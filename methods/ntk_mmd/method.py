@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.types import Budget, Count, Floats, JobSize, Positive, Problem, Scorer, SetFunction
-from methods import algebra
+from methods import algebra, scopes
 from methods.ntk_mmd import weights
 
 
@@ -40,7 +40,7 @@ class NtkMmd(SetFunction):
     bandwidth: Positive | None = None
     unbiased: bool = False
     solve: Literal["auto", "matrix-free"] = "auto"
-    seed_scope = "ntk-mmd"
+    seed_scope = scopes.NTK_MMD
     reads_sides = True
     source = "arXiv 2511.13640 (2025); terms as this project's docs/methods.md states them"
     passes = "2 forward passes and 1 backward pass a seed, n x n Cholesky (n <= 4,000) or n x 512 sketches"

@@ -14,11 +14,11 @@ import torch
 from harness.types import Batch, Bools, Floats, Ints, Learner, Params, Positive, Problem
 from methods.algebra import EXACT_ENTRIES, PROJECTED_WIDTH
 from methods.algebra import NTK_EXACT_UP_TO as EXACT_UP_TO
-from methods.gradients.directional import blocks, tensors
-from methods.gradients.per_example import output_gradients
+from methods.gradients.directional import blocks, example_losses, tensors
+from methods.gradients.per_example import Output, output_gradients
 from methods.kernels import MIXED, CoalitionMmd, Kernel, features_alone, joint_features
 from methods.ntk_mmd.kernel import gram, of_linear_layers
-from methods.ntk_mmd.matrix_free import MatrixFreeComplexity
+from methods.ntk_mmd.matrix_free import MatrixFreeComplexity, mean_diagonal
 from methods.ntk_mmd.weights import TERMS
 
 
@@ -44,11 +44,6 @@ OfCoalitions = Callable[[Bools], Floats]
 """Coalitions K x C -> one number each."""
 
 
-def unshared(key: str, build: Callable[[], Any]) -> Any:
-    """Nobody else asks."""
-    return build()
-
-
 class Terms:
     """The terms at one initialisation for any coalitions. What a term rests on is made when that term is asked for.
 
@@ -61,7 +56,7 @@ class Terms:
         reading: what was chosen where the paper leaves it open.
     """
 
-    def __init__(self, problem: Problem, seed: int, share: Share = unshared, reading: Reading = DEFAULT) -> None:
+    def __init__(self, problem: Problem, seed: int, share: Share, reading: Reading = DEFAULT) -> None:
         owners_N, real_N = problem.train.owners_N, problem.train.real_N
         self._problem, self._seed, self._share, self._reading = problem, seed, share, reading
         self._sizes_C = np.bincount(owners_N, minlength=len(problem.contributors)).astype(np.float64)
@@ -114,7 +109,10 @@ class Terms:
         return discrepancies
 
     def _ntk(self) -> OfCoalitions:
-        params, losses_N, reading = self._initial(), self._losses_N(), self._reading
+        """Of responses the probability stands for the logits, which are many."""
+        params, reading = self._initial(), self._reading
+        of_logits = reading.output == "logit" and self._problem.learner.one_label
+        losses_N = None if of_logits else self._losses_N()
         complexity = self._share(
             f"complexity/{self._read('ntk')}",
             lambda: _complexity(self._problem, params, losses_N, self._seed, reading),
@@ -133,52 +131,62 @@ class Terms:
         return found
 
     def _losses_N(self) -> Floats:
-        params = self._initial()
-        found: Floats = self._share("losses", lambda: _losses(self._problem, params))
+        params, problem = self._initial(), self._problem
+        train = tensors(problem.train, problem.device)
+        found: Floats = self._share("losses", lambda: example_losses(problem.learner, params, train))
         return found
 
 
-@torch.no_grad()
-def _losses(problem: Problem, params: Params) -> Floats:
-    """Of every training example."""
-    rows = blocks(tensors(problem.train, problem.device), problem.learner)
-    found = torch.cat([problem.learner.losses(params, block) for block in rows])
-    return np.asarray(found.double().cpu().numpy())
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """Whose kernel it is: an output of the model, what it lacks of its label, and its slope in the loss, if it has one.
+
+    A sign of the slope changes no kernel.
+    """
+
+    output: Output
+    residual_N: torch.Tensor
+    slope_N: torch.Tensor | None
+
+
+def _asked(problem: Problem, params: Params, losses_N: Floats | None, reading: Reading, train: Batch) -> _Asked:
+    """``losses_N``: None for the true label's logit."""
+    learner = problem.learner
+    if losses_N is None:
+        return _Asked(partial(_true_logits, learner), 1 - _logits(learner, params, train), None)
+    losses = torch.from_numpy(losses_N).to(problem.device)
+    if reading.output == "log-probability":
+        return _Asked(learner.losses, losses, torch.ones_like(losses))
+    return _Asked(learner.outputs, 1 - (-losses).exp(), (-losses).exp())
 
 
 def _complexity(
-    problem: Problem, params: Params, losses_N: Floats, seed: int, reading: Reading
+    problem: Problem, params: Params, losses_N: Floats | None, seed: int, reading: Reading
 ) -> KernelComplexity | ProjectedComplexity | MatrixFreeComplexity:
     """Each seed has a projection of its own, the same for every weight scheme."""
     train, learner, examples = tensors(problem.train, problem.device), problem.learner, len(problem.train)
-    losses, owners_N = torch.from_numpy(losses_N).to(problem.device), problem.train.owners_N
-    slope: torch.Tensor | None = (-losses).exp()  # of the output in the loss
-    residual, output = 1 - (-losses).exp(), learner.outputs
-    if reading.output == "log-probability":
-        residual, slope, output = losses, torch.ones_like(losses), learner.losses  # a sign changes no kernel
-    if reading.output == "logit" and learner.one_label:
-        slope, output = None, partial(_true_logits, learner)
-        residual = 1 - _logits(learner, params, train)
+    asked, owners_N = _asked(problem, params, losses_N, reading, train), problem.train.owners_N
+    output, residual, slope = asked.output, asked.residual_N, asked.slope_N
     if reading.solve == "matrix-free":
-        assert not reading.absolute, "the matrix-free solve knows ridges that are multiples of the mean diagonal alone"
-        return MatrixFreeComplexity(learner, params, train, residual, owners_N, output, reading.ridge)
+        ridge = _ridge(reading, lambda: mean_diagonal(learner, output, params, train))
+        return MatrixFreeComplexity(learner, params, train, residual, owners_N, output, ridge)
     exact = examples <= EXACT_UP_TO
     if exact and slope is not None and (kernel := of_linear_layers(learner, params, train)) is not None:
         scaled = kernel * slope * slope[:, None]
-        return KernelComplexity(scaled, residual, owners_N, _ridge(reading, scaled.diagonal()))
+        return KernelComplexity(scaled, residual, owners_N, _ridge(reading, scaled.diagonal().mean))
     width = EXACT_ENTRIES // examples if exact else PROJECTED_WIDTH
     generator = torch.Generator().manual_seed(int(problem.scope_stream("projection", seed).integers(2**62)))
     gradients = output_gradients(learner, params, train, width, generator, output)
     if exact:
         kernel = gram(gradients)
-        return KernelComplexity(kernel, residual, owners_N, _ridge(reading, kernel.diagonal()))
-    ridge = _ridge(reading, gradients.double().square().sum(1))
+        return KernelComplexity(kernel, residual, owners_N, _ridge(reading, kernel.diagonal().mean))
+    ridge = _ridge(reading, lambda: torch.linalg.vector_norm(gradients, dtype=torch.float64).square() / examples)
     return ProjectedComplexity(gradients, residual, owners_N, len(problem.contributors), ridge)
 
 
-def _ridge(reading: Reading, diagonal_N: torch.Tensor) -> float:
-    """As a multiple of the kernel's mean diagonal."""
-    return reading.ridge / max(float(diagonal_N.mean()), 1e-12) if reading.absolute else reading.ridge
+def _ridge(reading: Reading, mean_diagonal: Callable[[], torch.Tensor | float]) -> float:
+    """What is added to the kernel's diagonal: as it is, or as a multiple of the mean diagonal, found if it counts."""
+    return reading.ridge if reading.absolute else reading.ridge * float(mean_diagonal())
 
 
 def _true_logits(learner: Learner, params: Params, batch: Batch) -> torch.Tensor:
@@ -200,11 +208,8 @@ class KernelComplexity:
     A less A_:c A_cc^-1 A_c:, so that with a = A y the quadratic form is y'a - a_c' A_cc^-1 a_c.
     """
 
-    def __init__(
-        self, kernel_NN: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints, ridge: float = DEFAULT.ridge
-    ) -> None:
-        added = ridge * kernel_NN.diagonal().mean()
-        self._kernel_NN = kernel_NN + added * torch.eye(len(kernel_NN)).to(kernel_NN)
+    def __init__(self, kernel_NN: torch.Tensor, residual_N: torch.Tensor, owners_N: Ints, ridge: float) -> None:
+        self._kernel_NN = kernel_NN + ridge * torch.eye(len(kernel_NN)).to(kernel_NN)
         self._residual_N, self._owners_N = residual_N, owners_N
 
     def squared(self, coalitions_KC: Bools) -> Floats:
@@ -281,7 +286,7 @@ class ProjectedComplexity:
         residual_N: torch.Tensor,
         owners_N: Ints,
         contributors: int,
-        ridge: float = DEFAULT.ridge,
+        ridge: float,
     ) -> None:
         grams, moments, squares = [], [], []
         owners = torch.from_numpy(owners_N.copy()).to(gradients.device)
@@ -292,7 +297,7 @@ class ProjectedComplexity:
             squares.append(residual.square().sum())
         self._grams_CPP, self._moments_CP = torch.stack(grams), torch.stack(moments)
         self._squares_C = torch.stack(squares)
-        self._ridge = ridge * self._grams_CPP.sum(0).trace() / len(owners_N)
+        self._ridge = ridge
 
     def squared(self, coalitions_KC: Bools) -> Floats:
         """The quadratic form of each coalition, K; 0 for nobody."""

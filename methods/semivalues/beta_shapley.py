@@ -39,7 +39,7 @@ class BetaShapley(Sampling, Retraining):
     )
 
     def algebra(self, size: JobSize) -> float:
-        return self.seeds * surrogate_operations(self.seeds * self.each(size.contributors), size.contributors)
+        return self.seeds * probabilistic.operations(self.seeds * self.each(size.contributors), size.contributors)
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors = len(problem.contributors)
@@ -52,8 +52,3 @@ class BetaShapley(Sampling, Retraining):
     def _drawn(self, problem: Problem, seed: int, expected_S: Floats) -> Bools:
         rng = problem.scope_stream("beta", f"{self.alpha:g}", f"{self.beta:g}", seed)
         return np.vstack([ends(len(problem.contributors)), probabilistic.drawn(rng, expected_S)])
-
-
-def surrogate_operations(rows: int, contributors: int) -> float:
-    """One ridge regression with leave-one-out errors: the Gram matrix of the rows, and its eigenvectors."""
-    return 4.0 * rows**2 * contributors + 9.0 * rows**3

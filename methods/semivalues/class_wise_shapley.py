@@ -10,7 +10,6 @@ import numpy as np
 from harness.types import Array, Bools, Floats, JobSize, Problem, Retraining
 from methods.coalitions import Sampling, paired_sizes
 from methods.semivalues import probabilistic
-from methods.semivalues.beta_shapley import surrogate_operations
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,12 @@ class ClassWiseShapley(Sampling, Retraining):
     )
 
     def algebra(self, size: JobSize) -> float:
-        return self.seeds * surrogate_operations(self.seeds * self.each(size.contributors), size.contributors)
+        return self.seeds * probabilistic.operations(self.seeds * self.each(size.contributors), size.contributors)
 
     def unsuitable(self, problem: Problem) -> str | None:
         if not problem.learner.one_label:
             return f"its examples need a label each, and those of {problem.task} are answered in words"
-        return None
+        return super().unsuitable(problem)
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors, labels_N = len(problem.contributors), problem.validation.targets

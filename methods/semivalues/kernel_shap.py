@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from harness.types import Bools, Floats, JobSize, Problem, Retraining
-from methods.coalitions import Sampling
+from methods.coalitions import Sampling, kernel_chances
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,4 @@ def unbiased(rows_KC: Bools, utilities_K: Floats) -> Floats:
 def second_moment(contributors: int) -> float:
     """Chance that two given contributors are both in, by the Shapley kernel."""
     size = np.arange(1, contributors)
-    chance = 1.0 / (size * (contributors - size))
-    both = size * (size - 1) / (contributors * (contributors - 1))
-    return float(chance @ both / chance.sum())
+    return float(kernel_chances(contributors) @ (size * (size - 1)) / (contributors * (contributors - 1)))

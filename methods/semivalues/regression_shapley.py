@@ -8,7 +8,6 @@ from typing import ClassVar
 from harness.types import Floats, JobSize, Problem, Retraining
 from methods.coalitions import Sampling, paired_sizes
 from methods.semivalues import probabilistic
-from methods.semivalues.beta_shapley import surrogate_operations
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class RegressionShapley(Sampling, Retraining):
     claims = frozenset({"efficient"})
 
     def algebra(self, size: JobSize) -> float:
-        return self.seeds * surrogate_operations(self.seeds * self.each(size.contributors), size.contributors)
+        return self.seeds * probabilistic.operations(self.seeds * self.each(size.contributors), size.contributors)
 
     def contributor_values(self, problem: Problem) -> Floats:
         contributors = len(problem.contributors)

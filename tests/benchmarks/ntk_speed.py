@@ -66,7 +66,8 @@ def ours(learner: Classifier, params: Params, train: dict[str, torch.Tensor]) ->
             kernel = gram(output_gradients(learner, params, train, None, torch.Generator()))
         else:
             kernel *= slope * slope[:, None]
-        return float(KernelComplexity(kernel, 1 - slope, owners).squared(np.ones((1, 1), bool))[0])
+        ridge = terms.DEFAULT.ridge * float(kernel.diagonal().mean())
+        return float(KernelComplexity(kernel, 1 - slope, owners, ridge).squared(np.ones((1, 1), bool))[0])
 
     return value
 
@@ -96,7 +97,9 @@ def leaving_each_out(n: int, rounds: int) -> None:
     gradients = torch.randn(n, 2_000, generator=generator)
     residual = torch.rand(n, generator=generator, dtype=torch.float64)
     rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
-    complexity = KernelComplexity(gram(gradients), residual, np.arange(n) * contributors // n)
+    kernel = gram(gradients)
+    ridge = terms.DEFAULT.ridge * float(kernel.diagonal().mean())
+    complexity = KernelComplexity(kernel, residual, np.arange(n) * contributors // n, ridge)
     routes = {
         "one inverse": lambda: complexity.squared(rows),
         "a factorisation each": lambda: np.concatenate([complexity._grown(row[None]) for row in rows]),
@@ -136,15 +139,15 @@ def large(n: int, solve: str) -> None:
         proxy=None,  # type: ignore[arg-type]
         initial=learner.initialise,
         fit=None,  # type: ignore[arg-type]
-        shared=terms.unshared,
+        shared=lambda key, build: build(),
         stream=lambda *path: np.random.default_rng(0),
         scope_stream=lambda *path: np.random.default_rng(0),
     )
     rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
     if solve == "matrix-free":
-        found = terms.Terms(problem, 0, reading=terms.Reading(solve="matrix-free")).of(rows[:1], ["ntk"])[:, 2]
+        found = terms.Terms(problem, 0, problem.shared, terms.Reading(solve="matrix-free")).of(rows[:1], ["ntk"])[:, 2]
     else:
-        found = terms.Terms(problem, 0).of(rows)
+        found = terms.Terms(problem, 0, problem.shared).of(rows)
     assert (found > 0).all()
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     parameters = sum(p.numel() for p in problem.initial(0).values())

@@ -26,7 +26,7 @@ from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.statistics.scores import spearman
-from harness.truth import shapley
+from harness.truth import exact, shapley
 from harness.types import Bools, Floats
 from tests.benchmarks import shapiq_estimators
 from tests.benchmarks.bench import figure, missing, start, table
@@ -172,7 +172,7 @@ def first_twelve(engine: Engine, title: str, asked: Mapping[str, Sampler], seeds
     rows[:, :TWELVE] = powerset(TWELVE)
     known_SK = np.array([utilities(engine, rows, 1000 + seed) for seed in range(seeds)])
     place = 1 << np.arange(TWELVE)
-    known_C = shapley.exact(lambda rows_KC: known_SK.mean(axis=0)[rows_KC @ place], TWELVE)
+    known_C = exact.shapley(lambda rows_KC: known_SK.mean(axis=0)[rows_KC @ place], TWELVE)
     errors(
         f"{title}, all coalitions of {seeds} seeds",
         lambda k, rows_KC: known_SK[k % seeds][rows_KC @ place],

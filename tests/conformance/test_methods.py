@@ -36,6 +36,7 @@ from harness.types import (
     Method,
     Pool,
     Problem,
+    Question,
     Recipe,
     Retraining,
     SetFunction,
@@ -166,7 +167,22 @@ def test_a_set_function_answers_as_utility_would(name: str, evaluator: Evaluator
     np.testing.assert_allclose(values(evaluator, name, "shapley").sum(axis=1), whole, rtol=1e-9, atol=1e-12)
 
 
-def problem_at(evaluator: Evaluator, name: str) -> Problem:
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("name", [name for name in METHODS if isinstance(registry.method(name), SetFunction)])
+def test_a_coalition_s_score_does_not_depend_on_what_else_is_asked(
+    name: str, question: Question, evaluator: Evaluator
+) -> None:
+    method, problem = subject(name).method, problem_at(evaluator, name, question)
+    assert isinstance(method, SetFunction)
+    if method.unsuitable(problem):
+        pytest.skip("it does not suit")
+    everything = np.array([[bool(k >> c & 1) for c in range(CONTRIBUTORS)] for k in range(2**CONTRIBUTORS)])
+    for score in method.scorers(problem):
+        together, alone = score(everything), np.array([score(row[None])[0] for row in everything])
+        np.testing.assert_allclose(alone, together, rtol=1e-6, atol=1e-9)
+
+
+def problem_at(evaluator: Evaluator, name: str, question: Question = "standalone") -> Problem:
     """The problem as the method sees it."""
     seen: list[Problem] = []
 
@@ -179,7 +195,7 @@ def problem_at(evaluator: Evaluator, name: str) -> Problem:
             seen.append(problem)
             return np.ones((1, len(problem.train)))
 
-    evaluator.evaluate(name, Looking(), "standalone")
+    evaluator.evaluate(name, Looking(), question)
     return seen[0]
 
 

@@ -49,10 +49,10 @@ from methods.ntk_mmd import NtkMmd
 from methods.perplexity import Perplexity
 from methods.proxy import Proxy
 from methods.regmix import RegMix
-from methods.semivalues import DataShapley
 from methods.semivalues.beta_shapley import BetaShapley
 from methods.semivalues.class_wise_shapley import ClassWiseShapley
 from methods.semivalues.data_banzhaf import DataBanzhaf
+from methods.semivalues.data_shapley import DataShapley
 from methods.semivalues.kernel_shap import KernelShap
 from methods.semivalues.regression_shapley import RegressionShapley
 from methods.similarity import EmbeddingSimilarity, RepSim
@@ -215,9 +215,10 @@ FORWARD = [
     (Lava(), 1, 1),
     (DataOob(trees=3), 1, 1),
     (NtkMmd(seeds=2), 2, 1),
-    (Davinz(seeds=2), 3, 1),
+    (Davinz(seeds=2), 2, 1),
     (Davinz(output="probability", seeds=2), 2, 1),
-    (FreeShap(seeds=2), 2, 2),
+    (FreeShap(seeds=2), 0, 0),
+    (FreeShap(start="logits", seeds=2), 1, 1),
     (FreeShap(start="probabilities", seeds=2), 1, 1),
     (Deviation(seeds=2), 1, 1),
 ]

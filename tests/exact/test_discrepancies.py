@@ -16,7 +16,7 @@ from methods.baselines import Mmd
 from methods.distribution_value import DistributionValue
 from methods.features import Seen, seen
 from methods.kairos import RIDGES, Kairos, chances, residuals
-from methods.kernels import JointFeatures, features_alone, joint_features, mean_kernels, median_distance
+from methods.kernels import Samples, features_alone, joint_features, mean_kernels, median_distance
 from tests.harness.small_runs import THIRD_PARTY
 from tests.tiny import CLASSES, evaluator_of, problem_of, tiny_pool
 
@@ -78,12 +78,12 @@ def ridge_means(train: Seen, validation: Seen) -> Floats:
     return fit(rows_VF, validation.targets_NM, rows_NF, best)
 
 
-def parts(problem: Problem) -> tuple[JointFeatures, Floats, Floats, float]:
+def parts(problem: Problem) -> tuple[Samples, Floats, Floats, float]:
     joint = joint_features(problem, problem.initial(0))
     return joint, joint.train.numpy(), joint.validation.numpy(), median_distance(joint.validation)
 
 
-def features(problem: Problem) -> JointFeatures:
+def features(problem: Problem) -> Samples:
     return features_alone(problem, problem.initial(0))
 
 

@@ -13,12 +13,13 @@ from torch import nn
 
 from harness import registry
 from harness.coalitions import prefixes
-from harness.types import Bools, Floats, Learner, Problem, Question
+from harness.truth import questions, walks
+from harness.types import QUESTIONS, Bools, Floats, Learner, Problem, Question
 from methods import kernel_regression
-from methods.davinz import Davinz
+from methods.davinz import Davinz, valued
 from methods.deviation import Deviation
 from methods.freeshap import FreeShap
-from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, tangents
+from methods.kernel_regression import ProjectedKernel, Tangents, WholeKernel, residuals, tangents
 from methods.kernels import median_distance
 from methods.ntk_mmd import terms
 from methods.ntk_mmd.terms import Terms
@@ -84,11 +85,11 @@ def test_every_coalition_s_regression_equals_a_direct_solve(width: int, order: n
     ridge = 0.1 * float((train**2).sum(1).mean())
     model: WholeKernel | ProjectedKernel
     if projected:
-        rows = Tangents(residual, residual[:6], train_NW=train, validation_VW=validation)
-        model = ProjectedKernel(rows, owners_N, 5, 0.1)
+        rows = Tangents(train_NW=train, validation_VW=validation)
+        model = ProjectedKernel(rows, residual, owners_N, 5, 0.1)
     else:
-        whole = Tangents(residual, residual[:6], kernel_NN=train @ train.T, across_VN=validation @ train.T)
-        model = WholeKernel(whole, owners_N, 0.1)
+        whole = Tangents(kernel_NN=train @ train.T, across_VN=validation @ train.T)
+        model = WholeKernel(whole, residual, owners_N, 0.1)
     x, y, held_out = train.numpy(), residual.numpy(), validation.numpy()
     weights = [direct(x, y, row[owners_N], ridge) for row in CHAINS[order]]
     found = dict(model.changes(CHAINS[order]))
@@ -131,10 +132,9 @@ def test_with_as_many_directions_as_classes_the_kernel_is_the_mean_over_logits(m
     kernel, across = plain_kernel(problem)
     np.testing.assert_allclose(found.kernel_NN.numpy(), kernel, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found.across_VN.numpy(), across, rtol=1e-4, atol=1e-4)
-    probabilities = logits_of(problem, problem.train.columns["inputs"]).softmax(1).detach().numpy()
-    np.testing.assert_allclose(
-        found.residual_NO.numpy(), np.eye(CLASSES)[problem.train.targets] - probabilities, atol=1e-6
-    )
+    for lacking, examples in zip(residuals(problem, 0), (problem.train, problem.validation), strict=True):
+        probabilities = logits_of(problem, examples.columns["inputs"]).softmax(1).detach().numpy()
+        np.testing.assert_allclose(lacking.numpy(), np.eye(CLASSES)[examples.targets] - probabilities, atol=1e-6)
 
 
 def test_fewer_directions_give_that_kernel_on_average() -> None:
@@ -147,13 +147,13 @@ def test_responses_take_the_true_target_s_kernel(tmp_path: Path) -> None:
     """The same as NTK-MMD's complexity, on the same residuals."""
     problem = problem_of(tmp_path, tiny_pool(4))
     problem.learner.one_label = False
-    found = tangents(problem, 0, 3)
+    found, (lacking, _) = tangents(problem, 0, 3), residuals(problem, 0)
     assert found.kernel_NN is not None
     ridge = 0.1 * found.kernel_NN.diagonal().mean() * torch.eye(len(problem.train))
-    solved = torch.linalg.solve(found.kernel_NN + ridge, found.residual_NO)
-    complexity = float(((found.residual_NO * solved).sum() / len(problem.train)).sqrt())
-    everyone = np.ones((1, 4), dtype=bool)
-    assert Terms(problem, 0).of(everyone, ("ntk",))[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
+    solved = torch.linalg.solve(found.kernel_NN + ridge, lacking)
+    complexity = float(((lacking * solved).sum() / len(problem.train)).sqrt())
+    found_KT = Terms(problem, 0, problem.shared).of(np.ones((1, 4), dtype=bool), ("ntk",))
+    assert found_KT[0, TERMS.index("ntk")] == pytest.approx(complexity, rel=1e-5)
 
 
 def test_a_large_pool_s_projected_regression_is_near_the_whole_one(
@@ -211,8 +211,8 @@ def test_of_responses_freeshap_s_one_output_starts_from_0_or_its_probability(sta
     logits = logits_of(problem, problem.train.columns["inputs"]).detach()
     true_N = logits.softmax(1).numpy()[np.arange(len(problem.train)), problem.train.targets]
     expected = 1 - (0 if start == "nothing" else 1) * true_N
-    found = tangents(problem, 0, 3, start)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found.residual_NO.numpy()[:, 0], expected, rtol=1e-5)
+    found, _ = residuals(problem, 0, start)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.numpy()[:, 0], expected, rtol=1e-5)
 
 
 def test_freeshap_s_shapley_values_are_those_of_all_orders(tmp_path: Path) -> None:
@@ -286,17 +286,44 @@ def davinz_by_hand(problem: Problem, coalitions_KC: Bools, ridge: float, output:
     return complexities, distances
 
 
-@pytest.mark.parametrize("asked", [ALONE, BUT_ONE, COALITIONS], ids=["alone", "left out", "any"])
+EVERY = np.array([[bool(k >> c & 1) for c in range(4)] for k in range(16)])
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"), [("standalone", ALONE), ("leave-one-out", BUT_ONE), ("shapley", EVERY)], ids=lambda q: str(q)
+)
 @pytest.mark.parametrize(("ridge", "output"), [(1e-4, "logit"), (0.5, "logit"), (0.01, "probability")])
 def test_davinz_is_its_two_terms_with_kappa_over_what_is_asked(
-    asked: Bools, ridge: float, output: str, tmp_path: Path
+    question: Question, asked: Bools, ridge: float, output: str, tmp_path: Path
 ) -> None:
-    problem = problem_of(tmp_path, tiny_pool(4))
+    problem = problem_of(tmp_path, tiny_pool(4), question=question)
     complexity_K, distance_K = davinz_by_hand(problem, asked, ridge, output)
     some_K = asked.any(axis=1)
     kappa = np.mean(distance_K[some_K]) / np.mean(complexity_K[some_K])
-    found = Davinz(ridge, output, seeds=1).scorers(problem)[0](asked)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found, -(kappa * complexity_K + distance_K), rtol=1e-3)
+    score = Davinz(ridge, output, seeds=1).scorers(problem)[0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(score(asked), -(kappa * complexity_K + distance_K), rtol=1e-3)
+    complexity_K, distance_K = davinz_by_hand(problem, COALITIONS, ridge, output)
+    np.testing.assert_allclose(score(COALITIONS), -(kappa * complexity_K + distance_K), rtol=1e-3)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_davinz_s_kappa_is_of_what_the_harness_asks_for(question: Question, tmp_path: Path) -> None:
+    problem, asked = problem_of(tmp_path, tiny_pool(5), question=question), list[Bools]()
+
+    def listen(coalitions_KC: Bools) -> Floats:
+        asked.append(coalitions_KC)
+        return np.zeros(len(coalitions_KC))
+
+    questions.answer(question, listen, 5, np.random.default_rng(0), 1)
+    np.testing.assert_array_equal(np.vstack(asked), valued(problem, 0))
+
+
+def test_of_many_contributors_davinz_s_kappa_is_of_an_order_and_back(tmp_path: Path) -> None:
+    """As many members as along the harness's own walks, whatever the order."""
+    found = valued(problem_of(tmp_path, tiny_pool(12), question="shapley"), 0)
+    order = found[:13].sum(axis=0).argsort()[::-1]
+    np.testing.assert_array_equal(found, walks.pair_coalitions(order))
+    assert not (found == valued(problem_of(tmp_path, tiny_pool(12), question="shapley"), 1)).all()
 
 
 def test_davinz_by_its_authors_code_is_the_default(tmp_path: Path) -> None:

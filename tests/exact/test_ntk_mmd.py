@@ -30,6 +30,11 @@ COALITIONS = np.array(
 )
 
 
+def terms_at(problem: Problem, seed: int, reading: Reading = terms.DEFAULT) -> Terms:
+    """Nobody else asks."""
+    return Terms(problem, seed, lambda key, build: build(), reading)
+
+
 # --- the plain definitions --------------------------------------------------------------------------
 
 
@@ -110,7 +115,7 @@ def plain_terms(problem: Problem, coalition_C: Bools) -> list[float]:
 @LEARNERS
 def test_terms_of_coalitions_are_the_plain_definitions(make: Callable[..., Learner], tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), make())
-    found = Terms(problem, 0).of(COALITIONS)
+    found = terms_at(problem, 0).of(COALITIONS)
     expected = np.array([plain_terms(problem, row) for row in COALITIONS])
     for k, term in enumerate(TERMS):
         np.testing.assert_allclose(found[:, k], expected[:, k], rtol=1e-4, atol=1e-6, err_msg=term)
@@ -123,7 +128,7 @@ def test_terms_of_a_pool_with_one_side_only(real: bool, tmp_path: Path) -> None:
     pool = tiny_pool(4)
     sided = replace(pool, train=Examples(pool.train.columns, pool.train.owners_N, np.full(len(pool.train), real)))
     problem = problem_of(tmp_path, sided)
-    found = Terms(problem, 0).of(COALITIONS[1:])
+    found = terms_at(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(found, [plain_terms(problem, row) for row in COALITIONS[1:]], rtol=1e-4, atol=1e-6)
     sizes = np.bincount(problem.train.owners_N)
     np.testing.assert_allclose(found[:, 3], 1 / (COALITIONS[1:] @ sizes))
@@ -131,7 +136,7 @@ def test_terms_of_a_pool_with_one_side_only(real: bool, tmp_path: Path) -> None:
 
 def test_terms_do_not_depend_on_the_company_of_a_coalition(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
-    prepared = Terms(problem, 0)
+    prepared = terms_at(problem, 0)
     alone = np.vstack([prepared.of(row[None]) for row in COALITIONS])
     np.testing.assert_allclose(prepared.of(COALITIONS[::-1])[::-1], alone, rtol=1e-9)
 
@@ -144,6 +149,11 @@ def random_gradients(width: int = 7) -> tuple[torch.Tensor, torch.Tensor, np.nda
     owners_N = np.array([0, 3, 1, 1, 2, 0, 3, 2, 4, 4, 4, 0])  # not in order: chains must gather rows
     gradients = torch.randn(12, width, generator=generator, dtype=torch.float64)
     return gradients, torch.rand(12, generator=generator, dtype=torch.float64), owners_N
+
+
+def tenth(gradients: torch.Tensor) -> float:
+    """Of the kernel's mean diagonal."""
+    return 0.1 * float((gradients**2).sum(1).mean())
 
 
 def direct(gradients: torch.Tensor, residual_N: torch.Tensor, owners_N: np.ndarray, coalitions_KC: Bools) -> Floats:
@@ -172,7 +182,7 @@ CHAINS = np.vstack(
 @pytest.mark.parametrize("order", [np.arange(len(CHAINS)), np.random.default_rng(0).permutation(len(CHAINS))])
 def test_chains_of_growing_coalitions_equal_direct_solves(order: np.ndarray) -> None:
     gradients, residual_N, owners_N = random_gradients()
-    found = KernelComplexity(gradients @ gradients.T, residual_N, owners_N).squared(CHAINS[order])
+    found = KernelComplexity(gradients @ gradients.T, residual_N, owners_N, tenth(gradients)).squared(CHAINS[order])
     np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, CHAINS[order]), rtol=1e-9)
 
 
@@ -184,7 +194,7 @@ def test_leaving_each_out_by_downdates_of_one_inverse_equals_a_factorisation_of_
     gradients = torch.randn(len(owners_N), 30, generator=generator, dtype=torch.float64)
     residual_N = torch.rand(len(owners_N), generator=generator, dtype=torch.float64)
     rows = np.vstack([np.ones((1, contributors), bool), ~np.eye(contributors, dtype=bool)])
-    complexity = KernelComplexity(gradients @ gradients.T, residual_N, owners_N)
+    complexity = KernelComplexity(gradients @ gradients.T, residual_N, owners_N, tenth(gradients))
     assert bool(complexity._cheaper_by_downdates(rows, list(range(len(rows))))) == (contributors > 3)
     found = complexity.squared(rows)
     one_by_one = np.concatenate([complexity._grown(row[None]) for row in rows])
@@ -228,18 +238,20 @@ def test_other_models_have_their_kernel_from_gradients(tmp_path: Path) -> None:
         problem = problem_of(tmp_path, tiny_pool(4), learner)
         rows = {name: torch.tensor(column) for name, column in problem.train.columns.items()}
         assert kernel.of_linear_layers(problem.learner, problem.initial(0), rows) is None
-        found = Terms(problem, 0).of(COALITIONS)
+        found = terms_at(problem, 0).of(COALITIONS)
         np.testing.assert_allclose(found, [plain_terms(problem, row) for row in COALITIONS], rtol=1e-4, atol=1e-6)
 
 
 @LEARNERS
+@pytest.mark.parametrize("absolute", [False, True])
 @pytest.mark.parametrize("output", ["probability", "log-probability"])
 def test_products_with_the_kernel_alone_solve_it_as_the_whole_one_does(
-    make: Callable[..., Learner], output: Literal["probability", "log-probability"], tmp_path: Path
+    make: Callable[..., Learner], output: Literal["probability", "log-probability"], absolute: bool, tmp_path: Path
 ) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), make(tiny_recipe(batch_size=1)))  # 16 rows a block
-    whole = Terms(problem, 0, reading=Reading(ridge=1e-2, output=output)).of(COALITIONS, ["ntk"])
-    found = Terms(problem, 0, reading=Reading(ridge=1e-2, output=output, solve="matrix-free")).of(COALITIONS, ["ntk"])
+    reading = Reading(ridge=1e-2, output=output, absolute=absolute)
+    whole = terms_at(problem, 0, reading).of(COALITIONS, ["ntk"])
+    found = terms_at(problem, 0, replace(reading, solve="matrix-free")).of(COALITIONS, ["ntk"])
     np.testing.assert_allclose(found, whole, rtol=2e-5)
 
 
@@ -258,23 +270,23 @@ def test_a_permutation_is_one_chain() -> None:
 @pytest.mark.parametrize("width", [3, 30])
 def test_projected_complexity_equals_a_direct_solve_on_the_same_gradients(width: int) -> None:
     gradients, residual_N, owners_N = random_gradients(width)
-    found = ProjectedComplexity(gradients, residual_N, owners_N, 5).squared(CHAINS)
+    found = ProjectedComplexity(gradients, residual_N, owners_N, 5, tenth(gradients)).squared(CHAINS)
     np.testing.assert_allclose(found, direct(gradients, residual_N, owners_N, CHAINS), rtol=1e-8, atol=1e-12)
 
 
 def test_a_large_pool_s_projected_term_is_near_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = problem_of(tmp_path, tiny_pool(4))
-    exact = Terms(problem, 0).of(COALITIONS[1:])
+    exact = terms_at(problem, 0).of(COALITIONS[1:])
     monkeypatch.setattr(terms, "of_linear_layers", lambda *model: None)  # as for models of other layers
     monkeypatch.setattr(terms, "EXACT_ENTRIES", 80 * len(problem.train))  # no room for 103 parameters an example
-    narrower = Terms(problem, 0).of(COALITIONS[1:])
+    narrower = terms_at(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(narrower, exact, rtol=0.3)
     assert not np.allclose(narrower, exact, rtol=1e-3)
     monkeypatch.setattr(terms, "EXACT_UP_TO", 5)
-    whole = Terms(problem, 0).of(COALITIONS[1:])  # 103 parameters: nothing to project
+    whole = terms_at(problem, 0).of(COALITIONS[1:])  # 103 parameters: nothing to project
     np.testing.assert_allclose(whole, exact, rtol=1e-4)
     monkeypatch.setattr(terms, "PROJECTED_WIDTH", 80)
-    projected = Terms(problem, 0).of(COALITIONS[1:])
+    projected = terms_at(problem, 0).of(COALITIONS[1:])
     np.testing.assert_allclose(projected, exact, rtol=0.3)
     assert not np.allclose(projected, exact, rtol=1e-3)
 
@@ -305,7 +317,7 @@ def test_the_ntk_term_with_another_ridge_and_output_is_the_plain_solve(
         solved = np.linalg.solve(gradients[own] @ gradients[own].T + added * np.eye(own.sum()), label[own])
         expected.append(np.sqrt(label[own] @ solved / own.sum()))
     reading = Reading(ridge=ridge, output=output)  # type: ignore[arg-type]
-    found = Terms(problem, 0, reading=reading).of(COALITIONS[1:], ["ntk"])[:, TERMS.index("ntk")]
+    found = terms_at(problem, 0, reading).of(COALITIONS[1:], ["ntk"])[:, TERMS.index("ntk")]
     np.testing.assert_allclose(found, expected, rtol=2e-4)
 
 
@@ -341,7 +353,7 @@ def test_the_discrepancy_with_other_kernels_features_and_pairs_is_the_mean_over_
                 term += len(own) / member_N.sum() * root
         expected.append(term)
     reading = Reading(features=features, kernel=Kernel(form, (0.5,)), unbiased=unbiased)  # type: ignore[arg-type]
-    found = Terms(problem, 0, reading=reading).of(COALITIONS[1:], ["discrepancy"])[:, TERMS.index("discrepancy")]
+    found = terms_at(problem, 0, reading).of(COALITIONS[1:], ["discrepancy"])[:, TERMS.index("discrepancy")]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -482,7 +494,7 @@ def test_a_coalition_s_score_is_minus_its_weighed_terms_for_every_seed(scheme: w
     problem = problem_of(tmp_path, tiny_pool(4))
     rows = [score(COALITIONS) for score in NtkMmd(scheme, seeds=2).scorers(problem)]
     for seed, found in enumerate(rows):
-        prepared = Terms(problem, seed)
+        prepared = terms_at(problem, seed)
         alone = prepared.of(np.eye(4, dtype=bool))
         by_hand = {
             "scale": 1 / alone.mean(axis=0),

@@ -23,7 +23,8 @@ from methods.similarity import EmbeddingSimilarity, RepSim, unit
 from tasks.learners.encoding import IGNORED
 from tests.exact.test_layers import LENGTH, VOCABULARY, language_model
 from tests.harness.small_runs import THIRD_PARTY, finished
-from tests.tiny import evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool
+from tests.small_mlp import SmallMlp
+from tests.tiny import evaluator_of, problem_of, tiny_cnn, tiny_mlp, tiny_pool, tiny_recipe
 
 pytestmark = THIRD_PARTY
 COALITIONS = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1]], dtype=bool)
@@ -129,6 +130,21 @@ def test_perplexity_is_the_exponential_of_the_trained_model_s_mean_loss(tmp_path
     losses_N = run(problem, problem.fit(0).params, problem.train)[1].detach().numpy()
     expected = [-math.exp(losses_N[row[problem.train.owners_N]].mean()) for row in COALITIONS[1:]]
     found = Perplexity(runs=1).scorers(problem)[0](COALITIONS)
+    np.testing.assert_allclose(found, [0, *expected], rtol=1e-5)
+
+
+def test_initial_loss_is_minus_the_mean_loss_and_takes_no_more_rows_at_once_than_the_recipe_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = problem_of(tmp_path, tiny_pool(4), tiny_mlp(tiny_recipe(micro_batch=5)))
+    passed: list[int] = []
+    whole = SmallMlp.forward
+    monkeypatch.setattr(SmallMlp, "forward", lambda self, rows: passed.append(len(rows)) or whole(self, rows))
+    found = InitialLoss(seeds=1).scorers(problem)[0](COALITIONS)
+    assert max(passed) == 5
+    assert sum(passed) == len(problem.train)
+    losses_N = run(problem, problem.initial(0), problem.train)[1].detach().numpy()
+    expected = [-losses_N[row[problem.train.owners_N]].mean() for row in COALITIONS[1:]]
     np.testing.assert_allclose(found, [0, *expected], rtol=1e-5)
 
 

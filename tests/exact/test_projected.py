@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from harness.seeds import stream
 from harness.types import Examples, Learner, Problem, Recipe
 from methods.gradients.layered import layer_gradients
-from methods.gradients.projected import LossGradients, damped, in_their_span, loss_gradients
+from methods.gradients.projected import MarginGradients, damped, in_their_span, margin_gradients
 from methods.gradients.summed_rates import summed_rates
 from methods.logra import LoGra
 from methods.trackstar import TrackStar
@@ -93,25 +93,27 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @LEARNERS
-def test_loss_gradients_that_are_narrow_enough_are_whole(learner: Learner, tmp_path: Path) -> None:
+def test_gradients_that_are_narrow_enough_are_whole(learner: Learner, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(4), learner)
-    found = loss_gradients(problem, 0, 4096)
-    for rows, margins, examples in (
-        (found.train_NK, found.margins_N, problem.train),
-        (found.validation_VK, found.margins_V, problem.validation),
+    found = margin_gradients(problem, 0, 4096)
+    of_train, of_validation = found.of_losses()
+    for rows, losses, margins, examples in (
+        (found.train_NK, of_train, found.margins_N, problem.train),
+        (found.validation_VK, of_validation, found.margins_V, problem.validation),
     ):
         expected = dense(problem, examples)
-        np.testing.assert_allclose(rows, expected.loss_NP, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(rows, expected.margin_NP, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(losses, expected.loss_NP, rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(np.logaddexp(0, -margins), expected.losses_N, rtol=1e-4, atol=1e-6)
 
 
-def test_loss_gradients_are_projected_by_one_linear_map_of_training_and_validation(tmp_path: Path) -> None:
+def test_gradients_are_projected_by_one_linear_map_of_training_and_validation(tmp_path: Path) -> None:
     """Inner products across the two keep their expectation: the mean over maps is the exact one."""
     problem = problem_of(tmp_path, tiny_pool(4))
-    expected = dense(problem, problem.train).loss_NP @ dense(problem, problem.validation).loss_NP.T
+    expected = dense(problem, problem.train).margin_NP @ dense(problem, problem.validation).margin_NP.T
     found = []
     for seed in range(100):
-        drawn = loss_gradients(with_projection(problem, seed), 0, 16)
+        drawn = margin_gradients(with_projection(problem, seed), 0, 16)
         found.append((drawn.train_NK @ drawn.validation_VK.T).numpy())
     z = (np.mean(found, axis=0) - expected) / (np.std(found, axis=0) / len(found) ** 0.5 + 1e-12)
     assert np.abs(z).max() < 5
@@ -124,7 +126,7 @@ def test_methods_share_one_projection_whoever_asks_first(names: tuple[str, str],
     methods = {"trak": Trak(runs=1, projection=20), "trackstar": TrackStar(runs=1, projection=20)}
     evaluator = evaluator_of(tmp_path, tiny_pool(4))
     values = {name: evaluator.evaluate(name, methods[name], "shapley") for name in names}
-    assert sum("projected loss gradients" in key for key in evaluator.shared.done) == 1
+    assert sum("projected margin gradients" in key for key in evaluator.shared.done) == 1
     alone = {name: evaluator_of(tmp_path, tiny_pool(4)).evaluate(name, methods[name], "shapley") for name in names}
     for name in names:
         np.testing.assert_allclose(values[name].values_SC, alone[name].values_SC, rtol=1e-5)  # type: ignore[union-attr]
@@ -200,7 +202,7 @@ def test_trak_keeps_its_digits_where_the_model_is_sure(tmp_path: Path) -> None:
     sharper = {name: value * np.sqrt(20 / half) for name, value in trained.params.items()}
     end = replace(trained.checkpoints[-1], params=sharper)
     sure = replace(problem, fit=lambda k, coalition_C=None: replace(trained, checkpoints=(end,)))
-    margins_N = loss_gradients(sure, 0, 4096).margins_N
+    margins_N = margin_gradients(sure, 0, 4096).margins_N
     assert (margins_N > 17).double().mean() > 0.4
     assert 25 < margins_N.max() < 60
     of = [dense(sure, examples) for examples in (problem.train, problem.validation)]
@@ -234,15 +236,11 @@ def test_trak_predicts_leaving_out_for_a_logistic_regression(tmp_path: Path) -> 
     theta = optimum(everyone)
     gone = np.array([(w * (v @ (theta - optimum(np.arange(60) != i)))).mean() for i in range(60)])
     z, miss = y[:, None] * x, 1 / (1 + np.exp(y * (x @ theta)))
-    ours = Trak(damping=1e-9)._one_run(_as_losses(z, miss, w[:, None] * v, theta), torch.tensor(miss))
+    missed_V = 1 / (1 + np.exp(w[:, None] * v @ theta))
+    margins = (torch.tensor(np.log1p(-m) - np.log(m)) for m in (miss, missed_V))
+    gradients = MarginGradients(torch.tensor(z), torch.tensor(w[:, None] * v), *margins, len(theta))
+    ours = Trak(damping=1e-9)._one_run(gradients, torch.tensor(miss))
     assert spearmanr(ours, gone)[0] > 0.9
-
-
-def _as_losses(z: np.ndarray, miss: np.ndarray, phi: np.ndarray, theta: np.ndarray) -> object:
-    """Margins as the engine gives them: gradients of losses, which are the margins' by minus 1 - p."""
-    missed_V = 1 / (1 + np.exp(phi @ theta))
-    rows = (torch.tensor(-a * m[:, None]) for a, m in ((z, miss), (phi, missed_V)))
-    return LossGradients(*rows, *(torch.tensor(np.log1p(-m) - np.log(m)) for m in (miss, missed_V)), len(theta))
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
@@ -391,7 +389,7 @@ def test_trackstar_equals_the_dense_cosines_where_nothing_is_projected(
 
 def test_examples_without_a_gradient_are_worth_nothing(tmp_path: Path) -> None:
     """And leave the others' values finite: every gradient is zero where every loss is."""
-    found = LossGradients(torch.zeros(5, 4), torch.zeros(3, 4), torch.zeros(5), torch.zeros(3), 4)
+    found = MarginGradients(torch.zeros(5, 4), torch.zeros(3, 4), torch.zeros(5), torch.zeros(3), 4)
     assert not TrackStar()._one_run(found).any()
     assert not Trak()._one_run(found, torch.zeros(5)).any()
 

@@ -20,8 +20,10 @@ from harness.running.evaluator import PAIRS
 from harness.running.reference import at_reference
 from harness.types import Budget, Cost, Examples, JobSize, Pool, Question
 from methods import algebra
-from methods.gradients.projected import LossGradients, loss_gradients
+from methods.gradients.projected import MarginGradients, margin_gradients
+from methods.gradients.summed_rates import summed_rates
 from methods.influence_pydvl import InfluenceEkfac
+from methods.logra import LoGra
 from methods.ntk_mmd import terms
 from methods.trackstar import TrackStar
 from methods.trak import Trak
@@ -225,7 +227,7 @@ def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_siz
         found = make(runs=1, projection=width, **({} if make is Trak else {"validation_share": 0.9}))
         asked = found.algebra(size_of(pool, "shapley"))
         problem = problem_of(tmp_path, pool)
-        counter, gradients = FlopCounter(), loss_gradients(problem, 0, width)
+        counter, gradients = FlopCounter(), margin_gradients(problem, 0, width)
         with counter.counting():
             found._one_run(gradients, *([torch.ones(len(pool.train))] if make is Trak else []))
         assert asked == pytest.approx(counter.flops, rel=0.1)
@@ -234,7 +236,7 @@ def test_declared_algebra_of_projected_gradients_is_what_was_measured_at_two_siz
 def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_path: Path) -> None:
     """Rows are turned into their span first."""
     found = [
-        LossGradients(torch.randn(n, 300), torch.randn(n // 3, 300), torch.rand(n), torch.rand(n // 3), n)
+        MarginGradients(torch.randn(n, 300), torch.randn(n // 3, 300), torch.rand(n), torch.rand(n // 3), n)
         for n in (60, 150)
     ]
     for gradients in found:
@@ -247,6 +249,22 @@ def test_declared_algebra_of_fewer_rows_than_numbers_is_what_was_measured(tmp_pa
             with counter.counting():
                 method_._one_run(gradients, *more)
             assert method_.algebra(size) == pytest.approx(counter.flops, rel=0.1)
+
+
+def test_logra_makes_layers_whole_at_adamw_s_damping_alone_and_declares_so(tmp_path: Path) -> None:
+    """Beside what its damping takes, which is not of its own algebra."""
+    pool, taken, declared = pool_of(20, 60), {}, {}
+    for optimiser, damping in (("sgd", None), ("sgd", 0.1), ("adamw", None), ("adamw", 0.1)):
+        recipe = tiny_recipe(optimiser=optimiser)
+        problem, counter = problem_of(tmp_path, pool, tiny_mlp(recipe)), FlopCounter()
+        summed_rates(problem, 0)
+        method_ = LoGra(runs=1, projection=16, damping=damping)
+        with counter.counting():
+            method_.example_values(problem)
+        taken[optimiser, damping] = counter.flops
+        declared[optimiser, damping] = method_.algebra(replace(size_of(pool, "shapley"), optimiser=optimiser))
+    for found in (taken, declared):
+        assert found["sgd", None] == found["sgd", 0.1] == found["adamw", 0.1] < found["adamw", None]
 
 
 def test_declared_algebra_of_pydvl_s_ekfac_grows_as_was_measured(tmp_path: Path) -> None:

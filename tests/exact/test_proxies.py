@@ -115,7 +115,8 @@ def test_a_larger_share_keeps_what_a_smaller_one_does(owners: list[int], a: floa
     assert set(few) <= set(many)
     assert (np.diff(few) > 0).all()
     for owner, count in zip(*np.unique(owners_N, return_counts=True), strict=True):
-        assert (owners_N[few] == owner).sum() == max(1, round(min(a, b) * count))
+        most = max(1.0, min(a, b) * int(count))
+        assert most - 1 < (owners_N[few] == owner).sum() <= most + 1e-6
     np.testing.assert_array_equal(kept(5 - owners_N, a, seed), kept(owners_N, a, seed))  # whatever they are called
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.func import hessian, jacrev
 
 from harness.retraining.training import on_device
-from harness.truth import shapley
+from harness.truth import exact
 from harness.types import Batch, Learner, Params
 from methods.data_oob import DataOob
 from methods.influence import Influence
@@ -97,7 +97,7 @@ def test_retraining_every_coalition_gives_shapley_values_in_closed_form(tmp_path
     game = GAMES["airport"]()
     scorers = Utility().scorers(problem_about(tmp_path, game, level=0.3))
     for score in scorers:
-        np.testing.assert_allclose(shapley.exact(score, game.players), game.shapley_C, atol=1e-9)
+        np.testing.assert_allclose(exact.shapley(score, game.players), game.shapley_C, atol=1e-9)
 
 
 def test_all_coalitions_of_many_are_not_retrained(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from scipy.special import betaln
 from harness.coalitions import powerset
 from harness.errors import UserError
 from harness.registry import method
-from harness.types import Floats, Method, Retraining
-from methods import coalitions
+from harness.types import Budget, Floats, Method, Retraining
+from methods import METHODS, coalitions
 from methods.leave_one_out import LeaveOneOut
 from methods.mixmin import MixMin
 from methods.proxy import Proxy
@@ -89,7 +89,9 @@ def test_a_small_budget_is_the_beginning_of_a_large_one(design: str) -> None:
 def test_the_budget_is_split_over_the_repeats() -> None:
     assert DataBanzhaf().budget(24, 600).retrainings == 96
     assert DataBanzhaf(retrainings=60, seeds=3).each(24) == 20
-    assert DataBanzhaf(retrainings=2 * coalitions.LEAST).budget(24, 600).retrainings == 2 * coalitions.LEAST
+    for seeds in (1, 2, 3):
+        least = coalitions.LEAST * seeds
+        assert DataBanzhaf(retrainings=least, seeds=seeds).budget(24, 600).retrainings == least
     assert LeaveOneOut().budget(24, 600).retrainings == 75
     assert LeaveOneOut(retrainings=25).budget(24, 600).retrainings == 25
 
@@ -100,10 +102,39 @@ def test_fewer_retrainings_than_a_method_takes_are_refused_and_never_billed_as_m
         kind(retrainings=11, seeds=3)  # type: ignore[call-arg]
 
 
+SAMPLING = [name for name in METHODS if isinstance(method(name), coalitions.Sampling)]
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_the_least_that_one_seed_takes_is_answered(name: str, tmp_path: Path) -> None:
+    least = coalitions.LEAST
+    found = evaluator_of(tmp_path, tiny_pool(4)).evaluate(
+        name, method(f"{name}:retrainings={least},seeds=1"), "shapley"
+    )
+    assert not isinstance(found, str)
+    assert found.cost.retrainings <= least
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_more_seeds_than_the_rule_has_retrainings_for_do_not_suit_and_are_not_billed(name: str, tmp_path: Path) -> None:
+    """4 contributors have 16 by rule: 4 seeds of 4."""
+    problem = problem_of(tmp_path, tiny_pool(4))
+    assert method(f"{name}:seeds=4").unsuitable(problem) is None
+    many = method(f"{name}:seeds=5")
+    assert many.unsuitable(problem) == (
+        "by rule it takes 16 retrainings, 4 a contributor, and seeds=5 take 4 each; give retrainings=20 or more, or "
+        "seeds=4 or fewer"
+    )
+    assert many.budget(4, 30) == Budget()
+    assert method(f"{name}:seeds=5,retrainings=20").unsuitable(problem) is None
+
+
 @pytest.mark.parametrize("one", [LeaveOneOut(retrainings=24), MixMin(retrainings=24), Proxy(retrainings=24)])
 def test_less_than_a_whole_seed_does_not_suit(one: Method, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, tiny_pool(24, each=1), question="standalone")
     assert one.unsuitable(problem) == "a seed of 24 contributors takes 25 retrainings; give retrainings=25 or more"
+    if not isinstance(one, Proxy):  # which answers Shapley's question still
+        assert one.budget(24, 24).retrainings == 0
     assert replace(one, retrainings=25).unsuitable(problem) is None  # type: ignore[type-var, call-arg]
 
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from harness.coalitions import powerset, to_text
 from harness.errors import UserError
 from harness.retraining.chunks import Job
-from harness.truth import questions, shapley, surrogate
+from harness.truth import exact, questions, shapley, surrogate
 from harness.truth import walks as antithetic
 from harness.truth.truth import Truth, plan
 from harness.types import Bools, Cost, Floats, Outcome, Scorer
+from methods import coalitions as drawing
 from tests.games import GAMES, Game, additive, glove, sampled
 from tests.tiny import engine_of, tiny_pool, truth_by
 
@@ -57,17 +58,17 @@ def table_game(worths_K: Floats) -> Scorer:
 
 @ALL_GAMES
 def test_exact_values_equal_the_closed_forms(game: Game) -> None:
-    np.testing.assert_allclose(shapley.exact(game.score, game.players), game.shapley_C, atol=1e-12)
+    np.testing.assert_allclose(exact.shapley(game.score, game.players), game.shapley_C, atol=1e-12)
 
 
 def test_exact_values_equal_the_mean_gain_over_all_orders() -> None:
     score = table_game(RNG(0).standard_normal(32))
     orders = [np.array(order) for order in permutations(range(5))]
-    np.testing.assert_allclose(shapley.exact(score, 5), mean_gain(score, orders), atol=1e-12)
+    np.testing.assert_allclose(exact.shapley(score, 5), mean_gain(score, orders), atol=1e-12)
 
 
 def test_a_lone_player_is_worth_its_gain() -> None:
-    assert shapley.exact(table_game(np.array([2.0, 5.0])), 1) == pytest.approx([3.0])
+    assert exact.shapley(table_game(np.array([2.0, 5.0])), 1) == pytest.approx([3.0])
 
 
 games = st.integers(1, 5).flatmap(
@@ -79,7 +80,7 @@ properties = settings(max_examples=30, deadline=None, derandomize=True)
 @properties
 @given(games)
 def test_efficiency(worths_K: Floats) -> None:
-    values_C = shapley.exact(table_game(worths_K), int(np.log2(len(worths_K))))
+    values_C = exact.shapley(table_game(worths_K), int(np.log2(len(worths_K))))
     assert values_C.sum() == pytest.approx(worths_K[-1] - worths_K[0], abs=1e-9)
 
 
@@ -91,7 +92,7 @@ def test_symmetric_players_are_worth_the_same(worths_K: Floats, data: st.DataObj
     score = table_game(worths_K)
     swap = np.arange(players)
     swap[[a, b]] = b, a
-    values_C = shapley.exact(lambda rows_KC: score(rows_KC) + score(rows_KC[:, swap]), players)
+    values_C = exact.shapley(lambda rows_KC: score(rows_KC) + score(rows_KC[:, swap]), players)
     assert values_C[a] == pytest.approx(values_C[b], abs=1e-9)
 
 
@@ -101,7 +102,7 @@ def test_a_player_who_always_adds_the_same_is_worth_that(worths_K: Floats, data:
     players = int(np.log2(len(worths_K)))
     dummy, adds = data.draw(st.integers(0, players - 1)), data.draw(st.floats(-10, 10))
     without = np.where(np.arange(players) == dummy, 0, 1 << np.arange(players))
-    values_C = shapley.exact(lambda rows_KC: worths_K[rows_KC @ without] + adds * rows_KC[:, dummy], players)
+    values_C = exact.shapley(lambda rows_KC: worths_K[rows_KC @ without] + adds * rows_KC[:, dummy], players)
     assert values_C[dummy] == pytest.approx(adds, abs=1e-9)
 
 
@@ -111,7 +112,7 @@ def test_linearity(worths_K: Floats, factor: float, random: object) -> None:
     players = int(np.log2(len(worths_K)))
     others_K = np.array([random.uniform(-100, 100) for _ in worths_K])
     one, other, both = (
-        shapley.exact(table_game(game_K), players) for game_K in (worths_K, others_K, worths_K + factor * others_K)
+        exact.shapley(table_game(game_K), players) for game_K in (worths_K, others_K, worths_K + factor * others_K)
     )
     np.testing.assert_allclose(both, one + factor * other, atol=1e-8)
 
@@ -141,6 +142,29 @@ def test_coalitions_are_uniform_among_those_of_their_size_and_sizes_as_told(play
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 2 * len(counts) + 20  # about chi-squared
 
 
+class InOrder:
+    """A generator that leaves lists as they are."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = RNG(seed)
+        self.random = self._rng.random
+
+    def permutation(self, what: int | np.ndarray) -> np.ndarray:
+        return what if isinstance(what, np.ndarray) else self._rng.permutation(what)
+
+
+@pytest.mark.parametrize("players", [3, 6, 7, 24])
+def test_the_truth_s_pairs_are_drawn_as_methods_draw_theirs(players: int) -> None:
+    """Neither may know the other's code, so this holds them to one rule: the same sizes, the same members in turn."""
+    size, chances_S = np.arange(1, players), drawing.kernel_chances(players)
+    smaller = np.bincount(np.minimum(size, players - size), weights=chances_S)[1:]
+    np.testing.assert_allclose(shapley.size_chances(players), smaller, rtol=1e-12)
+    padded_S = np.pad(shapley.size_chances(players), (0, players - 1 - players // 2))
+    for seed in range(5):
+        of_truth = shapley._draw_half(players, 9, InOrder(seed))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(of_truth, drawing.balanced(RNG(seed), 9, padded_S))
+
+
 @pytest.mark.parametrize("players", [4, 5])
 def test_weights_of_all_pairs_by_their_chances_are_exact(players: int) -> None:
     """Weighted by how often each pair is drawn, a half of one pair gives the values of sizes 1 to C - 1 exactly."""
@@ -153,7 +177,7 @@ def test_weights_of_all_pairs_by_their_chances_are_exact(players: int) -> None:
         if 1 <= size <= players // 2:
             pair = np.array([row, ~row])
             expected_C += chances[size - 1] / comb(players, size) * (shapley.pair_weights(row[None]) @ score(pair))
-    np.testing.assert_allclose(expected_C, shapley.exact(score, players), atol=1e-12)
+    np.testing.assert_allclose(expected_C, exact.shapley(score, players), atol=1e-12)
 
 
 @pytest.mark.parametrize("players", [3, 6, 7])
@@ -165,7 +189,7 @@ def test_surrogate_values_are_the_exact_shapley_values_of_its_covariance(players
         sizes = rows.sum(axis=1)
         covariance_K = scales.covariance(sizes, np.full_like(sizes, column.sum()), rows @ column.astype(int), players)
         worths_K = np.concatenate([covariance_K[-1:], covariance_K])  # nobody like everyone: no gain between them
-        np.testing.assert_allclose(found_C, shapley.exact(table_game(worths_K), players), atol=1e-12)
+        np.testing.assert_allclose(found_C, exact.shapley(table_game(worths_K), players), atol=1e-12)
 
 
 def test_the_surrogate_s_gradient_is_its_slope() -> None:
@@ -221,7 +245,7 @@ def test_a_surrogate_takes_out_most_of_a_mixture_s_variance() -> None:
     def mixture(rows_KC: Bools) -> Floats:  # a mean over its members, bent
         return np.tanh((rows_KC @ worth_C) / np.maximum(rows_KC.sum(axis=1), 1) + rows_KC @ worth_C[::-1] / 9)
 
-    exact_C = shapley.exact(mixture, 11)
+    exact_C = exact.shapley(mixture, 11)
     found = [sampled(mixture, 11, 4, RNG(k)).mean(axis=0) for k in range(5)]
     walked = [antithetic.plain(antithetic.walk(mixture, 11, 4, RNG(k))).mean(axis=0) for k in range(5)]
     assert np.mean((found - exact_C) ** 2) < np.mean((walked - exact_C) ** 2) / 10
@@ -277,7 +301,7 @@ def test_plain_pairs_over_all_orders_are_exact() -> None:
     orders = np.array(list(permutations(range(4))))
     scores = np.array([score(antithetic.pair_coalitions(order)) for order in orders])
     rows_RC = antithetic.plain(antithetic.Walks(orders, scores))
-    np.testing.assert_allclose(rows_RC.mean(axis=0), shapley.exact(score, 4), atol=1e-12)
+    np.testing.assert_allclose(rows_RC.mean(axis=0), exact.shapley(score, 4), atol=1e-12)
 
 
 @ALL_GAMES
@@ -301,7 +325,7 @@ def test_adjusting_takes_out_what_the_surrogate_explains() -> None:
     def mixture(rows_KC: Bools) -> Floats:  # a weighted mean of its members: constant and 1/size effects
         return np.asarray((rows_KC @ worth_C) / np.maximum(rows_KC.sum(axis=1), 1) + rows_KC @ worth_C[::-1])
 
-    walks, exact_C = antithetic.walk(mixture, 9, 12, RNG(8)), shapley.exact(mixture, 9)
+    walks, exact_C = antithetic.walk(mixture, 9, 12, RNG(8)), exact.shapley(mixture, 9)
     plain, adjusted = (((f(walks).mean(axis=0) - exact_C) ** 2).mean() for f in (antithetic.plain, antithetic.adjusted))
     assert adjusted < plain / 20
 
@@ -322,7 +346,7 @@ def test_linear_surrogate_values_are_its_exact_shapley_values(players: int) -> N
         return np.asarray(rows_KC @ constant + (rows_KC @ share) / np.maximum(sizes, 1) + by_size)
 
     found = antithetic._surrogate_values(effects.ravel(), players)
-    np.testing.assert_allclose(found, shapley.exact(surrogate, players), atol=1e-12)
+    np.testing.assert_allclose(found, exact.shapley(surrogate, players), atol=1e-12)
 
 
 def test_surrogate_steps_are_the_surrogate_s_gains() -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor
 
 from harness.coalitions import powerset
-from harness.truth import shapley
+from harness.truth import exact
 from harness.types import Bools, Floats
 from tests.benchmarks.mixture_game import MixtureGame
 from tests.benchmarks.shapiq_estimators import Scores, samplers
@@ -104,17 +104,17 @@ def test_trees_values_are_those_of_all_their_coalitions() -> None:
     rng = np.random.default_rng(2)
     rows, target = rng.random((150, 7)) < 0.5, rng.standard_normal(150)
     model = GradientBoostingRegressor(n_estimators=15, max_depth=4, random_state=0).fit(rows, target)
-    exact_C = shapley.exact(lambda asked: model.predict(asked), 7)
+    exact_C = exact.shapley(lambda asked: model.predict(asked), 7)
     np.testing.assert_allclose(boosted_values(model, 7), exact_C, atol=1e-12)
 
 
 def test_the_mixture_games_values_are_the_mean_over_seeds_of_all_coalitions() -> None:
     silent = MixtureGame.drawn(6, np.random.default_rng(1), of_seed=0.0, of_retraining=0.0)
-    exact_C = shapley.exact(lambda rows: silent.worth(rows, np.random.default_rng(0)), 6)
+    exact_C = exact.shapley(lambda rows: silent.worth(rows, np.random.default_rng(0)), 6)
     np.testing.assert_allclose(silent.values(), exact_C, atol=1e-12)
     noisy = MixtureGame.drawn(6, np.random.default_rng(1), of_seed=0.5, of_retraining=0.1)
     worths = np.array([noisy.worth(powerset(6), np.random.default_rng(k)) for k in range(4_000)])
-    of_seed_SC = np.array([shapley.exact(lambda rows, w=w: w[rows @ (1 << np.arange(6))], 6) for w in worths])  # type: ignore[misc]
+    of_seed_SC = np.array([exact.shapley(lambda rows, w=w: w[rows @ (1 << np.arange(6))], 6) for w in worths])  # type: ignore[misc]
     off_C = of_seed_SC.mean(axis=0) - noisy.values()
     assert (np.abs(off_C) < 4 * of_seed_SC.std(axis=0) / np.sqrt(len(worths))).all()
 

@@ -20,7 +20,8 @@ from methods.datainf import DataInf
 from methods.ekfac import factors_of
 from methods.gradients.curvature import GaussNewton, Scaled, conjugate_gradients
 from methods.gradients.directional import mean_gradient
-from methods.gradients.hessian import Hessian, lanczos
+from methods.gradients.hessian import Hessian
+from methods.gradients.krylov import lanczos
 from methods.gradients.preconditioned import preconditioned_gradients
 from methods.gradients.summed_rates import summed_rates
 from methods.gradients.vectors import by_entry, dot

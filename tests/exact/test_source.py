@@ -141,36 +141,44 @@ def test_it_predicts_what_weighing_an_example_does_where_training_moves_too(tmp_
 # --- functions of a matrix --------------------------------------------------------------------------
 
 
-def test_functions_of_a_matrix_are_scipy_s(tmp_path: Path) -> None:
+class Dense:
+    """A matrix of all parameters together, noting what it is multiplied by."""
+
+    def __init__(self, matrix_PP: torch.Tensor) -> None:
+        self.matrix_PP, self.asked = matrix_PP, list[Params]()
+
+    def __matmul__(self, vector: Params) -> Params:
+        self.asked.append(vector)
+        return shaped(self.matrix_PP @ flat(vector), vector)
+
+
+def test_functions_of_a_matrix_are_scipy_s() -> None:
     rng = np.random.default_rng(0)
     root_PP = rng.standard_normal((30, 12))
-    dense_PP = torch.from_numpy(root_PP @ root_PP.T / 10)  # of rank 12: most directions have no curvature
+    dense = Dense(torch.from_numpy(root_PP @ root_PP.T / 10))  # of rank 12: most directions have no curvature
     vector = {"a": torch.from_numpy(rng.standard_normal((5, 2))), "b": torch.from_numpy(rng.standard_normal(20))}
 
-    def product(v: Params) -> Params:
-        return shaped(dense_PP @ flat(v), vector)
+    def flow(x: torch.Tensor) -> torch.Tensor:
+        return (-x).exp()
 
-    flow_P = expm(-dense_PP.numpy()) @ flat(vector).numpy()
-    found = function_times(product, vector, lambda x: np.exp(-x), 1e-12, 30)
+    flow_P = expm(-dense.matrix_PP.numpy()) @ flat(vector).numpy()
+    found = function_times(dense, vector, flow, 1e-12, 30)
     np.testing.assert_allclose(flat(found).numpy(), flow_P, rtol=1e-8, atol=1e-8)
-    slowly = function_times(product, vector, decayed, 1e-12, 30)
-    still = flat(vector).numpy() - dense_PP.numpy() @ flat(slowly).numpy()  # exp(-x) = 1 - x decayed(x)
+    slowly = function_times(dense, vector, decayed, 1e-12, 30)
+    still = flat(vector).numpy() - dense.matrix_PP.numpy() @ flat(slowly).numpy()  # exp(-x) = 1 - x decayed(x)
     np.testing.assert_allclose(still, flow_P, rtol=1e-8, atol=1e-8)
-    rough = flat(function_times(product, vector, lambda x: np.exp(-x), 0.01, 30)).numpy()
-    assert np.linalg.norm(rough - flow_P) < 0.02 * np.linalg.norm(flow_P)
+    taken = []
+    for alike in (1, 2):
+        dense.asked.clear()
+        rough = flat(function_times(dense, vector, flow, 0.01, 30, alike)).numpy()
+        assert np.linalg.norm(rough - flow_P) < 0.02 * np.linalg.norm(flow_P)
+        taken.append(len(dense.asked))
+    assert taken[1] == taken[0] + 1 < 12
 
 
 def test_a_vector_in_few_directions_ends_the_search() -> None:
-    asked: list[Params] = []
-
-    def product(v: Params) -> Params:
-        asked.append(v)
-        return {"w": v["w"] * torch.tensor([1.0, 2.0, 3.0, 4.0])}
-
-    def square(x: Floats) -> Floats:
-        return x**2
-
-    found = function_times(product, {"w": torch.tensor([1.0, 0.0, 1.0, 0.0])}, square, 0.0, 50)
+    dense = Dense(torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0])))
+    found = function_times(dense, {"w": torch.tensor([1.0, 0.0, 1.0, 0.0])}, torch.square, 0.0, 50)
     torch.testing.assert_close(found["w"], torch.tensor([1.0, 0.0, 9.0, 0.0]))
-    assert len(asked) == 2
-    assert not function_times(product, {"w": torch.zeros(4)}, square, 0.0, 50)["w"].any()
+    assert len(dense.asked) == 2
+    assert not function_times(dense, {"w": torch.zeros(4)}, torch.square, 0.0, 50)["w"].any()

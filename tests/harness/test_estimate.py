@@ -20,7 +20,7 @@ from harness.running import estimate
 from harness.running.estimate import Pace, count, measure
 from harness.truth.truth import plan
 from harness.types import QUESTIONS, Budget, Cost, Question, Task
-from methods.semivalues import DataShapley
+from methods.semivalues.data_shapley import DataShapley
 from tests.harness.small_runs import THIRD_PARTY, finished, tiny_suite
 from tests.tiny import tiny_mlp, tiny_pool, tiny_task
 

@@ -22,7 +22,7 @@ from harness.retraining.chunks import Job
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
 from harness.seeds import seed_of
-from harness.truth import shapley
+from harness.truth import exact
 from harness.types import Additive, Bools, Entry, Examples, Floats, Pool, Problem, Scorer, SetFunction
 from tests.command import Command
 from tests.games import airport
@@ -170,7 +170,7 @@ def test_shares_of_an_airport_are_those_of_its_closed_form() -> None:
     before, after = airport(costs), airport([*costs, 2.0])
     # stretches 1, 1, 3 over 3, 2, 1 planes; with one plane more over 4, 3, 1
     assert share(before.shapley_C, (1,)) == pytest.approx(-(1 / 3 + 1 / 2) / 5)
-    assert share(shapley.exact(after.score, 4), (1, 3)) == pytest.approx(-2 * (1 / 4 + 1 / 3) / 5)
+    assert share(exact.shapley(after.score, 4), (1, 3)) == pytest.approx(-2 * (1 / 4 + 1 / 3) / 5)
 
 
 def test_nothing_at_all_has_no_share() -> None:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from harness.errors import UserError
 from harness.records.results import Results, ValuationRecord, load
 from harness.registry import Known, method, methods_named
 from harness.running import own_process
-from harness.running.descendants import descendants
+from harness.running.descendants import descendants, end_descendants
 from harness.running.own_process import HeldMemory, Limits
 from harness.types import QUESTIONS, Additive, Entry, Floats, Method, Problem, Question, Task
 from tests.command import Command
@@ -339,20 +340,50 @@ def test_memory_is_what_came_on_top_since_the_start() -> None:
     assert HeldMemory(nobody, nobody).mb() == 0
 
 
-def test_descendants_are_children_and_theirs_in_any_session() -> None:
+@pytest.fixture
+def two_sleepers() -> Iterator[tuple[int, int]]:
+    """A process and one that it started, which has left its session."""
     program = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], "
     program += "start_new_session=True); print(flush=True); time.sleep(60)"
     started = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
     assert started.stdout is not None
     started.stdout.readline()
     (inner,) = descendants(started.pid)
-    assert {started.pid, inner} <= set(descendants(os.getpid()))
-    assert os.getsid(inner) == inner
-    os.kill(inner, signal.SIGKILL)
+    yield started.pid, inner
+    with suppress(ProcessLookupError):
+        os.kill(inner, signal.SIGKILL)
     started.kill()
     started.wait()
     started.stdout.close()
     assert started.pid not in descendants(os.getpid())  # a zombie is nobody
+
+
+def test_descendants_are_children_and_theirs_in_any_session(two_sleepers: tuple[int, int]) -> None:
+    outer, inner = two_sleepers
+    assert {outer, inner} <= set(descendants(os.getpid()))
+    assert os.getsid(inner) == inner
+
+
+def test_what_does_not_die_is_left_after_a_while_and_killed_no_more_often_than_it_is_looked_at(
+    two_sleepers: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, inner = two_sleepers
+    killed = list[int]()
+
+    def may_not(pid: int, number: int) -> None:
+        killed.append(pid)
+        raise PermissionError
+
+    began = time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", may_not)
+        end_descendants(outer, patience=0.2)
+    assert 0.2 <= time.monotonic() - began < 2
+    assert descendants(outer) == [inner]
+    assert set(killed) == {inner}
+    assert 2 <= len(killed) <= 22  # with pauses of a hundredth of a second
+    end_descendants(outer)
+    assert descendants(outer) == []
 
 
 # --- the command line -----------------------------------------------------------------------------------

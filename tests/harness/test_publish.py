@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +142,26 @@ def test_what_was_changed_by_hand_is_told() -> None:
             if found.method == "size":
                 results.valuations[key] = replace(found, values=((1.0, 2.0, 3.0, 4.0),))
 
+    def swapped(results: Results) -> None:
+        found = results.valuations
+        size, mmd = (("tiny", 0, "standalone", name) for name in ("size", "mmd"))
+        found[size], found[mmd] = (
+            replace(found[size], values=found[mmd].values),
+            replace(found[mmd], values=found[size].values),
+        )
+
+    changed(swapped)
+    said = call("publish", "tiny").out
+    both = "mmd on tiny, pool 1, standalone; size on tiny, pool 1, standalone"
+    assert f"Other values than the method gave, by runs/tiny/ledger/methods.sqlite: {both}." in said
+    with closing(sqlite3.connect(RUN / "ledger" / "methods.sqlite")) as db, db:
+        whole = db.execute("select key, record from answers").fetchall()
+        db.execute("update answers set record = json_remove(record, '$.of')")
+    assert "Other values than the method gave" not in call("publish", "tiny").out  # an older ledger does not tell
+    with closing(sqlite3.connect(RUN / "ledger" / "methods.sqlite")) as db, db:
+        db.executemany("update answers set record = ?2 where key = ?1", whole)
+    changed(swapped)  # back again
+    assert "Other values than the method gave" not in call("publish", "tiny").out
     changed(better)
     told = "Other values than the method gave, by runs/tiny/ledger/methods.sqlite: size on tiny, pool 1, standalone."
     assert told in call("publish", "tiny").out
