@@ -98,9 +98,8 @@ def beside(planted: Mapping[str, str], found: Mapping[str, Found]) -> str:
     asked = {name: one for name, one in found.items() if name != UNSEEN}
     first = next(iter(asked.values()))
     heads = [f"[{name}: {one['method']}]({name}/README.md)" for name, one in asked.items()]
-    heads += [f"[retrained, on {found[UNSEEN]['target_rows']:,} unseen reviews]({UNSEEN}/README.md)"] * (
-        UNSEEN in found
-    )
+    if UNSEEN in found:
+        heads.append(f"[retrained, on {found[UNSEEN]['target_rows']:,} unseen reviews]({UNSEEN}/README.md)")
     lines = [
         "# Twelve vendors' values beside what was planted\n",
         "Files by [`twelve_vendors.py`](../twelve_vendors.py), drawn by "
