@@ -138,8 +138,7 @@ def other_draws(planted: Mapping[str, str], told: Sequence[Mapping[str, str]]) -
     found = {name: [row["told"].split("; ") for row in told if row["vendor"] == name] for name in planted}
     lines = [
         f"## In {len(seeds)} other draws\n",
-        f"The same vendors from other rows (seeds {seeds[0]} to {seeds[-1]}), which were looked at by nobody before "
-        "the warnings' thresholds were set.\n",
+        f"The same vendors from other rows (seeds {seeds[0]} to {seeds[-1]}).\n",
         "| vendor | planted | deserves | told | else told |",
         "|---|---|---|---|---|",
     ]
@@ -179,7 +178,7 @@ def _with_interval(middle: str, low: str, high: str) -> str:
 
 
 def _two(figure: str) -> str:
-    return f"{float(figure) + 0.0:.2f}" if figure else "–"
+    return f"{round(float(figure), 2) + 0.0:.2f}" if figure else "–"  # there is no minus 0
 
 
 def _kinds(one: Found, name: str) -> list[str]:

@@ -68,12 +68,13 @@ def findings_of(brought: Brought, looks: Sequence[Look], crossed: Crossed, sure:
 def _leakage(looks: Sequence[Look], rows: int) -> Iterator[Finding]:
     for one in looks:
         if one.leaked:
+            share = "under 1%" if one.leaked < one.examples / 100 else f"{one.leaked / one.examples:.0%}"
             yield Finding(
                 "leakage",
                 one.name,
-                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples ({one.leaked / one.examples:.0%}) "
-                f"also stand in the target, word for word or nearly ({one.leaked_first}): its value is in part what "
-                f"it copied. Take them out of the target or of {one.name}.",
+                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples ({share}) also stand in the "
+                f"target, word for word or nearly ({one.leaked_first}): its value is in part what it copied. Take them "
+                f"out of the target or of {one.name}.",
                 loud=True,
             )
 

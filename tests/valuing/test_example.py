@@ -141,7 +141,7 @@ def test_methods_stand_by_what_their_audits_say() -> None:
     ]
     lines = [line for line in script["methods"](rows).splitlines() if line.startswith("| ")][1:]
     assert lines[0] == "| influence | 3.2 | 3 | 0.90 [-0.10, 0.50] | – | – |"
-    assert lines[1].startswith("| size | 3.2 | 3 | -0.00 [")
+    assert lines[1].startswith("| size | 3.2 | 3 | 0.00 [")
 
 
 PAGES_KEPT = ("auto", "influence", "unseen")
