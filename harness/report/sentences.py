@@ -319,9 +319,10 @@ def compared(view: View, shown: Sequence[Overall]) -> str:
     if not hidden:
         return f"These compare the {len(ranked)} methods of the table."
     left = f"the other {len(hidden)}" if len(hidden) > NAMED else _every(hidden)
+    stand = "stands" if len(hidden) == 1 else "stand"
     return (
         f"These compare all {len(ranked)} methods with a score on every task; the table shows "
-        f"{len(ranked) - len(hidden)} of them, and {left} {'stands' if len(hidden) == 1 else 'stand'} in the suite's own."
+        f"{len(ranked) - len(hidden)} of them, and {left} {stand} in the suite's own."
     )
 
 
