@@ -145,19 +145,23 @@ def test_methods_stand_by_what_their_audits_say() -> None:
 
 
 PAGES_KEPT = ("auto", "influence", "unseen")
+published = pytest.mark.skipif(not (PUBLISHED / "README.md").exists(), reason="the example is not published yet")
 
 
+@published
 def test_what_is_published_is_what_the_results_draw() -> None:
     assert (PUBLISHED / "README.md").read_text(encoding="utf-8") == runpy.run_path(str(VALUING))["page"](PUBLISHED)
     assert json.loads((PUBLISHED / "planted.json").read_text("utf-8")) == runpy.run_path(str(SCRIPT))["PLANTED"]
 
 
+@published
 @pytest.mark.parametrize("name", PAGES_KEPT)
 def test_each_published_valuation_is_what_its_values_draw(name: str, tmp_path: Path) -> None:
     for file in write(tmp_path, read(PUBLISHED / name / JSON)):
         assert file.read_bytes() == (PUBLISHED / name / file.name).read_bytes(), file.name
 
 
+@published
 @pytest.mark.parametrize("name", PAGES_KEPT)
 def test_what_is_published_says_of_no_example_what_it_says(name: str) -> None:
     kept = read(PUBLISHED / name / JSON)
