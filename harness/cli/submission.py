@@ -26,12 +26,13 @@ from harness.registry import method, methods
 from harness.report import numbers
 from harness.report.leaderboard import leaderboard
 from harness.report.measured import measured_by
+from harness.report.phrases import counted
 from harness.running.own_process import Limits
 from harness.running.progress import ProgressDisplay
 from harness.seeds import stream
 from harness.statistics.confirmation import LEVEL, MARGIN
 from harness.submitting import again, beside, consistency, origins, tables
-from harness.submitting.findings import Finding, counted, finding
+from harness.submitting.findings import Finding, finding
 from harness.submitting.hidden import Confirmation, confirmations
 from harness.types import Method
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.report.phrases import NAMED, counted, some
 from harness.report.view import TRUTH, Cell
 
 SAME = 1e-6
@@ -15,9 +16,6 @@ SAME = 1e-6
 is one is larger by far."""
 DIGITS = 2e-6
 """The same for scores that were read from leaderboard.csv, which has six digits."""
-NAMED = 3
-"""Rows that a sentence names; more are counted."""
-
 Key = tuple[str, str, str]
 """Task, question, method."""
 
@@ -172,6 +170,4 @@ def _row(key: Key) -> str:
 
 
 def _rows(keys: tuple[Key, ...]) -> str:
-    named = "; ".join(map(_row, keys[:NAMED]))
-    more = f"; and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return f"{len(keys)} row{'s' if len(keys) != 1 else ''} ({named}{more})"
+    return f"{counted(len(keys), 'row')} ({some([_row(key) for key in keys])})"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.config import Suite
 from harness.projection import Projection
 from harness.report import numbers
+from harness.report.phrases import counted
 from harness.report.view import (
     FEWEST_POOLS,
     TRUTH,
@@ -80,7 +81,7 @@ def doubt(found: Doubt) -> str:
         parts.append(f"{found.feature} alone agrees {found.spearman:.2f} with the truth")
     if found.unlearned:
         which = ", ".join(str(pool + 1) for pool in found.unlearned)
-        parts.append(f"nothing is learned in {len(found.unlearned)} of {_pools(found.pools)} ({which})")
+        parts.append(f"nothing is learned in {len(found.unlearned)} of {counted(found.pools, 'pool')} ({which})")
     return "; ".join(parts)
 
 
@@ -145,8 +146,8 @@ def verdict(found: Verdict) -> str:
     """A winner, a tie and its cheapest member, or not enough signal; and how much is told apart."""
     if found.pools < FEWEST_POOLS:
         return (
-            f"not enough signal: {_pools(found.pools)}{'' if found.task else ' a task'}, and methods are compared from "
-            f"{FEWEST_POOLS} on."
+            f"not enough signal: {counted(found.pools, 'pool')}{'' if found.task else ' a task'}, and methods are "
+            f"compared from {FEWEST_POOLS} on."
         )
     if len(found.ranked) < 2:
         who = f"{found.ranked[0]} alone" if found.ranked else "no method"
@@ -259,10 +260,6 @@ def no_ceilings(cells: Sequence[Cell]) -> str:
     return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
 
 
-def _pools(count: int) -> str:
-    return f"{count} pool{'s' if count != 1 else ''}"
-
-
 def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> str:
     """For which jobs and GPU hours are worked out; ``mark`` stands around the words that warn."""
     tasks_of: dict[str, list[str]] = {}
@@ -304,7 +301,7 @@ def hidden(suite: Suite) -> str:
 
 
 def tasks(count: int) -> str:
-    return f"{count} task{'s' if count != 1 else ''}"
+    return counted(count, "task")
 
 
 def on_tasks(mean: TasksMean, count: int) -> str:

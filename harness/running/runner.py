@@ -15,9 +15,10 @@ from harness import registry
 from harness.config import LEDGERS, RESULTS, Suite
 from harness.knobs import base_of
 from harness.metering.load import HERE
+from harness.records.keys import Key, key_of, place
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, load, save
-from harness.records.seal import Key, key_of, seal
+from harness.records.seal import seal
 from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
@@ -238,7 +239,7 @@ class Runner:
             if (not task or key[:2] == (task, index)) and repr(self.results.truths.get(key)) != told:
                 self.results.truths[key] = pickle.loads(kept)
                 self._unsaved.add(key[0])
-                found.append(f"the truth of {key[2]} on {key[0]}, pool {key[1] + 1}")
+                found.append(f"the truth of {key[2]} on {place(*key[:2])}")
         return found
 
     def _evaluate(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.report.files import INDEX, PAGE, drawn
 from harness.report.leaderboard_csv import OVERALL, TABLE
+from harness.report.phrases import NAMED
 from harness.report.view import View
 from harness.submitting.findings import Finding, finding
 
@@ -17,9 +18,6 @@ RELATIVE, ABSOLUTE = 2e-5, 2e-6
 
 LABELS: Mapping[str, tuple[str, ...]] = {TABLE: ("task", "question", "method"), OVERALL: ("question", "method")}
 """The columns that name a row."""
-
-NAMED = 3
-"""Differences of a table that are told; more are counted."""
 
 
 def tables(folder: Path, view: View) -> Finding:
