@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from harness.errors import UserError
 from harness.files import write_atomically
 from harness.records import validation
-from harness.types import Cost, Family, Plain
+from harness.types import Cost, Family, Floats, Plain
 
 FORMAT = 4
 READ = (1, 2, 3, 4)
@@ -138,6 +140,11 @@ KINDS: Mapping[str, type[Record]] = {
     "valuation": ValuationRecord,
 }
 NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
+
+
+def mean_values(values: Sequence[Sequence[float]]) -> Floats:
+    """What an answer's values, repeats x contributors, say of each contributor: their mean over repeats, C."""
+    return np.asarray(np.asarray(values, dtype=np.float64).mean(axis=0))
 
 
 @dataclass(slots=True)

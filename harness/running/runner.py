@@ -24,9 +24,10 @@ from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running import interrupts
+from harness.running.answer_keys import truth_keys
 from harness.running.forecast import TRUTHS, Kind, Spending, counts
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun
 from harness.running.precedents import precedents
 from harness.running.progress import ProgressDisplay
 from harness.running.task_learner import TaskLearner

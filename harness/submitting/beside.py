@@ -11,7 +11,7 @@ import numpy as np
 from harness.config import Suite
 from harness.records.keys import key_of, named, place
 from harness.records.provenance import MERGED
-from harness.records.results import Answer, Results
+from harness.records.results import Answer, Results, mean_values
 from harness.report.phrases import counted, some
 from harness.submitting.findings import Finding, finding
 
@@ -29,7 +29,7 @@ def apart(one: Values, other: Values) -> float:
     """
     if not one or not other or len(one[0]) != len(other[0]):
         return math.inf
-    means = [np.mean(values, axis=0) for values in (one, other)]
+    means = [mean_values(one), mean_values(other)]
     largest, spread = float(np.abs(means[0] - means[1]).max()), float(means[1].std())
     if largest <= 1e-9 * float(np.abs(means[1]).max()):
         return 0.0

@@ -11,7 +11,7 @@ from harness.config import Suite
 from harness.records.keys import key_of, named, place
 from harness.records.results import Answer, PoolRecord, Results, TruthRecord
 from harness.report.phrases import some
-from harness.running.pool_run import truth_keys
+from harness.running.answer_keys import truth_keys
 from harness.seeds import stream
 from harness.statistics.ceilings import split_half_reliability
 from harness.submitting.findings import Finding, finding

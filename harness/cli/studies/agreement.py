@@ -22,8 +22,9 @@ from harness.cli.studies.dealt import Dealing, dealing
 from harness.cli.studies.groups import GROUPS, Group, Member
 from harness.cli.studies.pages import Section, Table, csv_text, told, write_study
 from harness.errors import UserError, unknown
+from harness.records.results import mean_values
 from harness.registry import method, methods
-from harness.running.pool_run import PoolRun, mean
+from harness.running.pool_run import PoolRun
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import spearman
 from harness.types import Floats, Method, Plain, Pool
@@ -121,7 +122,7 @@ def _answer(run: PoolRun, group: Group, member: Member) -> Answer:
     if found.status != "ok":
         return replace(nothing, seconds=0.0, reason=found.reason)
     cost = found.cost
-    return replace(nothing, values_C=mean(found.values), seconds=cost.seconds, retrainings=cost.retrainings)
+    return replace(nothing, values_C=mean_values(found.values), seconds=cost.seconds, retrainings=cost.retrainings)
 
 
 def made_of(member: Member, common: Mapping[str, Plain]) -> Method | str:

@@ -18,9 +18,10 @@ from harness.cli.studies.dealt import Dealing, dealing
 from harness.cli.studies.pages import Section, Table, csv_text, told, write_study
 from harness.coalitions import to_text
 from harness.errors import UserError
+from harness.records.results import mean_values
 from harness.registry import methods_named
 from harness.retraining.chunks import Job
-from harness.running.pool_run import PoolRun, mean
+from harness.running.pool_run import PoolRun
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import split_half_reliability
 from harness.statistics.datamodeling import linear_datamodeling_scores
@@ -99,7 +100,7 @@ def _of_pool(run: PoolRun, task: Task, table: Dealing, asked: Mapping[str, Metho
     for name, method in asked.items():
         record = run.valuation(name, method, "shapley")
         if record.status == "ok":
-            values[name], seconds[name] = mean(record.values), record.cost.seconds
+            values[name], seconds[name] = mean_values(record.values), record.cost.seconds
         else:
             reasons[name] = record.reason
     values_MC, outcomes_K = np.array([*values.values()]), utilities_SK.mean(axis=0)
@@ -141,7 +142,7 @@ def _truth(run: PoolRun, question: Question) -> Floats:
     found = run.truth(question)
     if found.status != "ok":
         raise UserError(f"The {question} truth of {run.task.name}, pool {run.index + 1}: {found.reason}")
-    return mean(found.values)
+    return mean_values(found.values)
 
 
 def _errors(values_MC: Floats, members_KC: Bools, outcomes_K: Floats, rng: np.random.Generator) -> Floats:
