@@ -85,6 +85,11 @@ def doubt(found: Doubt) -> str:
     return "; ".join(parts)
 
 
+def warning(found: Doubt | None) -> str:
+    """The same as a sentence beside a table; empty where there is no doubt."""
+    return f"Agreement tells little here: {doubt(found)}." if found else ""
+
+
 def reason(cell: Cell) -> str:
     """Why a cell has no score, or what its score rests on; empty where there is nothing to tell."""
     parts = [cell.reason]
@@ -210,8 +215,7 @@ def of_tasks(view: View, question: Question) -> list[tuple[str, str]]:
     told = []
     for one in view.verdicts:
         if one.task is not None and one.question == question:
-            why = doubts.get(one.task)
-            told.append((one.task, verdict(one) + (f" Agreement tells little here: {doubt(why)}." if why else "")))
+            told.append((one.task, f"{verdict(one)} {warning(doubts.get(one.task))}".rstrip()))
     return told
 
 
