@@ -16,7 +16,7 @@ from typing import Any
 from harness.config import RESULTS
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.records import validation
+from harness.records import checked
 from harness.records.keys import Key, key_of, place
 from harness.records.results import PoolRecord, Record, Results, RunRecord, TruthRecord, lines_of, record_of
 
@@ -71,14 +71,14 @@ def sealed(folder: Path) -> Seal:
     """
     file = folder / SEAL
     try:
-        content = validation.mapping_of(json.loads(file.read_text(encoding="utf-8")), "the file")
+        content = checked.mapping_of(json.loads(file.read_text(encoding="utf-8")), "the file")
         if content.get("version") != VERSION:
             raise ValueError(f"expected version {VERSION}, got {content.get('version')!r}")
-        lines = validation.mapping_of(content.get("lines"), "lines")
-        runs = validation.mapping_of(content.get("runs"), "runs")
+        lines = checked.mapping_of(content.get("lines"), "lines")
+        runs = checked.mapping_of(content.get("runs"), "runs")
         return Seal(
-            {name: frozenset(map(str, validation.sequence_of(own, name))) for name, own in lines.items()},
-            {name: validation.mapping_of(own, name) for name, own in runs.items()},
+            {name: frozenset(map(str, checked.sequence_of(own, name))) for name, own in lines.items()},
+            {name: checked.mapping_of(own, name) for name, own in runs.items()},
         )
     except FileNotFoundError as error:
         raise UserError(

@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass, replace
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
+from harness.records.checked import KeptAnswer, kept_answer
 from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, mean_values, without_nan
-from harness.records.validation import KeptAnswer, kept_answer
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
 from harness.running import interrupts
 from harness.running.answer_keys import answer_key, pool_key, question_of, truth_keys, truth_plan
-from harness.running.child import Retrained, Rows, Told
+from harness.running.child import Retrained, Rows, Setup
 from harness.running.evaluator import Evaluator
 from harness.running.evidence import check_outcomes, keep_digest
 from harness.running.isolation import Interference
+from harness.running.leftover_threads import still_running
 from harness.running.own_process import Limits, OwnProcess, pickled
 from harness.running.reference import at_reference
 from harness.running.task_learner import TaskLearner
-from harness.running.threads import still_running
 from harness.seeds import stream
 from harness.threads import one_thread
 from harness.truth.truth import Plan, read_off
@@ -285,7 +285,7 @@ class PoolRun:
                 f"{self.task.name} cannot be made in a process of its own; make it through harness.registry, or run "
                 "without --isolated"
             )
-        told = Told(
+        setup = Setup(
             root=self.suite.seed,
             task=self.task.name,
             pool=self.index,
@@ -301,7 +301,7 @@ class PoolRun:
             overhead=self._learner.overhead,
             counts=self._counts,
         )
-        process = OwnProcess(told, limits, self._keep_retrained)
+        process = OwnProcess(setup, limits, self._keep_retrained)
         self._learner.overhead, self._process = process.overhead or self._learner.overhead, (name, process)
         return process
 

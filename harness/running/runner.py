@@ -15,11 +15,11 @@ from harness import registry
 from harness.config import LEDGERS, RESULTS, Suite
 from harness.knobs import base_of
 from harness.metering.load import HERE
+from harness.records.checked import kept_runs
 from harness.records.keys import Key, key_of, place
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, load, save
 from harness.records.seal import seal
-from harness.records.validation import kept_runs
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
