@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder, truth_differences
 from harness.cli.refusals import version_of
-from harness.cli.running import device_of
 from harness.config import RESULTS, SUITE_FILE, Suite
 from harness.errors import UserError
 from harness.knobs import base_of

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder
-from harness.cli.running import device_of
 from harness.cli.studies import STUDIED, Request
 from harness.errors import UserError
 from harness.records.results import PoolRecord, Results, load, mean_values
