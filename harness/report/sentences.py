@@ -52,7 +52,7 @@ NATS = (
 PRACTICAL = "retraining (validation)"
 """The row that says what retraining itself scores from the validation split."""
 NAMED = 6
-"""Methods that a verdict names; more are counted."""
+"""Methods that a sentence names; more are counted."""
 SHORT = 10
 """Lines of the overall table where there is no room for all."""
 
@@ -319,9 +319,11 @@ def compared(view: View, shown: Sequence[Overall]) -> str:
     hidden = [name for name in ranked if name not in {line.method for line in shown}]
     if not hidden:
         return f"These compare the {len(ranked)} methods of the table."
+    left = f"the other {len(hidden)}" if len(hidden) > NAMED else _every(hidden)
+    stand = "stands" if len(hidden) == 1 else "stand"
     return (
         f"These compare all {len(ranked)} methods with a score on every task; the table shows "
-        f"{len(ranked) - len(hidden)} of them, and not {_every(hidden)}, which stand in the suite's own table."
+        f"{len(ranked) - len(hidden)} of them, and {left} {stand} in the suite's own."
     )
 
 
@@ -342,7 +344,9 @@ def short(lines: Sequence[Overall], count: int) -> tuple[list[Overall], str]:
             left.setdefault("lower means", []).append(line.method)
         else:
             kept.append(line)
-    reasons = "; ".join(f"{why}: {', '.join(names)}" for why, names in left.items())
+    reasons = "; ".join(
+        f"{why}: {', '.join(names) if len(names) <= NAMED else f'{len(names)} methods'}" for why, names in left.items()
+    )
     return kept, f"Left out: {reasons}." if reasons else ""
 
 

@@ -18,6 +18,10 @@ TRUTHS = "truths"
 ENOUGH = 0.02
 """Share of an answer that must be there before its own pace says anything."""
 
+A_METHOD = 0.1
+"""What a method's answer is taken to last, in a truth's, while only truths are there. In the published suites a
+valuation takes 0.26 to 0.39 of a truth's seconds, and most methods answer three questions by one."""
+
 
 @dataclass(slots=True)
 class Forecast:
@@ -59,7 +63,7 @@ class Forecast:
 
 
 def _of(kind: Kind, means: Mapping[Kind, float]) -> float:
-    """Its own mean, or that of the same method on other tasks, or of whatever is alike as far as it is known."""
+    """Its own mean, or that of the same method on other tasks, or of all methods (truths), or else by the others."""
     if kind in means:
         return means[kind]
     is_truth = kind[1] == TRUTHS
@@ -69,7 +73,8 @@ def _of(kind: Kind, means: Mapping[Kind, float]) -> float:
     ):
         if alike:
             return sum(alike) / len(alike)
-    return sum(means.values()) / len(means)
+    others = sum(means.values()) / len(means)
+    return others / A_METHOD if is_truth else others * A_METHOD
 
 
 @dataclass(slots=True)

@@ -426,7 +426,7 @@ def test_answers_kept_in_the_ledger_are_plain_json(whole: Whole) -> None:
         if key.startswith("outcomes/"):
             assert set(json.loads(record)) == {"digest"}
         elif key != "runs":
-            assert set(json.loads(record)) == {"values", "cost", "run"}
+            assert set(json.loads(record)) == {"values", "cost", "of", "run"}
 
 
 def test_the_report_is_a_pure_function_of_the_stored_results(whole: Whole) -> None:

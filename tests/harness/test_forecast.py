@@ -9,7 +9,9 @@ import pytest
 
 from harness.config import load_suite, to_toml
 from harness.projection import Projection
-from harness.running.forecast import ENOUGH, TRUTHS, Forecast, Spending, counts
+from harness.report.frames import load_leaderboard
+from harness.report.view import TRUTH
+from harness.running.forecast import A_METHOD, ENOUGH, TRUTHS, Forecast, Spending, counts
 from harness.types import Cost
 from tests.harness.small_runs import tiny_suite
 
@@ -43,6 +45,21 @@ def test_what_was_never_seen_takes_what_is_most_like_it() -> None:
     forecast.answered(("a", "slow"), 5.0, kept=False)
     # b's truths as a's, b's slow as a's slow, both sizes as the only method that is known
     assert forecast.seconds() == pytest.approx(8.0 + 5.0 + 2 * 5.0)
+
+
+def test_while_only_truths_are_there_a_method_takes_a_small_part_of_one() -> None:
+    forecast = Forecast(counts(["a", "b"], ["size", "slow"], 1))
+    forecast.answered(("a", TRUTHS), 8.0, kept=False)
+    assert forecast.seconds() == pytest.approx(8.0 + 4 * 8.0 * A_METHOD)
+
+
+@pytest.mark.parametrize("suite", ["embedded-quick", "embedded"])
+def test_that_part_is_what_published_runs_took(suite: str) -> None:
+    """Within a factor of two and a half, were each valuation to answer three questions."""
+    rows = load_leaderboard(suite)
+    truths, answers = rows[rows["method"] == TRUTH], rows[(rows["method"] != TRUTH) & rows["seconds"].notna()]
+    share = answers["seconds"].mean() / 3 / truths["seconds"].mean()
+    assert A_METHOD / 2.5 < share < A_METHOD * 2.5
 
 
 def test_the_first_answer_is_told_by_its_own_retrainings() -> None:
