@@ -263,16 +263,16 @@ def _print(console: Console, folder: Path, found: Checked) -> None:
 
 
 def _verdict(folder: Path, found: Checked) -> str:
-    name, again_ = found.suite.name, f"(which answers were asked again: --sample {found.sample})"
+    name, asked = found.suite.name, f"(which answers were asked again: --sample {found.sample})"
     if found.against:
         reasons = counted(len(found.against), "reason")
-        return f"{folder} may not be merged into {name}, for {reasons} {again_}."
+        return f"{folder} may not be merged into {name}, for {reasons} {asked}."
     who = "; ".join(dict.fromkeys(measured_by(run.provenance) for run in found.results.runs.values()))
     if not found.rows.new:
         known = ", ".join(found.rows.known)
-        return f"{folder} agrees with {name}, and brings no row that it has not: {known}, measured by {who} {again_}."
+        return f"{folder} agrees with {name}, and brings no row that it has not: {known}, measured by {who} {asked}."
     return (
-        f"{folder} may be merged into {name}: {', '.join(found.rows.new)}, measured by {who} {again_}. "
+        f"{folder} may be merged into {name}: {', '.join(found.rows.new)}, measured by {who} {asked}. "
         f"To merge: dataworth publish {name} --merge {folder}"
     )
 
