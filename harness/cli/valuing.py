@@ -126,7 +126,8 @@ def value(
     from harness.cli.stopping import heard, stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
-    from harness.valuing.files import CSV, HTML, JSON, PAGE, to_json
+    from harness.valuing.files import CSV, HTML, JSON, PAGE
+    from harness.valuing.stored import to_json
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)
