@@ -97,13 +97,21 @@ def beside(planted: Mapping[str, str], found: Mapping[str, Found]) -> str:
     heads = [f"[{name}: {one['method']}]({name}/README.md)" for name, one in asked.items()]
     if UNSEEN in found:
         heads.append(f"[retrained, on {found[UNSEEN]['target_rows']:,} unseen reviews]({UNSEEN}/README.md)")
-    lines = [
-        "# Twelve vendors' values beside what was planted\n",
+    intro = (
         "Files by [`twelve_vendors.py`](../twelve_vendors.py), drawn by "
         "[`value_twelve_vendors.py`](../value_twelve_vendors.py). Of each vendor: what was planted, what "
         "`dataworth value` warned of, and values with rank ranges; a column's head leads to the page that the buyer "
-        "gets. The last column only the maker has: Shapley values by 480 retrainings, on reviews that neither "
-        "vendors nor target hold.\n",
+        "gets."
+    )
+    if UNSEEN in found:
+        trained = found[UNSEEN]["bill"]["method"]["retrainings"]
+        intro += (
+            f" The last column only the maker has: Shapley values by {trained:.0f} retrainings, on reviews that "
+            "neither vendors nor target hold."
+        )
+    lines = [
+        "# Twelve vendors' values beside what was planted\n",
+        f"{intro}\n",
         f"| vendor | planted | told | | {' | '.join(heads)} |",
         f"|---|---|---|---|{'---:|' * len(heads)}",
     ]
