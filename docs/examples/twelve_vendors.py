@@ -3,9 +3,10 @@
     python docs/examples/twelve_vendors.py --data DIR --out vendors-example
     dataworth value --task sentiment --contributors vendors-example/vendors --target vendors-example/target.csv
 
-DIR holds ``sst2/train.csv`` and ``sst2/dev.csv`` (columns text, label: 0 or 1), ``supergen_sst2/train.jsonl`` (the
-same, written by a language model) and ``gsm8k/train.jsonl`` (questions that are no reviews). What was planted goes to
-``planted.json``, beside the vendors' folder and not in it.
+DIR holds ``sst2/train.csv``, ``dev.csv`` and ``test.csv`` (columns text, label: 0 or 1), ``supergen_sst2/train.jsonl``
+(the same, written by a language model) and ``gsm8k/train.jsonl`` (questions that are no reviews). What the maker alone
+knows lies beside the vendors' folder and not in it: what was planted, in ``planted.json``, and in ``unseen.csv``
+reviews that no vendor and no buyer has.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import html
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 Row = tuple[str, str]
@@ -54,13 +56,22 @@ def turned(rows: Sequence[Row], share: float, rng: random.Random) -> list[Row]:
     return [(text, OTHER[label] if k in wrong else label) for k, (text, label) in enumerate(rows)]
 
 
-def vendors(data: Path, rows: int, target: int, seed: int) -> tuple[dict[str, list[Row]], list[Row]]:
-    """Every vendor's rows, and the target's."""
+@dataclass(frozen=True)
+class Made:
+    """Every vendor's rows, the target's, and those that only the maker has."""
+
+    vendors: Mapping[str, list[Row]]
+    target: list[Row]
+    unseen: list[Row]
+
+
+def make(data: Path, rows: int, target: int, seed: int) -> Made:
     rng = random.Random(seed)
     real, made = reviews(data / "sst2" / "train.csv"), reviews(data / "supergen_sst2" / "train.jsonl")
-    held_out = rng.sample(reviews(data / "sst2" / "dev.csv"), target)
-    known = {text for text, _ in held_out}
+    held_out, unseen = rng.sample(reviews(data / "sst2" / "dev.csv"), target), reviews(data / "sst2" / "test.csv")
+    known = {text for text, _ in (*held_out, *unseen)}
     real = [row for row in real if row[0] not in known]
+    unseen = [row for row in unseen if row not in held_out]
     rng.shuffle(real)
     rng.shuffle(made)
     with (data / "gsm8k" / "train.jsonl").open(encoding="utf-8") as opened:
@@ -93,7 +104,7 @@ def vendors(data: Path, rows: int, target: int, seed: int) -> tuple[dict[str, li
     }
     for own in found.values():
         rng.shuffle(own)
-    return found, held_out
+    return Made(found, held_out, unseen)
 
 
 def write(file: Path, rows: Sequence[Row], text: str = "text", label: str = "label") -> None:
@@ -105,6 +116,22 @@ def write(file: Path, rows: Sequence[Row], text: str = "text", label: str = "lab
             csv.writer(opened).writerows([(text, label), *rows])
 
 
+def save(made: Made, out: Path) -> None:
+    """The vendors' folder, and beside it what is not theirs."""
+    for name, rows in made.vendors.items():
+        folder = out / "vendors"
+        if name == "birch":  # vendors write as they like
+            write(folder / f"{name}.jsonl", rows, "review", "sentiment")
+        elif name == "ginkgo":
+            write(folder / name / "first.csv", rows[::2])
+            write(folder / name / "second.csv", rows[1::2])
+        else:
+            write(folder / f"{name}.csv", rows)
+    write(out / "target.csv", made.target)
+    write(out / "unseen.csv", made.unseen)
+    (out / "planted.json").write_text(json.dumps(PLANTED, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write twelve small vendors' files and a target.")
     parser.add_argument("--data", type=Path, required=True, help="folder with sst2, supergen_sst2 and gsm8k")
@@ -113,19 +140,9 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=400, help="rows of the target")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    found, target = vendors(given.data, given.rows, given.target, given.seed)
-    folder = given.out / "vendors"
-    for name, rows in found.items():
-        if name == "birch":  # vendors write as they like
-            write(folder / f"{name}.jsonl", rows, "review", "sentiment")
-        elif name == "ginkgo":
-            write(folder / name / "first.csv", rows[::2])
-            write(folder / name / "second.csv", rows[1::2])
-        else:
-            write(folder / f"{name}.csv", rows)
-    write(given.out / "target.csv", target)
-    (given.out / "planted.json").write_text(json.dumps(PLANTED, indent=2) + "\n", encoding="utf-8")
-    print(f"{len(found)} vendors in {folder}, {len(target)} target rows in {given.out / 'target.csv'}")
+    made = make(given.data, given.rows, given.target, given.seed)
+    save(made, given.out)
+    print(f"{len(made.vendors)} vendors in {given.out / 'vendors'}, {len(made.target)} target rows beside it")
 
 
 if __name__ == "__main__":

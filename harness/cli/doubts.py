@@ -13,14 +13,13 @@ from pathlib import Path
 
 from harness.cli.places import Place
 from harness.config import LEDGERS
+from harness.records.keys import key_of, named
 from harness.records.results import Results, ValuationRecord
 from harness.report import comparison
 from harness.report.leaderboard_csv import TABLE
+from harness.report.phrases import some
 from harness.report.view import View
 from harness.submitting.folds import adds_up
-
-NAMED = 3
-"""Rows that a line names; more are counted."""
 
 
 def doubts(source: Place, results: Results, view: View) -> list[str]:
@@ -48,11 +47,9 @@ def _of_ledger(ledger: Path, results: Results) -> list[str]:
     except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
         return [f"Not held against what methods answered: {ledger} cannot be read ({error})."]
     strange = [
-        f"{r.method} on {r.task}, pool {r.pool + 1}, {r.question}"
-        for r in results.valuations.values()
-        if r.status == "ok" and kept.isdisjoint(_places(r))
+        named(key_of(r)) for r in results.valuations.values() if r.status == "ok" and kept.isdisjoint(_places(r))
     ]
-    return [f"Other values than the method gave, by {ledger}: {_some(strange)}."] if strange else []
+    return [f"Other values than the method gave, by {ledger}: {some(strange)}."] if strange else []
 
 
 def _places(record: ValuationRecord) -> set[tuple[object, ...]]:
@@ -72,7 +69,7 @@ def _of_folds(results: Results) -> list[str]:
         for truth in results.truths.values()
         if (pool := results.pools.get((truth.task, truth.pool))) and not adds_up(truth, pool)
     ]
-    return [f"Truths that are not the mean of their held-out folds: {_some(apart)}."] if apart else []
+    return [f"Truths that are not the mean of their held-out folds: {some(apart)}."] if apart else []
 
 
 def _of_table(source: Place, view: View) -> list[str]:
@@ -85,7 +82,3 @@ def _of_table(source: Place, view: View) -> list[str]:
     found = comparison.compare({key: drawn[key] for key in drawn if key in now}, now, comparison.DIGITS)
     lines = comparison.sentences(found, old="in its table", new="by its results")
     return [f"The run's own {TABLE} tells otherwise: {' '.join(lines)}"] if lines else []
-
-
-def _some(names: list[str]) -> str:
-    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -80,7 +80,7 @@ def _of_suite(method: Method, budget: Budget, suite: Suite) -> Budget:
 
 
 def _timed(console: Console, suite: Suite, tasks: Mapping[str, Task], device: str) -> dict[str, Pace]:
-    from harness.cli.running import device_of
+    from harness.cli.devices import device_of
 
     found = {}
     for name, task in tasks.items():

@@ -7,14 +7,10 @@ from collections.abc import Iterable
 from harness.cli.chosen import tasks_without_data
 from harness.cli.places import truth_differences
 from harness.config import Suite
-from harness.records.results import PoolRecord, Record, Results, RunRecord, TruthRecord, ValuationRecord
+from harness.records.keys import Key, key_of, named
+from harness.records.results import PoolRecord, Results
+from harness.report.phrases import some
 from harness.report.view import Cell, View
-
-NAMED = 3
-"""Answers that a reason names; more are counted."""
-
-Key = tuple[str, int, str, str]
-"""Task, pool, question, method; empty where a record has none."""
 
 
 def reasons(published: Suite, run: Suite, results: Results, view: View) -> list[str]:
@@ -48,40 +44,23 @@ def _unlike(published: Suite, run: Suite) -> list[str]:
 
 def _unfinished(suite: Suite, results: Results) -> list[str]:
     """Pools, truths and answers that the suite asks and the results lack, or hold of an older pool."""
-    current = {_key(record) for task in suite.tasks for record in results.of_task(task)}
-    known = {_key(record) for table in (results.truths, results.valuations) for record in table.values()}
+    current = {key_of(record) for task in suite.tasks for record in results.of_task(task)}
+    known = {key_of(record) for table in (results.truths, results.valuations) for record in table.values()}
     asked: list[Key] = []
     for task in suite.tasks:
         for pool in suite.numbers:
             asked.append((task, pool, "", ""))
             for question in suite.questions:
                 asked += [(task, pool, question, method) for method in ("", *suite.methods)]
-    missing = [_where(*key) for key in asked if key not in current and key not in known]
-    older = [_where(*key) for key in asked if key not in current and key in known]
-    reasons = [f"it is partial: {_some(missing)} missing"] if missing else []
-    return [*reasons, f"it holds answers about an older pool or truth: {_some(older)}"] if older else reasons
-
-
-def _key(record: Record) -> Key:
-    match record:
-        case ValuationRecord():
-            return record.task, record.pool, record.question, record.method
-        case TruthRecord():
-            return record.task, record.pool, record.question, ""
-        case PoolRecord():
-            return record.task, record.pool, "", ""
-        case RunRecord():
-            return "", 0, "", ""
-
-
-def _where(task: str, pool: int, question: str, method: str) -> str:
-    what = f"{method or 'the truth'} on " if question else ""
-    return f"{what}{task}, pool {pool + 1}{', ' + question if question else ''}"
+    missing = [named(key) for key in asked if key not in current and key not in known]
+    older = [named(key) for key in asked if key not in current and key in known]
+    reasons = [f"it is partial: {some(missing)} missing"] if missing else []
+    return [*reasons, f"it holds answers about an older pool or truth: {some(older)}"] if older else reasons
 
 
 def _failed(cells: Iterable[Cell]) -> list[str]:
     failed = [f"{cell.method} on {cell.task}, {cell.question}" for cell in cells if cell.status == "failed"]
-    return [f"it failed: {_some(failed)}"] if failed else []
+    return [f"it failed: {some(failed)}"] if failed else []
 
 
 def _older(suite: Suite, results: Results) -> list[str]:
@@ -104,7 +83,3 @@ def version_of(suite: Suite, task: str) -> int:
 def _version(record: PoolRecord) -> int | None:
     """The version of the task that dealt a pool; None in results that do not tell it."""
     return record.task_version or None
-
-
-def _some(names: list[str]) -> str:
-    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")

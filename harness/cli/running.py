@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import cast
 
 import click
-import torch
 from rich.console import Console
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder, truth_differences
 from harness.cli.stopping import heard, stoppable
 from harness.config import Suite
@@ -153,19 +153,3 @@ def _chosen(request: Request, place: Place) -> Chosen:
         raise UserError(f"The suite {suite.name} asks {', '.join(suite.questions)}; none of --questions is among them.")
     features = {name: cast(SetFunction, method(name)) for name in FEATURES}
     return Chosen(tasks, methods, features, questions)
-
-
-def device_of(asked: str) -> str:
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(asked)
-    except RuntimeError as error:
-        raise UserError(f"--device {asked!r} is no device; use cpu, cuda, cuda:1, ... or auto.") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {asked!r} is not supported; use cpu, cuda, cuda:1, ... or auto.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"--device {asked!r}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto."
-        )
-    return asked

@@ -82,9 +82,8 @@ def _task_of(name: str, task: str, data: str | None) -> Task:
     suite = read_suite(find_suite(name, suite_folders()), asked=True)
     if task not in suite.tasks:
         raise unknown(f"task of {name}", task, suite.tasks)
-    return (tasks_without_data(suite, [task]) if data is None else tasks_of(suite, data_folder(suite, data), [task]))[
-        task
-    ]
+    found = tasks_without_data(suite, [task]) if data is None else tasks_of(suite, data_folder(suite, data), [task])
+    return found[task]
 
 
 def _print_method(console: Console, name: str, method: Method, known: Known) -> None:

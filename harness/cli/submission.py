@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder, truth_differences
 from harness.cli.refusals import version_of
-from harness.cli.running import device_of
 from harness.config import RESULTS, SUITE_FILE, Suite
 from harness.errors import UserError
 from harness.knobs import base_of
@@ -26,12 +26,13 @@ from harness.registry import method, methods
 from harness.report import numbers
 from harness.report.leaderboard import leaderboard
 from harness.report.measured import measured_by
+from harness.report.phrases import counted
 from harness.running.own_process import Limits
 from harness.running.progress import ProgressDisplay
 from harness.seeds import stream
 from harness.statistics.confirmation import LEVEL, MARGIN
 from harness.submitting import again, beside, consistency, origins, tables
-from harness.submitting.findings import Finding, counted, finding
+from harness.submitting.findings import Finding, finding
 from harness.submitting.hidden import Confirmation, confirmations
 from harness.types import Method
 
@@ -262,16 +263,16 @@ def _print(console: Console, folder: Path, found: Checked) -> None:
 
 
 def _verdict(folder: Path, found: Checked) -> str:
-    name, again_ = found.suite.name, f"(which answers were asked again: --sample {found.sample})"
+    name, asked = found.suite.name, f"(which answers were asked again: --sample {found.sample})"
     if found.against:
         reasons = counted(len(found.against), "reason")
-        return f"{folder} may not be merged into {name}, for {reasons} {again_}."
+        return f"{folder} may not be merged into {name}, for {reasons} {asked}."
     who = "; ".join(dict.fromkeys(measured_by(run.provenance) for run in found.results.runs.values()))
     if not found.rows.new:
         known = ", ".join(found.rows.known)
-        return f"{folder} agrees with {name}, and brings no row that it has not: {known}, measured by {who} {again_}."
+        return f"{folder} agrees with {name}, and brings no row that it has not: {known}, measured by {who} {asked}."
     return (
-        f"{folder} may be merged into {name}: {', '.join(found.rows.new)}, measured by {who} {again_}. "
+        f"{folder} may be merged into {name}: {', '.join(found.rows.new)}, measured by {who} {asked}. "
         f"To merge: dataworth publish {name} --merge {folder}"
     )
 

@@ -122,11 +122,12 @@ def value(
     same command goes on where it was; the exit status is 0, 2 for what cannot be valued, 130 when stopped.
     """
     from harness.brought import ROWS
-    from harness.cli.running import device_of
+    from harness.cli.devices import device_of
     from harness.cli.stopping import heard, stoppable
     from harness.report.terminal import make_console
     from harness.valuing import values
-    from harness.valuing.files import CSV, HTML, JSON, PAGE, to_json
+    from harness.valuing.files import CSV, HTML, JSON, PAGE
+    from harness.valuing.stored import to_json
     from harness.valuing.terminal import print_outcome
 
     given = _contributors(contributors, named)

@@ -17,7 +17,7 @@ from rich.text import Text
 from harness.cli.places import RUNS, Place
 from harness.config import Suite
 from harness.errors import UserError
-from harness.records.results import Results, TruthRecord, ValuationRecord, load
+from harness.records.results import Results, TruthRecord, ValuationRecord, load, mean_values
 from harness.registry import method
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, Pace, of_repeat, trained
@@ -89,7 +89,7 @@ def _cell(suite: Suite, question: Question, records: Sequence[TruthRecord | Valu
     """The scores of all methods that answered every pool of one task and question; None where there are none."""
     answers = [r for r in records if r.question == question and r.status == "ok"]
     truths = {r.pool: np.array(r.values) for r in answers if isinstance(r, TruthRecord) and len(r.values) > 1}
-    values = {(r.method, r.pool): np.mean(r.values, axis=0) for r in answers if isinstance(r, ValuationRecord)}
+    values = {(r.method, r.pool): mean_values(r.values) for r in answers if isinstance(r, ValuationRecord)}
     names = [m for m in suite.methods if all((m, pool) in values for pool in truths)]
     if not truths or not names:
         return None

@@ -19,7 +19,7 @@ from harness.conformance.claims import (
     treats_copies_alike,
 )
 from harness.conformance.pools import ORDER
-from harness.conformance.references import holds, reachable
+from harness.conformance.reachability import holds, reachable
 from harness.conformance.sources import offences
 from harness.errors import plain, reason_of
 from harness.knobs import base_of, knobs_of, turned

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.records import validation
-from harness.types import Cost, Family, Plain
+from harness.records import checked
+from harness.types import Cost, Family, Floats, Plain
 
 FORMAT = 4
 READ = (1, 2, 3, 4)
@@ -54,7 +56,7 @@ class PoolRecord:
     pool_key: str
     contributors: tuple[str, ...]
     planted: tuple[Mapping[str, Plain], ...]
-    features: Mapping[str, tuple[float, ...]]
+    features: Mapping[str, tuple[float | None, ...]]
     facts: Mapping[str, Plain]
     learner: Mapping[str, Any]
     task_version: int = 0
@@ -140,6 +142,11 @@ KINDS: Mapping[str, type[Record]] = {
 NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
 
 
+def mean_values(values: Sequence[Sequence[float]]) -> Floats:
+    """What an answer's values, repeats x contributors, say of each contributor: their mean over repeats, C."""
+    return np.asarray(np.asarray(values, dtype=np.float64).mean(axis=0))
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that is known of a suite, by what it answers; a newer answer takes an older one's place."""
@@ -214,10 +221,10 @@ def load(folder: Path) -> Results:
             pool = results.pools.get((answer.task, answer.pool))
             if pool is not None and pool.pool_key == answer.pool_key:
                 try:
-                    validation.check_width(answer.values, len(pool.contributors))
+                    checked.check_width(answer.values, len(pool.contributors))
                     if isinstance(answer, TruthRecord):
                         for rows in (answer.by_fold, answer.validation, (answer.residual,) if answer.residual else ()):
-                            validation.check_width(rows, len(pool.contributors))
+                            checked.check_width(rows, len(pool.contributors))
                 except ValueError as error:
                     raise _unreadable(file, number, error) from error
     return results
@@ -291,7 +298,7 @@ def record_of(line: str | bytes) -> Record:
 
 
 def _from_json(line: object) -> Record:
-    content = validation.mapping_of(line, "the line")
+    content = checked.mapping_of(line, "the line")
     written, kind = content.pop("format", None), KINDS.get(str(content.pop("kind", "")))
     if written not in READ:
         raise ValueError(f"expected format {' or '.join(map(str, READ))}, got {written!r}")
@@ -319,55 +326,53 @@ SINCE: Mapping[int, frozenset[str]] = {
 
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "run": validation.text_of(content["run"], "run"),
-        "provenance": validation.mapping_of(content["provenance"], "provenance"),
+        "run": checked.text_of(content["run"], "run"),
+        "provenance": checked.mapping_of(content["provenance"], "provenance"),
     }
 
 
 def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
-    contributors = validation.names_of(content["contributors"])
+    contributors = checked.names_of(content["contributors"])
     return {
-        "task": validation.text_of(content["task"], "task"),
-        "pool": validation.index_of(content["pool"], "pool"),
-        "pool_key": validation.text_of(content["pool_key"], "pool_key"),
+        "task": checked.text_of(content["task"], "task"),
+        "pool": checked.index_of(content["pool"], "pool"),
+        "pool_key": checked.text_of(content["pool_key"], "pool_key"),
         "contributors": contributors,
-        "planted": validation.planted_of(content["planted"], len(contributors)),
-        "features": validation.features_of(content["features"], len(contributors)),
-        "facts": validation.mapping_of(content["facts"], "facts"),
-        "learner": validation.mapping_of(content["learner"], "learner"),
-        "task_version": validation.index_of(content.get("task_version", 0), "task_version"),
-        "test_rows": validation.index_of(content.get("test_rows", 0), "test_rows"),
-        "truth_keys": validation.texts_of(content.get("truth_keys", {}), "truth_keys"),
+        "planted": checked.planted_of(content["planted"], len(contributors)),
+        "features": checked.features_of(content["features"], len(contributors)),
+        "facts": checked.mapping_of(content["facts"], "facts"),
+        "learner": checked.mapping_of(content["learner"], "learner"),
+        "task_version": checked.index_of(content.get("task_version", 0), "task_version"),
+        "test_rows": checked.index_of(content.get("test_rows", 0), "test_rows"),
+        "truth_keys": checked.texts_of(content.get("truth_keys", {}), "truth_keys"),
     }
 
 
 def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
     numbers = {"reliability", "accuracy", "algebra", "pass_scale"} & set(content)
-    status, values = content["status"], validation.values_of(content["values"])
-    validation.check_answer(validation.one_of(status, "status", get_args(Status)), values)
+    status, values = content["status"], checked.values_of(content["values"])
+    checked.check_answer(checked.one_of(status, "status", get_args(Status)), values)
     is_truth = "reliability" in content
     if not is_truth:
-        validation.one_of(content["family"], "family", get_args(Family))
+        checked.one_of(content["family"], "family", get_args(Family))
     return {
-        **{name: validation.text_of(content[name], name) for name in texts},
-        **{name: validation.undefined_or_number(content[name], name) for name in numbers},
-        "pool": validation.index_of(content["pool"], "pool"),
-        "question": validation.question_of(content["question"]),
+        **{name: checked.text_of(content[name], name) for name in texts},
+        **{name: checked.undefined_or_number(content[name], name) for name in numbers},
+        "pool": checked.index_of(content["pool"], "pool"),
+        "question": checked.question_of(content["question"]),
         "values": values,
-        "cost": validation.cost_of(content["cost"]),
-        "truth_key": validation.text_of(content.get("truth_key", ""), "truth_key"),
+        "cost": checked.cost_of(content["cost"]),
+        "truth_key": checked.text_of(content.get("truth_key", ""), "truth_key"),
         **(
-            _of_truth(content)
-            if is_truth
-            else {"borrowed": validation.counts_of(content.get("borrowed", {}), "borrowed")}
+            _of_truth(content) if is_truth else {"borrowed": checked.counts_of(content.get("borrowed", {}), "borrowed")}
         ),
     }
 
 
 def _of_truth(content: Mapping[str, Any]) -> dict[str, Any]:
     tables = {
-        name: validation.values_of(content.get(name, ())) for name in ("by_fold", "validation", "everyone", "nobody")
+        name: checked.values_of(content.get(name, ())) for name in ("by_fold", "validation", "everyone", "nobody")
     }
     residual = content.get("residual", ())
-    return {**tables, "residual": validation.values_of([residual])[0] if residual else ()}
+    return {**tables, "residual": checked.values_of([residual])[0] if residual else ()}

@@ -16,7 +16,8 @@ from typing import Any
 from harness.config import RESULTS
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.records import validation
+from harness.records import checked
+from harness.records.keys import Key, key_of, place
 from harness.records.results import PoolRecord, Record, Results, RunRecord, TruthRecord, lines_of, record_of
 
 SEAL = "seal.json"
@@ -24,9 +25,6 @@ VERSION = 1
 
 MACHINE = ("processor", "cores", "threads", "system", "device")
 """What provenance tells of a machine."""
-
-Key = tuple[str, int, str, str]
-"""Task, pool, question, method; a truth has no method, and a pool no question either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,14 @@ def sealed(folder: Path) -> Seal:
     """
     file = folder / SEAL
     try:
-        content = validation.mapping_of(json.loads(file.read_text(encoding="utf-8")), "the file")
+        content = checked.mapping_of(json.loads(file.read_text(encoding="utf-8")), "the file")
         if content.get("version") != VERSION:
             raise ValueError(f"expected version {VERSION}, got {content.get('version')!r}")
-        lines = validation.mapping_of(content.get("lines"), "lines")
-        runs = validation.mapping_of(content.get("runs"), "runs")
+        lines = checked.mapping_of(content.get("lines"), "lines")
+        runs = checked.mapping_of(content.get("runs"), "runs")
         return Seal(
-            {name: frozenset(map(str, validation.sequence_of(own, name))) for name, own in lines.items()},
-            {name: validation.mapping_of(own, name) for name, own in runs.items()},
+            {name: frozenset(map(str, checked.sequence_of(own, name))) for name, own in lines.items()},
+            {name: checked.mapping_of(own, name) for name, own in runs.items()},
         )
     except FileNotFoundError as error:
         raise UserError(
@@ -130,21 +128,12 @@ def _changed(record: Record, found: Seal) -> Iterator[str]:
 def _named(record: Record) -> str:
     """A record as the subject of a sentence."""
     task, pool, question, method = key_of(record)
-    place = f"{task}, pool {pool + 1}"
+    where = place(task, pool)
     if isinstance(record, PoolRecord):
-        return f"What was dealt as {place},"
+        return f"What was dealt as {where},"
     if isinstance(record, TruthRecord):
-        return f"The truth of {question} on {place},"
-    return f"The answer of {method} on {place}, {question},"
-
-
-def key_of(record: Record) -> Key:
-    """A record's place; a run has none but its name."""
-    if isinstance(record, RunRecord):
-        return "", 0, "", record.run
-    if isinstance(record, PoolRecord):
-        return record.task, record.pool, "", ""
-    return record.task, record.pool, record.question, "" if isinstance(record, TruthRecord) else record.method
+        return f"The truth of {question} on {where},"
+    return f"The answer of {method} on {where}, {question},"
 
 
 def digest(line: bytes) -> str:

@@ -15,6 +15,7 @@ VERSION = 1
 """Of the document: raised when a name in it changes its meaning or goes."""
 
 NOTE = ("task", "method", "status", "reason")
+"""What a note's parts are called."""
 
 
 def to_json(view: View) -> str:
@@ -45,9 +46,7 @@ def document(view: View) -> dict[str, Any]:
             }
             for one in view.verdicts
         ],
-        "notes": [
-            dict(zip(("task", "method", "status", "reason"), note, strict=True)) for note in sentences.notes(view.cells)
-        ],
+        "notes": [dict(zip(NOTE, note, strict=True)) for note in sentences.notes(view.cells)],
         "measured": [
             {"by": one.by, "methods": list(one.methods), "truths": one.truths, "runs": list(one.runs)}
             for one in view.measured

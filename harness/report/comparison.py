@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.report.leaderboard_csv import number, read
+from harness.report.phrases import NAMED, counted, some
 from harness.report.view import TRUTH, Cell
 
 SAME = 1e-6
@@ -15,9 +15,6 @@ SAME = 1e-6
 is one is larger by far."""
 DIGITS = 2e-6
 """The same for scores that were read from leaderboard.csv, which has six digits."""
-NAMED = 3
-"""Rows that a sentence names; more are counted."""
-
 Key = tuple[str, str, str]
 """Task, question, method."""
 
@@ -59,14 +56,11 @@ def entries_of_csv(text: str) -> dict[Key, Entry]:
         KeyError, ValueError: it is none.
     """
     found = {}
-    rows = csv.DictReader(io.StringIO(text))
-    is_new = "reliability" in (rows.fieldnames or ())
-    reliability = "reliability" if is_new else "ceiling"  # as older versions called it
-    for row in rows:
+    for row in read(text):
+        reliability = "reliability" if "reliability" in row else "ceiling"  # as older versions called it
         score = row[reliability] if row["method"] == TRUTH else row["spearman"]
         key = row["task"], row["question"], row["method"]
-        numbers = (float(text or "nan") for text in (score, row["seconds"], row["low"], row["high"]))
-        found[key] = _entry(row["status"], *numbers)
+        found[key] = _entry(row["status"], *map(number, (score, row["seconds"], row["low"], row["high"])))
     return found
 
 
@@ -172,6 +166,4 @@ def _row(key: Key) -> str:
 
 
 def _rows(keys: tuple[Key, ...]) -> str:
-    named = "; ".join(map(_row, keys[:NAMED]))
-    more = f"; and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return f"{len(keys)} row{'s' if len(keys) != 1 else ''} ({named}{more})"
+    return f"{counted(len(keys), 'row')} ({some([_row(key) for key in keys])})"

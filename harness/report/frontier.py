@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report import numbers, sentences
@@ -90,7 +90,7 @@ def matrix(view: View, cost: CostName) -> tuple[list[str], list[tuple[str, str, 
     by_question = [{line.method: line for line in lines(view, verdict, cost)} for verdict in verdicts]
     rows = [
         (method, _costs(method, cost, by_question), [own.get(method) for own in by_question])
-        for method in dict.fromkeys(_by_cost(view, by_question))
+        for method in _by_cost(view, by_question)
     ]
     return ["method", sentences.UNITS[cost], *map(question, verdicts)], rows
 
@@ -103,7 +103,7 @@ def score(line: Line | None) -> tuple[str, str]:
     return f"{numbers.correlation(line.found.spearman)}{mark}", f" {line.share:.0%}"
 
 
-def _by_cost(view: View, by_question: Sequence[Mapping[str, Line]]) -> Iterable[str]:
+def _by_cost(view: View, by_question: Sequence[Mapping[str, Line]]) -> list[str]:
     """Those of any question, from the cheapest up."""
     found = {method: line.cost for own in by_question for method, line in own.items()}
     order = [line.method for line in view.overall if line.method in found]
@@ -111,5 +111,5 @@ def _by_cost(view: View, by_question: Sequence[Mapping[str, Line]]) -> Iterable[
 
 
 def _costs(method: str, cost: CostName, by_question: Sequence[Mapping[str, Line]]) -> str:
-    """The last one's: of the mean, where there is one."""
+    """Of a valuation to the last of the questions that the method is told of: of the mean, where there is one."""
     return next(sentences.amount(cost, own[method].cost) for own in reversed(by_question) if method in own)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.config import Suite
-from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord
+from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord, mean_values
 from harness.report.costs import UNKNOWN_PRECISION, mean_cost
-from harness.report.matters import Matter, matters, mean_values
+from harness.report.matters import Matter, matters
 from harness.report.measured import measured
 from harness.report.overall import overall
 from harness.report.standings import NOWHERE, Priors, Standing, compare, scored, verdict

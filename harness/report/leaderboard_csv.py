@@ -84,6 +84,20 @@ def overall_rows(view: View) -> Iterator[dict[str, object]]:
                 yield own | {name: getattr(mean.cost, name) for name in OVERALL_COSTS}
 
 
+def read(text: str) -> list[dict[str, str]]:
+    """The rows of either file by column, as they are written."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def number(field: str) -> float:
+    """The number that a field holds, nan where it is empty.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    return float(field or "nan")
+
+
 def _written(header: str, rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     text.write(header + "\n")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.config import Suite
-from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord
+from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord, mean_values
 from harness.statistics.scores import levels
-from harness.types import Floats, Question
+from harness.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,3 @@ def matters(suite: Suite, results: Results) -> list[Matter]:
 
 def _orders(truth: TruthRecord) -> bool:
     return bool(levels(mean_values(truth.values)).any())
-
-
-def mean_values(values: Sequence[Sequence[float]]) -> Floats:
-    """The mean over repeats, C."""
-    return np.asarray(np.asarray(values, dtype=np.float64).sum(axis=0) / len(values))

@@ -8,9 +8,8 @@ NONE = "–"
 
 
 def correlation(value: float) -> str:
-    return (
-        NONE if math.isnan(value) else f"{value:.2f}"
-    )  # a zero keeps its sign: an interval that ends at -0.00 lies below zero
+    """To two digits; a zero keeps its sign, for an interval that ends at -0.00 lies below zero."""
+    return NONE if math.isnan(value) else f"{value:.2f}"
 
 
 def interval(value: float, low: float, high: float) -> str:

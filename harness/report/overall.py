@@ -112,7 +112,6 @@ def _line(
         mean=mean,
         complete=complete,
         ablation=ABLATION in method,
-        cost=cost,
     )
 
 

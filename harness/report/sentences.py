@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.config import Suite
 from harness.projection import Projection
 from harness.report import numbers
+from harness.report.phrases import counted
 from harness.report.view import (
     FEWEST_POOLS,
     TRUTH,
@@ -80,8 +81,13 @@ def doubt(found: Doubt) -> str:
         parts.append(f"{found.feature} alone agrees {found.spearman:.2f} with the truth")
     if found.unlearned:
         which = ", ".join(str(pool + 1) for pool in found.unlearned)
-        parts.append(f"nothing is learned in {len(found.unlearned)} of {_pools(found.pools)} ({which})")
+        parts.append(f"nothing is learned in {len(found.unlearned)} of {counted(found.pools, 'pool')} ({which})")
     return "; ".join(parts)
+
+
+def warning(found: Doubt | None) -> str:
+    """The same as a sentence beside a table; empty where there is no doubt."""
+    return f"Agreement tells little here: {doubt(found)}." if found else ""
 
 
 def reason(cell: Cell) -> str:
@@ -145,8 +151,8 @@ def verdict(found: Verdict) -> str:
     """A winner, a tie and its cheapest member, or not enough signal; and how much is told apart."""
     if found.pools < FEWEST_POOLS:
         return (
-            f"not enough signal: {_pools(found.pools)}{'' if found.task else ' a task'}, and methods are compared from "
-            f"{FEWEST_POOLS} on."
+            f"not enough signal: {counted(found.pools, 'pool')}{'' if found.task else ' a task'}, and methods are "
+            f"compared from {FEWEST_POOLS} on."
         )
     if len(found.ranked) < 2:
         who = f"{found.ranked[0]} alone" if found.ranked else "no method"
@@ -215,8 +221,7 @@ def of_tasks(view: View, question: Question) -> list[tuple[str, str]]:
     told = []
     for one in view.verdicts:
         if one.task is not None and one.question == question:
-            why = doubts.get(one.task)
-            told.append((one.task, verdict(one) + (f" Agreement tells little here: {doubt(why)}." if why else "")))
+            told.append((one.task, f"{verdict(one)} {warning(doubts.get(one.task))}".rstrip()))
     return told
 
 
@@ -265,10 +270,6 @@ def no_ceilings(cells: Sequence[Cell]) -> str:
     return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
 
 
-def _pools(count: int) -> str:
-    return f"{count} pool{'s' if count != 1 else ''}"
-
-
 def gpu_hours(cells: Sequence[Cell], projection: Projection) -> str:
     """For which jobs and GPU hours are worked out."""
     tasks_of: dict[str, list[str]] = {}
@@ -310,7 +311,7 @@ def hidden(suite: Suite) -> str:
 
 
 def tasks(count: int) -> str:
-    return f"{count} task{'s' if count != 1 else ''}"
+    return counted(count, "task")
 
 
 def on_tasks(mean: TasksMean, count: int) -> str:

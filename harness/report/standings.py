@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.report.matters import Matter, mean_values
+from harness.records.results import mean_values
+from harness.report.matters import Matter
 from harness.report.view import COST_NAMES, FEWEST_POOLS, RANDOM, CostName, Front, MeanCost, PoolPoints, Step, Verdict
 from harness.statistics.fronts import on_front, score_draws
 from harness.statistics.intervals import LEVEL, estimate

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import frontier, glance, measured, numbers, sentences
+from harness.report.phrases import counted
 from harness.report.view import RULE, TRUTH, Cell, CostName, Overall, TasksMean, Verdict, View
 from harness.statistics.means import finite_mean
 from harness.types import Question
@@ -271,6 +272,6 @@ def _cost(cells: Sequence[Cell]) -> str:
 def _pools(cells: Sequence[Cell]) -> str:
     truth = next((cell for cell in cells if cell.is_truth), cells[0])
     return (
-        f"{truth.pools} pool{'s' if truth.pools != 1 else ''} of {truth.contributors} contributors a task. "
+        f"{counted(truth.pools, 'pool')} of {truth.contributors} contributors a task. "
         f"{sentences.MARKS}{sentences.no_intervals(cells)}{sentences.no_ceilings(cells)}"
     )

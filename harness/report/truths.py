@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records.results import TruthRecord
-from harness.report.matters import Matter, mean_values
+from harness.records.results import TruthRecord, mean_values
+from harness.report.matters import Matter
 from harness.report.view import RULE, WEAK, Discrimination, Weakness
 from harness.statistics.ceilings import Squares, agreement, ceiling, repeats_needed, squares
 from harness.statistics.gains import gain

@@ -213,7 +213,6 @@ class Overall:
         mean: over questions; its ``tasks`` are those with a score for every question.
         complete: it has a score for every task and question.
         ablation: one term of another method, alone.
-        cost: mean over tasks and questions.
     """
 
     method: str
@@ -222,7 +221,11 @@ class Overall:
     mean: TasksMean
     complete: bool
     ablation: bool
-    cost: MeanCost
+
+    @property
+    def cost(self) -> MeanCost:
+        """Mean over tasks and questions."""
+        return self.mean.cost
 
 
 @dataclass(frozen=True, slots=True)

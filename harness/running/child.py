@@ -1,6 +1,6 @@
-"""A method at work in a process of its own: what that process is told, and what it says.
+"""A method at work in a process of its own: what that process is sent, and what it says.
 
-It is told the pool's training and validation rows, how to make the learner, and the method. It has neither the test
+It is sent the pool's training and validation rows, how to make the learner, and the method. It has neither the test
 split nor contributors' planted facts, and no file: its ledger is in memory, and what it retrains is sent at once to
 the coordinator, who alone writes. Above it stands a guard, which runs none of the method's code: it adopts whatever the
 method starts and leaves behind, and ends all of it when the method's process ends or the coordinator wants no more.
@@ -64,8 +64,8 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """All that the process is told when it starts.
+class Setup:
+    """All that the process is sent when it starts.
 
     Args:
         root: the suite's seed.
@@ -203,19 +203,19 @@ def _end_as(status: int) -> None:
 
 
 def _work(pipe: Connection) -> None:
-    """Be told, get ready, and answer until there is nothing more to answer."""
+    """Get what is needed, get ready, and answer until there is nothing more to answer."""
     os.setsid()
     end_with_parent()
     try:
-        told = pipe.recv()
+        setup = pipe.recv()
         torch.set_num_threads(1)
-        evaluator = _evaluator(told, pipe)
+        evaluator = _evaluator(setup, pipe)
         pipe.send(Ready(evaluator.measured_overhead(), os.getpid()))
         method: Method | None = None
         while True:
             asked = pipe.recv()
-            method = method or pickle.loads(told.method)
-            pipe.send(_answer(evaluator, told.name, method, asked, pipe))
+            method = method or pickle.loads(setup.method)
+            pipe.send(_answer(evaluator, setup.name, method, asked, pipe))
     except EOFError:
         return
     except BaseException as error:
@@ -236,24 +236,24 @@ def _let_go_of_streams() -> None:
             setattr(sys, name, None)
 
 
-def _evaluator(told: Told, pipe: Connection) -> Evaluator:
+def _evaluator(setup: Setup, pipe: Connection) -> Evaluator:
     """As the coordinator would make it.
 
     Raises:
         UserError: this process comes to other rows or another learner.
     """
-    train, validation = Examples(*told.train), Examples(*told.validation)
-    learner = registry.task_again(told.reference).learner()
-    ledger = SentLedger(pipe, told.context, told.known)
-    engine = Engine(learner, train, validation, ledger, told.device)
-    if engine.context != told.context:
+    train, validation = Examples(*setup.train), Examples(*setup.validation)
+    learner = registry.task_again(setup.reference).learner()
+    ledger = SentLedger(pipe, setup.context, setup.known)
+    engine = Engine(learner, train, validation, ledger, setup.device)
+    if engine.context != setup.context:
         raise UserError(
-            f"{told.task}, pool {told.pool}, is another one in a process of its own: its digest is {engine.context}, "
-            f"expected {told.context}. Run without --isolated, or let the task make the same learner every time."
+            f"{setup.task}, pool {setup.pool}, is another one in a process of its own: its digest is {engine.context}, "
+            f"expected {setup.context}. Run without --isolated, or let the task make the same learner every time."
         )
-    training.warm_up(learner, train, told.device)
-    place = told.root, told.task, told.pool
-    return Evaluator(*place, told.contributors, train, validation, engine, told.overhead, told.counts)
+    training.warm_up(learner, train, setup.device)
+    place = setup.root, setup.task, setup.pool
+    return Evaluator(*place, setup.contributors, train, validation, engine, setup.overhead, setup.counts)
 
 
 def _answer(evaluator: Evaluator, name: str, method: Method, asked: Asked, pipe: Connection) -> Said:

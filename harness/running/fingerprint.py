@@ -33,7 +33,7 @@ APART = frozenset(
         "harness.retraining.ledger",
         *("harness.running.contents", "harness.running.fingerprint", "harness.running.interrupts"),
         *("harness.running.isolation", "harness.running.patches", "harness.running.process_state"),
-        "harness.running.threads",
+        "harness.running.leftover_threads",
     }
 )
 """Modules of the harness that the reached code imports and no answer depends on: how suites, tables, names and what

@@ -21,9 +21,9 @@ from harness.retraining.engine import Engine
 from harness.retraining.ledger import LedgerError
 from harness.running import interrupts
 from harness.running.contents import Contents, contents, contents_of_learner, difference, modules_of
+from harness.running.leftover_threads import Started
 from harness.running.patches import Namespace, Namespaces
 from harness.running.process_state import ProcessState, RandomState
-from harness.running.threads import Started
 from harness.types import Checkpoint, Examples, Fit, Params
 
 T = TypeVar("T")

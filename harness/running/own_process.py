@@ -25,7 +25,7 @@ from harness.running.child import (
     Ready,
     Retrained,
     Said,
-    Told,
+    Setup,
     Unsuitable,
     serve,
 )
@@ -72,12 +72,12 @@ class OwnProcess:
     """One method on one pool, in a process of its own.
 
     Args:
-        told: what it is told.
+        setup: what it is sent.
         limits: what each of its answers may take.
         keep: takes what it retrains.
     """
 
-    def __init__(self, told: Told, limits: Limits, keep: Callable[[Retrained], None]) -> None:
+    def __init__(self, setup: Setup, limits: Limits, keep: Callable[[Retrained], None]) -> None:
         self._limits, self._keep = limits, keep
         context = multiprocessing.get_context("forkserver")
         self._pipe, theirs = context.Pipe()
@@ -87,7 +87,7 @@ class OwnProcess:
         theirs.close()
         alive.close()
         try:
-            self._pipe.send(told)
+            self._pipe.send(setup)
             ready = cast(Ready, self._heard(lambda done: None, Limits()))
             self.overhead, self._works = ready.overhead, ready.pid
         except BaseException:
@@ -132,16 +132,16 @@ class OwnProcess:
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
             if self._pipe.poll(left if held is None else LOOK if left is None else min(left, LOOK)):
-                told = self._received()
-                match told:
+                heard = self._received()
+                match heard:
                     case Retrained():
-                        self._keep(told)
+                        self._keep(heard)
                     case Advanced():
-                        advance(told.retrainings)
+                        advance(heard.retrainings)
                     case Failed():
-                        raise Stopped(told.reason)
+                        raise Stopped(heard.reason)
                     case _:
-                        return told
+                        return heard
             if held is not None and memory_mb is not None and (now := held.mb()) > memory_mb:
                 raise Stopped(
                     f"held {now:.0f} MB more than when it was asked, beyond the {memory_mb:g} MB that --memory allows "

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from harness.config import Suite
 from harness.errors import UserError, reason_of
-from harness.knobs import base_of
-from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, without_nan
-from harness.records.validation import KeptAnswer, kept_answer
+from harness.records.checked import KeptAnswer, kept_answer
+from harness.records.results import PoolRecord, TruthRecord, ValuationRecord, mean_values, without_nan
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.workspace import PoolReference, Split
 from harness.running import interrupts
-from harness.running.child import Retrained, Rows, Told
+from harness.running.answer_keys import answer_key, pool_key, question_of, truth_keys, truth_plan
+from harness.running.child import Retrained, Rows, Setup
 from harness.running.evaluator import Evaluator
 from harness.running.evidence import check_outcomes, keep_digest
-from harness.running.fingerprint import library_versions, source_digest
 from harness.running.isolation import Interference
+from harness.running.leftover_threads import still_running
 from harness.running.own_process import Limits, OwnProcess, pickled
 from harness.running.reference import at_reference
 from harness.running.task_learner import TaskLearner
-from harness.running.threads import still_running
 from harness.seeds import stream
 from harness.threads import one_thread
-from harness.truth.truth import Plan, plan, read_off
+from harness.truth.truth import Plan, read_off
 from harness.types import (
     Advance,
     Cost,
@@ -94,7 +88,7 @@ class PoolRun:
         self._process: tuple[str, OwnProcess] | None = None
         self._context = ""
         self._context = self._methods_engine().context
-        self.key = _hash(task.name, task.version, index, self.truth_engine().context, self._context, suite.seed)
+        self.key = pool_key(task, index, (self.truth_engine().context, self._context), suite.seed)
         self.truth_keys = truth_keys(suite, task.name, index, len(self.pool.contributors), self.key)
 
     @property
@@ -164,7 +158,7 @@ class PoolRun:
         for name, method in features:
             record = self.valuation(name, method, "standalone")
             if record.status == "ok":
-                numbers[name] = tuple(mean(record.values).tolist())
+                numbers[name] = tuple(mean_values(record.values).tolist())
         return PoolRecord(
             task=self.task.name,
             pool=self.index,
@@ -237,7 +231,7 @@ class PoolRun:
         try:
             job, recipe = self.suite.projection.job(self.task.name), self._learner.recipe
             answer = replace(answer, **at_reference(method, question, job, self.pool, recipe, precedents))
-            key = self._answer_key(name, method, question, precedents)
+            key = answer_key(self.key, self._learner, name, method, question, precedents)
             if (kept := self._kept(key, name)) is not None:
                 return replace(answer, values=kept.values, cost=kept.cost, run=kept.run)
             found = self._evaluated(name, method, question, precedents, advance)
@@ -252,7 +246,7 @@ class PoolRun:
         if isinstance(found, str):
             return replace(answer, status="unsuitable", reason=found)
         answer = replace(answer, values=_rows(found.values_SC), cost=found.cost)
-        place = (name, self.task.name, self.index, _asked(method, question))
+        place = (name, self.task.name, self.index, question_of(method, question))
         kept_as = {"values": answer.values, "cost": without_nan(asdict(found.cost)), "run": self.run, "of": place}
         self._ledgers.methods.keep_answer(key, kept_as)
         return answer
@@ -291,7 +285,7 @@ class PoolRun:
                 f"{self.task.name} cannot be made in a process of its own; make it through harness.registry, or run "
                 "without --isolated"
             )
-        told = Told(
+        setup = Setup(
             root=self.suite.seed,
             task=self.task.name,
             pool=self.index,
@@ -307,7 +301,7 @@ class PoolRun:
             overhead=self._learner.overhead,
             counts=self._counts,
         )
-        process = OwnProcess(told, limits, self._keep_retrained)
+        process = OwnProcess(setup, limits, self._keep_retrained)
         self._learner.overhead, self._process = process.overhead or self._learner.overhead, (name, process)
         return process
 
@@ -340,7 +334,7 @@ class PoolRun:
             return None
 
     def _plan(self, question: Question) -> Plan:
-        return _plan(self.suite, self.task.name, self.index, len(self.pool.contributors), question)
+        return truth_plan(self.suite, self.task.name, self.index, len(self.pool.contributors), question)
 
     def _no_truth(self, question: Question) -> TruthRecord:
         return TruthRecord(
@@ -359,40 +353,6 @@ class PoolRun:
             truth_key=self.truth_keys[question],
         )
 
-    def _answer_key(self, name: str, method: Method, question: Question, precedents: Sequence[Precedent]) -> str:
-        """Everything that can change an answer: the pool, the method with its settings, the name that its draws are of
-        and its code, the precedents.
-        """
-        seen = precedents if method.calibrates else ()
-        read = [(p.task, {k: v.tolist() for k, v in p.values.items()}, p.truth_C.tolist()) for p in seen]
-        code = source_digest(type(method).__module__, self._learner.code, "harness.running.evaluator")
-        model = sorted(library_versions(self._learner.libraries).items())
-        return _hash(self.key, name, base_of(name), repr(method), code, model, _asked(method, question), read)
-
-
-def truth_keys(suite: Suite, task: str, index: int, contributors: int, pool_key: str) -> dict[str, str]:
-    """For every question that the suite has seeds for, a hash of all that its truth depends on, but for the code."""
-    plans = {question: _plan(suite, task, index, contributors, question) for question in suite.seeds}
-    return {question: _hash(pool_key, question, suite.seed, found.retrainings) for question, found in plans.items()}
-
-
-def _plan(suite: Suite, task: str, index: int, contributors: int, question: Question) -> Plan:
-    return plan(question, contributors, suite.seed, (task, index), suite.seeds_of(task, question))
-
-
-def _asked(method: Method, question: Question) -> str:
-    """The question that an answer is to; "any" where it is to all of them."""
-    return question if method.by_question else "any"
-
-
-def mean(values: Sequence[Sequence[float]]) -> Floats:
-    """The mean over repeats of a record's values, C."""
-    return np.asarray(np.mean(values, axis=0))
-
 
 def _rows(values: Floats | Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(value) for value in row) for row in values)
-
-
-def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

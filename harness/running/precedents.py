@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-import numpy as np
-
-from harness.records.results import Answer, Results, TruthRecord, ValuationRecord
+from harness.records.results import Answer, Results, TruthRecord, ValuationRecord, mean_values
 from harness.types import Precedent, Question
 
 
@@ -24,11 +22,11 @@ def precedents(results: Results, others: Iterable[str], question: Question, fitt
         for truth in answers:
             if isinstance(truth, TruthRecord) and truth.status == "ok":
                 values = {
-                    record.method: np.asarray(np.mean(record.values, axis=0))
+                    record.method: mean_values(record.values)
                     for record in answers
                     if isinstance(record, ValuationRecord)
                     and (record.pool, record.status) == (truth.pool, "ok")
                     and record.method not in fitted
                 }
-                found.append(Precedent(other, values, np.asarray(np.mean(truth.values, axis=0)), truth.cost))
+                found.append(Precedent(other, values, mean_values(truth.values), truth.cost))
     return found

@@ -15,17 +15,19 @@ from harness import registry
 from harness.config import LEDGERS, RESULTS, Suite
 from harness.knobs import base_of
 from harness.metering.load import HERE
+from harness.records.checked import kept_runs
+from harness.records.keys import Key, key_of, place
 from harness.records.provenance import provenance
 from harness.records.results import Answer, Results, RunRecord, TruthRecord, load, save
-from harness.records.seal import Key, key_of, seal
-from harness.records.validation import kept_runs
+from harness.records.seal import seal
 from harness.retraining import training
 from harness.retraining.ledger import Ledger, LedgerError
 from harness.retraining.stacking import cores
 from harness.running import interrupts
+from harness.running.answer_keys import truth_keys
 from harness.running.forecast import TRUTHS, Kind, Spending, counts
 from harness.running.own_process import Limits, import_first
-from harness.running.pool_run import Ledgers, PoolRun, truth_keys
+from harness.running.pool_run import Ledgers, PoolRun
 from harness.running.precedents import precedents
 from harness.running.progress import ProgressDisplay
 from harness.running.task_learner import TaskLearner
@@ -238,7 +240,7 @@ class Runner:
             if (not task or key[:2] == (task, index)) and repr(self.results.truths.get(key)) != told:
                 self.results.truths[key] = pickle.loads(kept)
                 self._unsaved.add(key[0])
-                found.append(f"the truth of {key[2]} on {key[0]}, pool {key[1] + 1}")
+                found.append(f"the truth of {key[2]} on {place(*key[:2])}")
         return found
 
     def _evaluate(

@@ -11,14 +11,16 @@ from typing import cast
 import numpy as np
 
 from harness.config import Suite
+from harness.records.keys import named, place
 from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord, without_nan
+from harness.report.phrases import counted
 from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.running.dealt_again import alike, is_dealt_again
 from harness.running.own_process import Limits
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.running.precedents import precedents
 from harness.submitting.beside import TOLERANCE, apart
-from harness.submitting.findings import Finding, counted, finding, place
+from harness.submitting.findings import Finding, finding
 from harness.types import Advance, Cost, Method, Question, Task
 
 COUNTED = {"retrainings": "retrainings", "gradient_passes": "gradient passes", "forward_passes": "forward passes"}
@@ -36,7 +38,7 @@ class Sampled:
 
     @property
     def words(self) -> str:
-        return f"{self.method} on {place(self.task, self.pool)}, {self.question}"
+        return named((self.task, self.pool, self.question, self.method))
 
 
 def sample(results: Results, count: int, rng: np.random.Generator, first: Collection[str]) -> list[Sampled]:

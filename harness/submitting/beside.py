@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.config import Suite
+from harness.records.keys import key_of, named, place
 from harness.records.provenance import MERGED
-from harness.records.results import Answer, Results
-from harness.submitting.consistency import named
-from harness.submitting.findings import Finding, counted, finding, place, some
+from harness.records.results import Answer, Results, mean_values
+from harness.report.phrases import counted, some
+from harness.submitting.findings import Finding, finding
 
 TOLERANCE = 0.01
 """Of the standard deviation over contributors: how far a mean over repeats may be from one that was measured with the
@@ -28,7 +29,7 @@ def apart(one: Values, other: Values) -> float:
     """
     if not one or not other or len(one[0]) != len(other[0]):
         return math.inf
-    means = [np.mean(values, axis=0) for values in (one, other)]
+    means = [mean_values(one), mean_values(other)]
     largest, spread = float(np.abs(means[0] - means[1]).max()), float(means[1].std())
     if largest <= 1e-9 * float(np.abs(means[1]).max()):
         return 0.0
@@ -69,7 +70,7 @@ def complete(suite: Suite, results: Results) -> Finding:
         if gaps := [cell for cell in cells if (*cell, method) not in results.valuations]:
             against.append(f"The row of {method} is partial: nothing on {_cells(gaps)}.")
     answers: list[Answer] = [*results.truths.values(), *results.valuations.values()]
-    against += [f"{named(answer)}, failed: {answer.reason}" for answer in answers if answer.status == "failed"]
+    against += [f"{named(key_of(answer))}, failed: {answer.reason}" for answer in answers if answer.status == "failed"]
     return finding("rows", f"{counted(len(methods), 'method')} on {len(cells)} pools and questions.", against)
 
 
@@ -91,7 +92,7 @@ def beside(published: Results, results: Results) -> Finding:
             if known is not None and _alike(known, record):
                 compared += 1
                 if (distance := apart(record.values, known.values)) > TOLERANCE:
-                    far.append((distance, named(record)))
+                    far.append((distance, named(key_of(record))))
         if far:
             distance, worst = max(far)
             against.append(

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from harness.config import Suite
-from harness.records.results import Answer, PoolRecord, Results, TruthRecord, ValuationRecord
-from harness.running.pool_run import truth_keys
+from harness.records.keys import key_of, named, place
+from harness.records.results import Answer, PoolRecord, Results, TruthRecord
+from harness.report.phrases import some
+from harness.running.answer_keys import truth_keys
 from harness.seeds import stream
 from harness.statistics.ceilings import split_half_reliability
-from harness.submitting.findings import Finding, finding, place, some
+from harness.submitting.findings import Finding, finding
 from harness.submitting.folds import adds_up, has_folds
 
 SAME = 1e-6
@@ -62,25 +64,21 @@ def _of_answers(results: Results) -> Iterator[str]:
     for answer in answers:
         pool = results.pools.get((answer.task, answer.pool))
         if pool is None or answer.pool_key != pool.pool_key or answer.truth_key != pool.truth_keys.get(answer.question):
-            strange.append(named(answer))
+            strange.append(named(key_of(answer)))
     if strange:
         yield f"Answers to another pool than the one dealt, or beside another truth: {some(strange)}."
-
-
-def named(answer: Answer) -> str:
-    """An answer as a sentence names it."""
-    who = answer.method if isinstance(answer, ValuationRecord) else "the truth"
-    return f"{who} on {place(answer.task, answer.pool)}, {answer.question}"
 
 
 def truths(suite: Suite, results: Results) -> Finding:
     """A truth's parts are worked out from the same retrainings, so that none changes alone."""
     answered = [truth for truth in results.truths.values() if truth.status == "ok"]
     dealt = {(truth.task, truth.pool): results.pools.get((truth.task, truth.pool)) for truth in answered}
-    folds = [named(truth) for truth in answered if not adds_up(truth, dealt[truth.task, truth.pool])]
-    halves = [named(truth) for truth in answered if not _repeats(suite, truth)]
+    folds = [named(key_of(truth)) for truth in answered if not adds_up(truth, dealt[truth.task, truth.pool])]
+    halves = [named(key_of(truth)) for truth in answered if not _repeats(suite, truth)]
     bare = [
-        named(truth) for truth in answered if (pool := dealt[truth.task, truth.pool]) and not has_folds(truth, pool)
+        named(key_of(truth))
+        for truth in answered
+        if (pool := dealt[truth.task, truth.pool]) and not has_folds(truth, pool)
     ]
     against = [
         f"{text}: {some(names)}."

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-NAMED = 3
-"""Things that a sentence names; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +24,3 @@ class Finding:
 def finding(check: str, told: str, against: Iterable[str]) -> Finding:
     """With each reason once, in the order found."""
     return Finding(check, told, tuple(dict.fromkeys(against)))
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few, and how many more."""
-    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things."""
-    return f"{count} {what}{'s' if count != 1 else ''}"
-
-
-def place(task: str, pool: int) -> str:
-    """A pool as a sentence names it."""
-    return f"{task}, pool {pool + 1}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.records.results import PoolRecord, TruthRecord
+from harness.records.results import PoolRecord, TruthRecord, mean_values
 from harness.types import FOLDS, Ints
 
 NEAR = 1e-3
@@ -27,6 +27,6 @@ def adds_up(truth: TruthRecord, pool: PoolRecord | None) -> bool:
     if pool is None or not has_folds(truth, pool):
         return True
     rows_F = _rows(pool)
-    values_C = np.mean(truth.values, axis=0)
+    values_C = mean_values(truth.values)
     off_C = rows_F @ np.array(truth.by_fold) / rows_F.sum() - values_C
     return bool(np.abs(off_C).max() <= NEAR * np.abs(values_C).max() + 1e-5)

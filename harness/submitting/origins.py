@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.records.provenance import CHANGED, Commit, commit_of, is_plain
 from harness.records.results import Answer, Results
-from harness.submitting.findings import Finding, counted, finding
+from harness.report.phrases import counted
+from harness.submitting.findings import Finding, finding
 
 TOLD = ("started", "command", "commit", "packages", "python", "system", "processor", "cores", "threads", "device")
 """What provenance has to tell, beside who measured."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.report.files import INDEX, PAGE, drawn
-from harness.report.leaderboard_csv import OVERALL, TABLE
+from harness.report.leaderboard_csv import OVERALL, TABLE, read
+from harness.report.phrases import NAMED
 from harness.report.view import View
 from harness.submitting.findings import Finding, finding
 
@@ -17,9 +16,6 @@ RELATIVE, ABSOLUTE = 2e-5, 2e-6
 
 LABELS: Mapping[str, tuple[str, ...]] = {TABLE: ("task", "question", "method"), OVERALL: ("question", "method")}
 """The columns that name a row."""
-
-NAMED = 3
-"""Differences of a table that are told; more are counted."""
 
 
 def tables(folder: Path, view: View) -> Finding:
@@ -64,7 +60,7 @@ def _of_table(file: Path, name: str, made: str) -> Iterator[str]:
 
 def _rows(text: str, name: str) -> dict[tuple[str, ...], dict[str, str]]:
     """The rows of a table by what names them."""
-    return {tuple(row[label] for label in LABELS[name]): row for row in csv.DictReader(io.StringIO(text))}
+    return {tuple(row[label] for label in LABELS[name]): row for row in read(text)}
 
 
 def _same(said: str | None, value: str) -> bool:

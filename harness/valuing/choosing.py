@@ -139,7 +139,8 @@ def choose(session: Session, question: Question, found: list[Board], budget: Bud
     """Methods to ask, in turn until one suits: those not told to be worse than another, the cheapest first.
 
     A method is out where any leaderboard for such data tells that another is better; so are baselines that look at no
-    model, whatever they score: what tells those pools apart need not tell others.
+    model, whatever they score: what tells those pools apart need not tell others. Who is with the best on every
+    leaderboard goes before who has a row on some alone.
 
     Raises:
         UserError: there is no leaderboard to choose by, or nothing fits the budget.
@@ -151,35 +152,41 @@ def choose(session: Session, question: Question, found: list[Board], budget: Bud
             "--method."
         )
     names = dict.fromkeys(row.method for board in found for row in board.rows)
-    known = [(name, made) for name in names if (made := _candidate(session, name, found))]
-    tied = [(name, made) for name, made in known if all(_is_first(board, name) for board in found)]
-    prices = {name: price(session, made, row_of(found, name), size) for name, made in known}
-    order = sorted(tied, key=lambda one: (prices[one[0]].gpu_hours, one[0]))
-    where = " and ".join(f"{board.name} ({board.rows[0].pools} pools)" for board in found)
-    fitting = [(name, made) for name, made in order if prices[name].within(budget)]
-    of_budget = f"within {budget.text} " if budget.text else ""
-    fits = f"fits {of_budget.strip() or 'here'}"
-    tops = " and ".join(dict.fromkeys(board.rows[0].method for board in found))
-    for name, made in fitting:
-        others = tuple(other for other, _ in order if other != name)
-        of = f"the cheapest of {len(order)} methods that" if others else "the only method that"
+    known = {name: made for name in names if (made := _candidate(session, name, found))}
+    prices = {name: price(session, made, row_of(found, name), size) for name, made in known.items()}
+    tied = sorted((n for n in known if _is_first(found, n)), key=lambda name: (prices[name].gpu_hours, name))
+    everywhere = [name for name in tied if all(board.row(name) for board in found)]
+    elsewhere = [name for name in tied if name not in everywhere]
+    boards = f"the leaderboard{'s' * (len(found) > 1)} " + " and ".join(
+        f"{board.name} ({board.rows[0].pools} pools)" for board in found
+    )
+    best = f"the best ({' and '.join(dict.fromkeys(board.rows[0].method for board in found))})"
+    asked = f"for {session.brought.task}, {question}"
+    within = f"within {budget.text}" if budget.text else "here"
+    for tier in (everywhere, elsewhere):
+        for name in (one for one in tier if prices[one].within(budget)):
+            others = tuple(other for other in tier if other != name)
+            of = f"the cheapest of {len(tier)} methods" if others else "the only method"
+            which = f"that {boards} cannot tell from {best} {asked}"
+            if tier is elsewhere:
+                which = (
+                    f"that one of {boards} cannot tell from its best {asked} and the other has no row for; none that "
+                    f"is with the best of both fits {within}"
+                )
+            of_budget = f"{within} " if budget.text else ""
+            why = f"{name} was chosen: {of_budget}it is {of} {which}; it should take {prices[name]}."
+            why += f" The others: {some(others)}." if others else ""
+            yield Choice(name, known[name], why, others), prices[name]
+    lesser = [name for name in known if name not in tied and prices[name].within(budget)]
+    for name in sorted(lesser, key=lambda one: -_score(found, one)):
         why = (
-            f"{name} was chosen: {of_budget}it is {of} the leaderboard{'s' * (len(found) > 1)} {where} cannot tell "
-            f"from the best ({tops}) for {session.brought.task}, {question}; it should take {prices[name]}."
+            f"{name} was chosen: no method that {boards} cannot tell from {best} fits {within}; of those that do, it "
+            f"scores highest there, and is told to be worse than the best; it should take {prices[name]}."
         )
-        why += f" The others: {some(others)}." if others else ""
-        yield Choice(name, made, why, others), prices[name]
-    lesser = [one for one in known if one not in tied and prices[one[0]].within(budget)]
-    for name, made in sorted(lesser, key=lambda one: -_score(found, one[0])):
-        why = (
-            f"{name} was chosen: no method that the leaderboard{'s' * (len(found) > 1)} {where} cannot tell from the "
-            f"best ({tops}) {fits}; of those that do, it scores highest there, and is told to be worse "
-            f"than the best; it should take {prices[name]}."
-        )
-        yield Choice(name, made, why), prices[name]
+        yield Choice(name, known[name], why), prices[name]
     cheapest = min(prices.values(), key=lambda one: one.seconds, default=None)
     least = "" if cheapest is None else f" The cheapest would take {cheapest}."
-    raise UserError(f"No method {fits}.{least} Raise --budget, or name a method with --method.")
+    raise UserError(f"No method fits {within}.{least} Raise --budget, or name a method with --method.")
 
 
 def some(names: Sequence[str]) -> str:
@@ -200,10 +207,9 @@ def _candidate(session: Session, name: str, found: list[Board]) -> Method | None
     return made
 
 
-def _is_first(board: Board, name: str) -> bool:
+def _is_first(found: list[Board], name: str) -> bool:
     """Whether no method of a board is told to be better; one without a row there is not told to be anything."""
-    row = board.row(name)
-    return row is not None and row.rank_low == 1
+    return all(row.rank_low == 1 for board in found if (row := board.row(name)))
 
 
 def row_of(found: list[Board], name: str) -> Row | None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import html
 import io
-import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +13,10 @@ from harness.errors import UserError, plain
 from harness.files import write_atomically
 from harness.valuing.page import to_html
 from harness.valuing.sections import Table, sections
+from harness.valuing.stored import MARK, to_json
 from harness.valuing.valuation import Outcome
 
 CSV, JSON, PAGE, HTML = "values.csv", "values.json", "README.md", "values.html"
-FORMAT = 2
-MARK = "values of dataworth, format"
-"""Stands in the JSON file, and tells a folder of ours."""
-
-LEFT_OUT = ("certainty",)
-"""Fields of arrays, from which what is told is made."""
-
 VALUE_FIELDS = ("value", "low", "high", "rank_low", "rank_high", "share", "share_low", "share_high")
 LOOK_FIELDS = (
     *("side", "read", "examples", "within", "elsewhere", "leaked"),
@@ -84,12 +75,6 @@ def to_csv(found: Outcome) -> str:
     return text.getvalue()
 
 
-def to_json(found: Outcome) -> str:
-    """Everything, undefined as null."""
-    content = {"format": f"{MARK} {FORMAT}", **_plain(found)}
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def to_markdown(found: Outcome) -> str:
     parts = [f"# Values of {len(found.values)} contributors"]
     for section in sections(found):
@@ -119,17 +104,3 @@ def _field(value: object) -> object:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return plain(value) if isinstance(value, str) else value
-
-
-def _plain(found: object) -> Any:
-    """Dataclasses as JSON has them."""
-    if dataclasses.is_dataclass(found) and not isinstance(found, type):
-        names = [one.name for one in dataclasses.fields(found) if one.name not in LEFT_OUT]
-        return {name: _plain(getattr(found, name)) for name in names}
-    if isinstance(found, Mapping):
-        return {str(key): _plain(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    if isinstance(found, float):
-        return found if math.isfinite(found) else None
-    return found

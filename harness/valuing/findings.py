@@ -29,6 +29,9 @@ LEARNT = 0.1
 
 UNBALANCED = 0.25
 
+ALIKE = 100
+"""A target that would have to be so many times as large says that contributors are alike, and not that it is small."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -65,12 +68,13 @@ def findings_of(brought: Brought, looks: Sequence[Look], crossed: Crossed, sure:
 def _leakage(looks: Sequence[Look], rows: int) -> Iterator[Finding]:
     for one in looks:
         if one.leaked:
+            share = "under 1%" if one.leaked < one.examples / 100 else f"{one.leaked / one.examples:.0%}"
             yield Finding(
                 "leakage",
                 one.name,
-                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples ({one.leaked / one.examples:.0%}) "
-                f"also stand in the target, word for word or nearly ({one.leaked_first}): its value is in part what "
-                f"it copied. Take them out of the target or of {one.name}.",
+                f"LEAKAGE: {one.leaked:,} of {one.name}'s {one.examples:,} examples ({share}) also stand in the "
+                f"target, word for word or nearly ({one.leaked_first}): its value is in part what it copied. Take them "
+                f"out of the target or of {one.name}.",
                 loud=True,
             )
 
@@ -191,15 +195,27 @@ def _balance(looks: Sequence[Look]) -> Iterator[Finding]:
 
 
 def _target(brought: Brought, sure: Certainty) -> Iterator[Finding]:
-    rows = rows_needed(len(brought.target), sure)
-    if rows is not None:
-        yield Finding(
-            "target",
-            "",
-            f"The target is small: its {len(brought.target):,} rows alone leave the highest and the lowest value "
-            f"untold apart; about {rows:,} rows would tell them apart.",
-            loud=True,
+    have, needed = len(brought.target), rows_needed(len(brought.target), sure)
+    if needed is None:
+        return
+    untold = "leave the highest and the lowest value untold apart"
+    if needed > ALIKE * have:
+        text = (
+            f"The target's {have:,} rows alone {untold}, and so would {ALIKE} times as many: these contributors may as "
+            "well be worth the same."
         )
+    else:
+        text = (
+            f"The target is small: its {have:,} rows alone {untold}; about {two_digits(needed):,} rows would tell them "
+            "apart."
+        )
+    yield Finding("target", "", text, loud=True)
+
+
+def two_digits(count: int) -> int:
+    """Not less, and told to two digits: an error is known to no more."""
+    unit = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // unit) * unit
 
 
 def rows_needed(rows: int, sure: Certainty) -> int | None:

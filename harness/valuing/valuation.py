@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -129,7 +130,6 @@ class Outcome:
         crossed: how often models trained on half of the contributors are right on the target; nan for responses.
         unusual: of each contributor, examples as people read them: text, answer, place, loss.
         texts: whether examples hold what they say.
-        certainty: the figures behind the intervals.
         seed: of every random stream.
         version: of dataworth.
     """
@@ -152,7 +152,6 @@ class Outcome:
     labels: tuple[str, ...]
     crossed: float
     unusual: tuple[tuple[tuple[str, str, str, float], ...], ...]
-    certainty: Certainty
     seed: int
     texts: bool
     version: str
@@ -183,9 +182,10 @@ def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Pro
         choice, answer = _answered(session, request, rows)
         progress.note(escape(f"{choice.name} has answered"))
         sure = _certainty(session, answer)
+        values = tuple(_value(session, request, sure, answer.extremes, c) for c in range(len(brought.names)))
         looks, crossed = look(session)
         findings = findings_of(brought, looks, crossed, sure)
-        audited = run_audit(session, sure.mean_C, doubts(sure, looks), request.audit) if request.audit else None
+        audited = _audited(session, values, looks, request.audit) if request.audit else None
         each = round(len(brought.train) / len(brought.names))
         return Outcome(
             task=brought.task,
@@ -194,7 +194,7 @@ def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Pro
             model=brought.model,
             why=choice.why,
             others=choice.others,
-            values=tuple(_value(session, request, sure, answer.extremes, c) for c in range(len(brought.names))),
+            values=values,
             looks=looks,
             findings=tuple(findings),
             holds=tuple(holds(answer, sure)),
@@ -208,7 +208,6 @@ def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Pro
             labels=brought.labels,
             crossed=crossed.target_right if brought.labels else float("nan"),
             unusual=tuple(_shown(brought, one.unusual, request.texts) for one in looks),
-            certainty=sure,
             seed=request.seed,
             texts=request.texts,
             version=version("dataworth"),
@@ -218,7 +217,11 @@ def value(brought: Brought, request: Request, kept: Path | Ledger, progress: Pro
 def audit(brought: Brought, request: Request, found: Outcome, kept: Path | Ledger, progress: Progress) -> Audit:
     """An audit of values that were found before."""
     with Session(brought, request.seed, request.device, kept, progress) as session:
-        return run_audit(session, found.certainty.mean_C, doubts(found.certainty, found.looks), request.audit)
+        return _audited(session, found.values, found.looks, request.audit)
+
+
+def _audited(session: Session, values: Sequence[Value], looks: Sequence[Look], count: int) -> Audit:
+    return run_audit(session, np.array([one.value for one in values]), doubts(values, looks), count)
 
 
 def _answered(session: Session, request: Request, rows: list[Board]) -> tuple[Choice, Answer]:
@@ -304,9 +307,9 @@ def _certainty(session: Session, answer: Answer) -> Certainty:
     return certainty(answer.values_SC, answer.parts_GC, stream(session.root, "value", "ranks"))
 
 
-def doubts(sure: Certainty, looks: tuple[Look, ...]) -> Floats:
+def doubts(values: Sequence[Value], looks: Sequence[Look]) -> Floats:
     """How doubtful each contributor's value is: the width of its rank range, and anything odd about it counts too."""
-    width_C = np.array([found.high - found.low for found in sure.ranges], dtype=np.float64)
+    width_C = np.array([one.rank_high - one.rank_low for one in values], dtype=np.float64)
     odd_C = np.array([one.leaked + one.within + one.elsewhere for one in looks]) / [one.examples for one in looks]
     return np.asarray(width_C + len(looks) * odd_C + np.array([one.off_target + one.disagree for one in looks]))
 

@@ -95,6 +95,35 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
     return found
 
 
+def held(told: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
+    """Of what is told, the fields whose columns a file has; of the others its own names tell."""
+    return {field: given for field, given in told.items() if set(_columns_of(given)) <= set(columns)}
+
+
+def demand(told: Mapping[str, str], files: Mapping[str, Sequence[str]]) -> None:
+    """That every column that is told stands in a file.
+
+    Args:
+        files: as errors call them -> their columns.
+
+    Raises:
+        UserError: one does not.
+    """
+    for given in told.values():
+        wanted = set(_columns_of(given))
+        if files and not any(wanted <= set(columns) for columns in files.values()):
+            shown, columns = next(iter(files.items()))
+            raise UserError(
+                f"--columns: no file has {' and '.join(map(repr, sorted(wanted)))} for a column; {shown} has "
+                f"{', '.join(columns)}."
+            )
+
+
+def _columns_of(given: str) -> list[str]:
+    """Of a column or template, the columns themselves: ``"{a}: {b[0]}"`` -> ``["a", "b"]``."""
+    return [name.partition("[")[0] for name in template_names(given)] or [given]
+
+
 def owner_column(told: Mapping[str, str], columns: Sequence[str]) -> str | None:
     """The column that names contributors, None where there is none."""
     return told.get("contributor") or named(OWNER, columns)

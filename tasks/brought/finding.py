@@ -74,14 +74,14 @@ def _in_folder(folder: Path, target: Given) -> Found:
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     described = {entry.stem for entry in entries if _is_description(entry)}
     for entry in entries:
-        if entry.name.split(".")[0] in described and not _is_description(entry):
+        if any(f"{entry.name}.".startswith(f"{name}.") for name in described) and not _is_description(entry):
             continue
         if not (entry.is_dir() or format_of(entry.name) or _is_description(entry)):
             ignored.append(plain(entry.name))
             continue
         if isinstance(target, Path) and target.exists() and entry.samefile(target):
             raise UserError(f"The target {target} lies among the contributors; move it out of {folder}.")
-        name = plain(entry.name if entry.is_dir() else entry.name.split(".")[0])
+        name = plain(entry.name if entry.is_dir() else Path(entry.name.removesuffix(".gz")).stem)
         if name in found:
             raise UserError(
                 f"{folder} has two contributors called {name}; rename one, or put both files in one folder."

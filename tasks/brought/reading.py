@@ -13,7 +13,7 @@ import numpy as np
 from harness.brought import Wanted
 from harness.errors import UserError, plain
 from harness.types import Array, Form, Ints
-from tasks.brought.columns import find, is_real, owner_column, side_column, told
+from tasks.brought.columns import demand, find, held, is_real, owner_column, side_column, told
 from tasks.brought.described import described
 from tasks.brought.finding import Files, by_name, contributors_of, files_of
 from tasks.brought.rows import TARGET, Read, Rows
@@ -71,6 +71,7 @@ def read(wanted: Wanted) -> Read:
         parts |= _by_owner(parts.pop(""), columns, notes)
     elif "contributor" in columns:
         raise UserError("--columns contributor=COLUMN is for one table of all; here each has files of its own.")
+    demand(columns, {part.shown: part.columns for own in parts.values() for part in own})
     counts = {who: sum(part.count for part in own) for who, own in parts.items()}
     sizes = {**counts, **{who: len(own) for who, own in rows.items()}}
     names = sorted(set(sizes) - {TARGET})
@@ -222,11 +223,10 @@ def _labels(
         return {}
     found = {answer: wanted.labels.get(answer, answer) for answer in sorted(answers)}
     for part in parts:
-        template = find(form, columns, part.columns, part.shown)["label" if form == "image-label" else "answer"]
+        template = _fields(form, columns, part)["label" if form == "image-label" else "answer"]
         names = template_names(template) or [template]
-        if len(names) != 1 or (template_names(template) and template != f"{{{names[0]}}}"):
+        if names[0] not in part.columns or template not in (names[0], f"{{{names[0]}}}"):
             raise UserError(f"--columns: a label is one column, got {template!r}.")
-        _demand(names[0], part)
         content = part.content
         values = (
             sorted({as_text(_python(value)).strip() for value in content[names[0]]} - {""})
@@ -245,9 +245,9 @@ def _labels(
     return found
 
 
-def _demand(name: str, part: _Part) -> None:
-    if name not in part.columns:
-        raise UserError(f"{part.shown} has no column {name!r}; it has {', '.join(part.columns)}.")
+def _fields(form: Form, columns: Mapping[str, str], part: _Part) -> dict[str, str]:
+    """What is told, where this file has it, and else what the names of its own columns tell."""
+    return find(form, held(columns, part.columns), part.columns, part.shown)
 
 
 def _python(value: Any) -> Any:
@@ -267,7 +267,7 @@ def _texts(
                 "task": wanted.task,
                 "side": "real",
                 "path": "rows.jsonl",
-                "columns": find(form, columns, part.columns, part.shown),
+                "columns": _fields(form, columns, part),
                 "labels": dict(labels),
             }
         )
@@ -292,9 +292,7 @@ def _images(
     found: list[Array] = []
     rows, left_out = Rows(), Counter[str]()
     for part in parts:
-        fields = find("image-label", columns, part.columns, part.shown)
-        for name in fields.values():
-            _demand(name, part)
+        fields = _fields("image-label", columns, part)
         answers = [as_text(_python(value)).strip() for value in _column(part, fields["label"])]
         stay = np.array([k for k, answer in enumerate(answers) if answer], dtype=np.int64)
         if len(stay) < part.count:
@@ -336,8 +334,7 @@ def _sides(part: _Part, columns: Mapping[str, str], side: str | None) -> list[bo
     """Whether each row is real, where the contributor's side or a column tells it."""
     if side is not None and side != "unknown":
         return [side == "real"] * part.count
-    column = side_column(columns, part.columns)
+    column = side_column(held(columns, part.columns), part.columns)
     if column is None:
         return [None] * part.count
-    _demand(column, part)
     return [is_real(as_text(_python(value)), column) for value in _column(part, column)]

@@ -45,7 +45,8 @@ def shape(source: Source, rows: Any, places: Sequence[str], shown: str) -> Table
     shaped = (_texts if source.is_text else _images)(source, rows, wanted, places, left_out)
     if not len(shaped):
         reasons = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
-        raise UserError(f"{shown}: no row is left of {len(rows)} ({reasons}). Look at where, extract and columns.")
+        advice = "where, extract and columns" if source.where or source.extract else "what its columns hold"
+        raise UserError(f"{shown}: no row is left of {len(rows)} ({reasons}). Look at {advice}.")
     return shaped
 
 

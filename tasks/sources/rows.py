@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
@@ -82,8 +83,10 @@ def quiet(bars: bool = False) -> Iterator[None]:
     Args:
         bars: let progress bars be, for what takes long.
     """
-    import datasets
-    from datasets.utils import logging
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, in notebooks without widgets
+        import datasets
+        from datasets.utils import logging
 
     hidden, level = datasets.are_progress_bars_disabled(), logging.get_verbosity()
     if not bars:

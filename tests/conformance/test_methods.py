@@ -18,7 +18,7 @@ from harness.config import Suite, TaskSettings
 from harness.conformance.asking import EXACT
 from harness.conformance.bench import NULL, Bench, Subject
 from harness.conformance.checks import CHECKS, found
-from harness.conformance.references import holds, reachable
+from harness.conformance.reachability import holds, reachable
 from harness.conformance.sources import offences_in
 from harness.knobs import knobs_of
 from harness.records.results import TruthRecord, ValuationRecord

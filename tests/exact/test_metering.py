@@ -292,7 +292,7 @@ def test_what_is_not_counted_is_undefined_and_its_passes_and_time_are_known() ->
     assert all(math.isnan(n) for n in (meter.cost.flops, meter.cost.bytes_moved, meter.cost.launches))
 
 
-def test_the_price_of_watching_is_measured_and_small() -> None:
+def test_the_price_of_counting_is_measured_and_small() -> None:
     learner = tiny_mlp()
     found = profiling_overhead(learner, learner.initialise(0), DATA, "cpu")
     assert 0 <= found.seconds < 1e-2

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.cli.places import Place, known_suites
+from harness.cli.places import Place, known_suites, truth_differences
 from harness.cli.widths import _default
 from harness.config import Suite, TaskSettings, load_suite, suites, to_toml
 from harness.errors import UserError
@@ -193,8 +193,12 @@ def test_a_suite_is_mended_before_its_first_result_without_starting_anew(tmp_pat
 
 
 def test_settings_of_a_task_that_was_not_there_are_no_change(tmp_path: Path) -> None:
+    """They are taken into the folder's suite."""
+    wider = tiny_suite(["tiny", "wild"], settings={"wild": {"seeds": 5}})
+    assert truth_differences(tiny_suite(), wider) == []
     Place(tiny_suite(), tmp_path).prepare(fresh=False)
-    Place(tiny_suite(["tiny", "wild"], settings={"wild": {"seeds": 5}}), tmp_path).prepare(fresh=False)
+    Place(wider, tmp_path).prepare(fresh=False)
+    assert load_suite(tmp_path / "suite.toml") == wider
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ COUNTS_NOT = {
     *("harness.errors", "harness.files", "harness.knobs", "harness.settings", "harness.retraining.ledger"),
     *("harness.running.contents", "harness.running.fingerprint", "harness.running.interrupts"),
     *("harness.running.isolation", "harness.running.patches", "harness.running.process_state"),
-    *("harness.running.threads", "harness.truth.shapley", "harness.truth.surrogate", "harness.truth.truth"),
+    *("harness.running.leftover_threads", "harness.truth.shapley", "harness.truth.surrogate", "harness.truth.truth"),
 }
 LEARNERS = ("tasks.learners.bag", "tasks.learners.classifier", "tasks.learners.fine_tuned", "tasks.learners.tuned")
 

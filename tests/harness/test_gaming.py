@@ -119,8 +119,8 @@ def test_an_additive_method_gains_nothing_by_a_split(told: list[dict[str, str]])
 def test_the_overview_is_of_means_over_tasks_and_of_methods_less_their_truths() -> None:
     """Two tasks in which a share goes from 1/4 to 1/2, and from 1/2 to 3/4; the truth's stays, or falls to 1/4."""
 
-    def said(task: str, change: str, row: gaming.Row, own: float) -> gaming.Told:
-        return gaming.Told(task, 0, change, row, np.array([[own, 4 - own]]), (0,))
+    def said(task: str, change: str, row: gaming.Row, own: float) -> gaming.Answer:
+        return gaming.Answer(task, 0, change, row, np.array([[own, 4 - own]]), (0,))
 
     truth, paid = gaming.Row("truth: shapley", "shapley", None), gaming.Row("b", "shapley", Brightness())
     shares = {("one", truth): (1, 1), ("two", truth): (2, 1), ("one", paid): (1, 2), ("two", paid): (2, 3)}
@@ -289,7 +289,7 @@ def test_who_has_one_example_is_not_chosen(tmp_path: Path) -> None:
         task, index = tiny_task(3), 0
 
     row = gaming.Row("truth: shapley", "shapley", None)
-    before = [gaming.Told("tiny", 0, gaming.BEFORE, row, values, ())]
+    before = [gaming.Answer("tiny", 0, gaming.BEFORE, row, values, ())]
     assert gaming.median(Run(), before) == 0  # type: ignore[arg-type]
 
 

@@ -20,7 +20,9 @@ from harness.records.results import load
 from harness.registry import method
 from harness.retraining.engine import Engine
 from harness.retraining.ledger import Ledger
+from harness.running.answer_keys import answer_key
 from harness.running.pool_run import Ledgers, PoolRun
+from harness.running.task_learner import TaskLearner
 from harness.truth.truth import Plan, Truth, read_off
 from harness.types import Learner, Outcome, Task
 from tests.harness.small_runs import runner
@@ -148,16 +150,19 @@ def test_an_answer_is_of_its_learner_s_code_and_of_the_libraries_that_its_model_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Upgraded layers, or another learner class, may give other values: answers of before are not served."""
-    pool = pool_run(tmp_path, [])
-    size = method("size")
-    key = pool._answer_key("size", size, "standalone", ())
-    assert pool._learner.libraries == {"torch", "tests"}  # its linear layers, and the module that holds them
-    assert pool._answer_key("size", size, "standalone", ()) == key
-    monkeypatch.setattr(pool._learner, "code", "tasks.learners.language_model")
-    assert pool._answer_key("size", size, "standalone", ()) != key
+    learner, size = TaskLearner(pool_run(tmp_path, []).task), method("size")
+
+    def key() -> str:
+        return answer_key("a pool", learner, "size", size, "standalone", ())
+
+    before = key()
+    assert learner.libraries == {"torch", "tests"}  # its linear layers, and the module that holds them
+    assert key() == before
+    monkeypatch.setattr(learner, "code", "tasks.learners.language_model")
+    assert key() != before
     monkeypatch.undo()
-    monkeypatch.setattr(pool._learner, "libraries", {"torch", "tests", "transformers"})
-    assert pool._answer_key("size", size, "standalone", ()) != key
+    monkeypatch.setattr(learner, "libraries", {"torch", "tests", "transformers"})
+    assert key() != before
 
 
 def test_operations_are_counted_on_every_eighth_pool_and_kept_as_undefined_on_the_others(tmp_path: Path) -> None:

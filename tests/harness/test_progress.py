@@ -14,8 +14,8 @@ from rich.console import Console
 import harness.running.progress as progress
 from harness.config import to_toml
 from harness.running.forecast import TRUTHS
+from harness.running.leftover_threads import Started
 from harness.running.progress import ProgressDisplay, in_words
-from harness.running.threads import Started
 from tests.harness.commands import call
 from tests.harness.small_runs import THIRD_PARTY, runner, tiny_suite
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.records.checked import SINCE_FORMAT_3
 from harness.records.results import (
     SINCE,
     PoolRecord,
@@ -27,7 +28,6 @@ from harness.records.results import (
     load,
     save,
 )
-from harness.records.validation import SINCE_FORMAT_3
 from harness.types import LARGEST_VALUE, Cost
 from tests.harness.small_runs import finished
 

@@ -18,9 +18,10 @@ from scipy import stats
 
 import harness.submitting.origins as origins
 from harness.config import load_suite, to_toml
+from harness.records.keys import key_of
 from harness.records.provenance import Commit, commit_of, provenance
 from harness.records.results import Results, TruthRecord, ValuationRecord, load, save
-from harness.records.seal import SEAL, key_of, seal
+from harness.records.seal import SEAL, seal
 from harness.report.files import write_report
 from tests.harness.commands import Ended, call
 from tests.harness.small_runs import THIRD_PARTY, tiny_suite

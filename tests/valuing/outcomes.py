@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from harness.statistics.values import certainty
 from harness.types import Cost
 from harness.valuing.audit import Audit, LeftOut
 from harness.valuing.findings import Finding
@@ -25,7 +22,6 @@ def outcome(contributors: int = 5, texts: bool = True, shares: bool = True, leak
         Finding("leakage", name, f"LEAKAGE: 9 of {name}'s examples also stand in the target.", loud=True)
         for name in names[contributors - leaking :]
     ]
-    rng = np.random.default_rng(0)
     return Outcome(
         task="sentiment",
         question="shapley",
@@ -45,7 +41,6 @@ def outcome(contributors: int = 5, texts: bool = True, shares: bool = True, leak
         labels=("bad", "good"),
         crossed=0.8,
         unusual=tuple((_example("unusual", k, texts),) for k in range(contributors)),
-        certainty=certainty(np.ones((1, contributors)), np.empty((0, contributors)), rng),
         seed=3,
         texts=texts,
         version="1.2.3",

@@ -62,6 +62,24 @@ def test_the_cheapest_of_those_that_no_board_tells_to_be_worse_comes_first(sessi
     assert order[2:] == ["tracin", "mmd"]  # told to be worse by one: only where nothing else fits, the better first
 
 
+def test_who_has_a_row_on_one_board_alone_comes_after_who_is_first_on_both(session: Session) -> None:
+    """And before who is told to be worse: having no row is not that."""
+    boards = [
+        Board("files", (row("tracin", 0.6, 1), row("mmd", 0.5, 1))),
+        Board("embedded", (row("influence", 0.7, 1), row("tracin", 0.6, 1), row("mmd", 0.5, 2))),
+    ]
+    assert chosen(session, boards) == ["tracin", "influence", "mmd"]
+    none_of_both = [boards[0], Board("embedded", (row("influence", 0.7, 1), *boards[1].rows[2:]))]
+    none_of_both[1] = Board("embedded", (*none_of_both[1].rows, row("tracin", 0.2, 3)))
+    assert chosen(session, none_of_both)[0] == "influence"
+    choice, price = next(choose(session, "shapley", none_of_both, Budget()))
+    assert choice.why == (
+        "influence was chosen: it is the only method that one of the leaderboards files (24 pools) and embedded (24 "
+        "pools) cannot tell from its best for sentiment, shapley and the other has no row for; none that is with the "
+        f"best of both fits here; it should take {price}."
+    )
+
+
 def test_baselines_that_see_no_model_and_ablations_are_never_taken(session: Session) -> None:
     rows = (
         *(row("class-balance", 0.8, 1, hours=0.0), row("ntk-mmd:single:discrepancy", 0.8, 1), row("mmd", 0.5, 1)),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.valuing.findings import Finding, _labels
+from harness.valuing.findings import Finding, _labels, _leakage
 from harness.valuing.look import Crossed, Look
 from tests.valuing.outcomes import outcome
 
@@ -49,3 +49,11 @@ def test_models_that_have_learnt_nothing_contradict_nobody() -> None:
     ignorant = replace(LEARNT, target_right=0.55)
     assert told({"disagree": 0.9}, ignorant) == []
     assert len(told({"disagree": 0.9})) == 1
+
+
+@pytest.mark.parametrize(("leaked", "share"), [(1, "under 1%"), (5, "1%"), (250, "50%")])
+def test_a_single_leaked_example_is_loud_and_not_none_of_all(leaked: int, share: str) -> None:
+    looks = [replace(outcome(1).looks[0], name="a", examples=500, leaked=leaked, leaked_first="x is y")]
+    (found,) = _leakage(looks, 400)
+    assert found.loud
+    assert found.text.startswith(f"LEAKAGE: {leaked} of a's 500 examples ({share}) also stand in the target")

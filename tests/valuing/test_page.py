@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.errors import UserError
 from harness.valuing.files import CSV, HTML, JSON, PAGE, to_markdown, write
 from harness.valuing.page import to_fragment, to_html
 from harness.valuing.sections import sections
+from harness.valuing.stored import read
 from harness.valuing.terminal import print_outcome
 from harness.valuing.valuation import Outcome
 from tests.valuing.outcomes import EVIL, SECRET, outcome
@@ -129,6 +132,19 @@ def test_all_ten_examples_of_either_end_are_on_the_page() -> None:
     page = Page(to_html(outcome(2)))
     for end in ("best", "worst"):
         assert all(page.text.count(f"{SECRET}, {end} {k}") == 2 for k in range(10))
+
+
+def test_what_is_kept_draws_every_page_again(tmp_path: Path) -> None:
+    """Of what is undefined too; and what is no such file is told."""
+    for found in (outcome(3, shares=False), replace(outcome(), audit=None)):
+        first = write(tmp_path / "first", found)
+        again = write(tmp_path / "again", read(tmp_path / "first" / JSON))
+        assert [file.read_bytes() for file in again] == [file.read_bytes() for file in first]
+    content = json.loads(first[1].read_text(encoding="utf-8"))
+    for name, wrong in (("format", "of somebody else"), ("target_rows", "many"), ("texts", None), ("bill", {})):
+        (tmp_path / "wrong.json").write_text(json.dumps({**content, name: wrong}), encoding="utf-8")
+        with pytest.raises(UserError, match=r"wrong\.json does not hold the values of a valuation: .*Value the data"):
+            read(tmp_path / "wrong.json")
 
 
 def test_shares_that_nobody_has_take_no_room() -> None:

@@ -86,6 +86,35 @@ def test_columns_are_told_where_their_names_do_not_tell(tmp_path: Path) -> None:
         brought({"x": frame, "y": frame}, frame, columns={"txt": "head"})
 
 
+def test_a_column_that_is_told_is_of_the_files_that_have_it(tmp_path: Path) -> None:
+    """The others' is found by its name: vendors' files need not look alike, nor like the target's."""
+    folder, target = vendors(tmp_path)
+    plain = brought(folder, target)
+    for k in (0, 1):
+        frame = pd.read_csv(folder / f"v{k}.csv").rename(columns={"text": "x", "label": "y"})
+        frame.to_csv(folder / f"v{k}.csv", index=False)
+    with pytest.raises(UserError, match=r"v0\.csv: no column is called as text usually is"):
+        brought(folder, target)
+    assert brought(folder, target, columns={"text": "{x}", "label": "y"}).train.digest() == plain.train.digest()
+    with pytest.raises(UserError, match=r"--columns: no file has 'nosuch' for a column; .*v0\.csv has x, y\."):
+        brought(folder, target, columns={"text": "nosuch", "label": "y"})
+    with pytest.raises(UserError, match=r"no file has 'text' and 'y' for a column"):
+        brought(folder, target, columns={"text": "{text} {y}", "label": "y"})
+
+
+def test_a_file_s_name_is_its_contributor_s_up_to_the_format(tmp_path: Path) -> None:
+    _, target = vendors(tmp_path)
+    folder = tmp_path / "versions"
+    for name in ("acme v1.2.csv", "acme v1.3.csv", "b.jsonl", "c.train.csv"):
+        write(folder / name, reviews(12, len(name)))
+    (folder / "c.toml").write_text(
+        """task = "sentiment"\nside = "real"\npath = "c.train.csv"
+        labels = {positive = "positive", negative = "negative"}
+        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
+    )
+    assert brought(folder, target).names == ("acme v1.2", "acme v1.3", "b", "c")
+
+
 def test_prompts_with_their_context_and_answers_are_found(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {

@@ -17,7 +17,7 @@ from dataworth import UserError
 
 from harness.retraining.engine import Engine
 from harness.statistics.values import certainty
-from harness.valuing import asking, valuation
+from harness.valuing import asking, findings, valuation
 from harness.valuing.boards import boards
 from harness.valuing.choosing import Price
 from harness.valuing.files import CSV, HTML, JSON, PAGE
@@ -219,6 +219,25 @@ def test_a_target_too_small_to_tell_says_how_many_rows_would() -> None:
     assert rows_needed(20, sure) == 20 * 2 * variance * 16
     sharp = certainty(np.array([[9.0, 0.0], [9.1, 0.0]]), parts_GC / 1_000, np.random.default_rng(0))
     assert rows_needed(20, sharp) is None  # they are told apart
+
+
+def test_a_target_is_called_small_where_a_larger_one_would_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And contributors alike where none would."""
+
+    class Twelve:
+        target = range(12)
+
+    for needed, said in (
+        (1_199, "The target is small: its 12 rows alone leave .* untold apart; about 1,200 rows would tell them apart"),
+        (1_201, "The target's 12 rows alone leave .* these contributors may as well be worth the same"),
+    ):
+        monkeypatch.setattr(findings, "rows_needed", lambda rows, sure, needed=needed: needed)
+        (told,) = findings._target(Twelve(), None)  # type: ignore[arg-type]
+        assert told.loud
+        assert re.match(said, told.text)
+    monkeypatch.setattr(findings, "rows_needed", lambda rows, sure: None)
+    assert list(findings._target(Twelve(), None)) == []  # type: ignore[arg-type]
+    assert [findings.two_digits(count) for count in (7, 99, 101, 174_148)] == [7, 99, 110, 180_000]
 
 
 # --- the command ----------------------------------------------------------------------------------------

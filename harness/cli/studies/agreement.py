@@ -20,10 +20,12 @@ from rich.console import Console
 from harness.cli.studies import Request
 from harness.cli.studies.dealt import Dealing, dealing
 from harness.cli.studies.groups import GROUPS, Group, Member
-from harness.cli.studies.pages import Section, Table, csv_text, told, write_study
+from harness.cli.studies.pages import Section, Table, csv_text, report_progress, write_study
 from harness.errors import UserError, unknown
+from harness.records.results import mean_values
 from harness.registry import method, methods
-from harness.running.pool_run import PoolRun, mean
+from harness.report.numbers import NONE, correlation
+from harness.running.pool_run import PoolRun
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import spearman
 from harness.types import Floats, Method, Plain, Pool
@@ -100,7 +102,7 @@ def _asked(table: Dealing, groups: Sequence[Group]) -> Iterator[Answer]:
                     run = table.run(task, index, first(whole.pool, group.contributors))
                 answers = [_answer(run, group, member) for member in group.members]
                 seconds = sum(answer.seconds for answer in answers)
-                told(f"{task.name}, pool {index + 1}: {group.name}, {seconds:.1f} s")
+                report_progress(f"{task.name}, pool {index + 1}: {group.name}, {seconds:.1f} s")
                 yield from answers
             whole.release()
 
@@ -121,7 +123,7 @@ def _answer(run: PoolRun, group: Group, member: Member) -> Answer:
     if found.status != "ok":
         return replace(nothing, seconds=0.0, reason=found.reason)
     cost = found.cost
-    return replace(nothing, values_C=mean(found.values), seconds=cost.seconds, retrainings=cost.retrainings)
+    return replace(nothing, values_C=mean_values(found.values), seconds=cost.seconds, retrainings=cost.retrainings)
 
 
 def made_of(member: Member, common: Mapping[str, Plain]) -> Method | str:
@@ -185,7 +187,7 @@ def _overview(
 
     def cell(task: str, group: Group) -> str:
         known = [value for own in _pairs(found[task, group.name]).values() if math.isfinite(value := finite_mean(own))]
-        return f"{min(known):.2f} to {max(known):.2f}" if known else "–"
+        return f"{min(known):.2f} to {max(known):.2f}" if known else NONE
 
     rows = [[group.name, *(cell(task, group) for task in tasks)] for group in groups]
     return Section("From the least alike two of a name to the most alike", "", Table(["", *tasks], rows))
@@ -209,8 +211,7 @@ def _section(task: str, group: Group, answers: Sequence[Answer]) -> Section:
 def _cell(pairs: Mapping[tuple[str, str], float], a: str, b: str) -> str:
     if a == b:
         return "·"
-    value = pairs.get((a, b), pairs.get((b, a), math.nan))
-    return f"{value:.2f}" if math.isfinite(value) else "–"
+    return correlation(pairs.get((a, b), pairs.get((b, a), math.nan)))
 
 
 def _extremes(pairs: Mapping[tuple[str, str], float]) -> list[str]:

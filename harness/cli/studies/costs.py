@@ -5,7 +5,6 @@ Read off a leaderboard's table, published or of a run; nothing is trained.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from rich.console import Console
 
 from harness.cli.places import Place
 from harness.cli.studies import STUDIED, Request
-from harness.cli.studies.pages import Section, Table, csv_text, write_study
+from harness.cli.studies.pages import Section, Table, csv_text, field, write_study
 from harness.errors import UserError
-from harness.report.leaderboard_csv import TABLE
-from harness.report.numbers import hours, seconds
+from harness.report.leaderboard_csv import TABLE, number, read
+from harness.report.numbers import NONE, hours, seconds
 from harness.report.view import TRUTH
 from harness.types import LOADED, Question
 
@@ -72,9 +71,8 @@ def lines_of(file: Path) -> list[Line]:
         UserError: there is no such table, or it is of another version.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            rows = [row for row in csv.DictReader(opened) if row["question"] == QUESTION]
-            return [_line(row) for row in rows if row["seconds"]]
+        rows = [row for row in read(file.read_text(encoding="utf-8")) if row["question"] == QUESTION]
+        return [_line(row) for row in rows if row["seconds"]]
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}. Draw it by 'dataworth report'.") from error
     except (KeyError, ValueError) as error:
@@ -84,15 +82,12 @@ def lines_of(file: Path) -> list[Line]:
 
 
 def _line(row: Mapping[str, str]) -> Line:
-    def number(name: str) -> float:
-        return float(row[name] or "nan")
-
     return Line(
         task=row["task"],
         method=row["method"],
-        costs={measure: number(measure) for measure in MEASURES},
-        differentiates=number("gradient_passes") > 0 and number("retrainings") < number("contributors"),
-        loaded=number("load") > LOADED,
+        costs={measure: number(row[measure]) for measure in MEASURES},
+        differentiates=number(row["gradient_passes"]) > 0 and number(row["retrainings"]) < number(row["contributors"]),
+        loaded=number(row["load"]) > LOADED,
     )
 
 
@@ -161,7 +156,7 @@ def _section(measure: str, lines: Sequence[Line], ratios: Ratios) -> Section:
 
     def cell(task: str, method: str) -> str:
         if (line := found.get((task, method))) is None:
-            return "–"
+            return NONE
         return _share(ratios[task, method][measure]) + (
             " §" if line.loaded and measure != "reference_gpu_hours" else ""
         )
@@ -175,7 +170,7 @@ def _section(measure: str, lines: Sequence[Line], ratios: Ratios) -> Section:
 
 def _share(ratio: float) -> str:
     if not math.isfinite(ratio):
-        return "–"
+        return NONE
     if ratio < LEAST:
         return "0" if ratio == 0 else f"<{LEAST:g}"
     return f"{ratio:.2g} !" if 1 < ratio < 10 else f"{ratio:,.0f} !" if ratio > 1 else f"{ratio:.2g}"
@@ -201,13 +196,9 @@ def _csv(lines: Sequence[Line], ratios: Ratios) -> str:
     rows = [
         [
             *(line.task, line.method, int(line.differentiates), int(line.loaded)),
-            *(_field(line.costs[measure]) for measure in MEASURES),
-            *(_field(ratios[line.task, line.method][measure]) for measure in MEASURES),
+            *(field(line.costs[measure]) for measure in MEASURES),
+            *(field(ratios[line.task, line.method][measure]) for measure in MEASURES),
         ]
         for line in lines
     ]
     return csv_text(columns, rows)
-
-
-def _field(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else ""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder
-from harness.cli.running import device_of
 from harness.cli.studies import STUDIED, Request
 from harness.config import Suite
 from harness.retraining.ledger import Ledger

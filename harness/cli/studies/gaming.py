@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
-from scipy.stats import rankdata
 
 from harness.cli.studies import Request
 from harness.cli.studies.changes import CHANGES, Scene
 from harness.cli.studies.dealt import Dealing, dealing
-from harness.cli.studies.pages import Section, Table, csv_text, told, write_study
+from harness.cli.studies.pages import Section, Table, csv_text, field, report_progress, write_study
 from harness.errors import UserError
 from harness.registry import methods_named
+from harness.report.numbers import NONE
 from harness.running.pool_run import PoolRun
 from harness.seeds import stream
 from harness.statistics.means import finite_mean
+from harness.statistics.scores import ranks as average_ranks
 from harness.types import QUESTIONS, Floats, Method, Question, SetFunction, Task
 
 NAME = "gaming"
@@ -52,7 +53,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answer:
     """What one row said of one pool.
 
     Args:
@@ -94,7 +95,7 @@ def share(values_C: Floats, places: Sequence[int]) -> float:
 
 def ranks(values_C: Floats, places: Sequence[int]) -> tuple[float, ...]:
     """Each one's place in the order of worth, 1 for the best; ties share theirs."""
-    order_C = rankdata(-values_C)
+    order_C = average_ranks(-values_C) + 0.5
     return tuple(float(order_C[place]) for place in places)
 
 
@@ -103,7 +104,7 @@ def study(request: Request, console: Console) -> int:
     asked = methods_named(request.methods or METHODS)
     rows = [*_rows(asked)]
     with dealing(request, SEEDS) as table:
-        found = [told_ for task in table.tasks.values() for told_ in _of_task(table, task, rows)]
+        found = [answer for task in table.tasks.values() for answer in _of_task(table, task, rows)]
         tasks, seeds = list(table.tasks), table.suite.seeds
     sections = [_overview(found, tasks)] if len(tasks) > 1 else []
     sections += [section for task in tasks for section in _sections([f for f in found if f.task == task], task)]
@@ -127,26 +128,26 @@ def _rows(asked: Mapping[str, Method]) -> Iterator[Row]:
 # --- asking ---------------------------------------------------------------------------------------------
 
 
-def _of_task(table: Dealing, task: Task, rows: Sequence[Row]) -> Iterator[Told]:
+def _of_task(table: Dealing, task: Task, rows: Sequence[Row]) -> Iterator[Answer]:
     for index in table.pools:
         run = table.run(task, index)
-        before = [_told(run, BEFORE, row, ()) for row in rows]
+        before = [_answer(run, BEFORE, row, ()) for row in rows]
         attacker = median(run, before)
         for found in before:
-            yield Told(found.task, found.pool, BEFORE, found.row, found.values_SC, (attacker,), found.reason)
+            yield replace(found, places=(attacker,))
         run.release()
-        told(f"{task.name}, pool {index + 1}: {BEFORE}; the contributor is {run.pool.names[attacker]}")
+        report_progress(f"{task.name}, pool {index + 1}: {BEFORE}; the contributor is {run.pool.names[attacker]}")
         other, learner = task.deal(index + FAR), task.learner()
         for name, change in CHANGES.items():
             rng = stream(table.suite.seed, NAME, task.name, index)
             changed = table.run(task, index, change.made(Scene(run.pool, attacker, other, learner, rng)))
             places = (attacker, len(run.pool.contributors))
-            yield from (_told(changed, name, row, places) for row in rows)
+            yield from (_answer(changed, name, row, places) for row in rows)
             changed.release()
-            told(f"{task.name}, pool {index + 1}: {name}")
+            report_progress(f"{task.name}, pool {index + 1}: {name}")
 
 
-def _told(run: PoolRun, change: str, row: Row, places: tuple[int, ...]) -> Told:
+def _answer(run: PoolRun, change: str, row: Row, places: tuple[int, ...]) -> Answer:
     """What a row says of a pool.
 
     Raises:
@@ -156,13 +157,13 @@ def _told(run: PoolRun, change: str, row: Row, places: tuple[int, ...]) -> Told:
         found = run.truth(row.question)
         if found.status != "ok":
             raise UserError(f"{row.name} of {run.task.name}, pool {run.index + 1}, {change}: {found.reason}")
-        return Told(run.task.name, run.index, change, row, np.array(found.values), places)
+        return Answer(run.task.name, run.index, change, row, np.array(found.values), places)
     answer = run.valuation(row.name.partition(f": {row.question}")[0], row.method, row.question)
     values = np.array(answer.values) if answer.status == "ok" else None
-    return Told(run.task.name, run.index, change, row, values, places, answer.reason)
+    return Answer(run.task.name, run.index, change, row, values, places, answer.reason)
 
 
-def median(run: PoolRun, before: Sequence[Told]) -> int:
+def median(run: PoolRun, before: Sequence[Answer]) -> int:
     """Who is in the middle by the Shapley truth, the lower of two, of those with two examples to split.
 
     Raises:
@@ -180,7 +181,7 @@ def median(run: PoolRun, before: Sequence[Told]) -> int:
 # --- telling --------------------------------------------------------------------------------------------
 
 
-def _foreword(found: Sequence[Told], seeds: int) -> str:
+def _foreword(found: Sequence[Answer], seeds: int) -> str:
     pools = ", ".join(map(str, sorted({f.pool + 1 for f in found})))
     changes = "\n".join(f"- {name}: {change.about}" for name, change in CHANGES.items())
     return (
@@ -190,12 +191,12 @@ def _foreword(found: Sequence[Told], seeds: int) -> str:
     )
 
 
-def _overview(found: Sequence[Told], tasks: Sequence[str]) -> Section:
+def _overview(found: Sequence[Answer], tasks: Sequence[str]) -> Section:
     """What the truths give for each change, and what each method gives beyond that: means over tasks."""
     rows = {f.row.name: f.row for f in found if f.values_SC is not None}
     by_task = [[f for f in found if f.task == task] for task in tasks]
 
-    def gain(own: Sequence[Told], name: str, change: str) -> float:
+    def gain(own: Sequence[Answer], name: str, change: str) -> float:
         return _share(own, name, change) - _share(own, name, BEFORE)
 
     def cell(row: Row, change: str) -> str:
@@ -214,7 +215,7 @@ OVERVIEW = (
 )
 
 
-def _sections(found: Sequence[Told], task: str) -> list[Section]:
+def _sections(found: Sequence[Answer], task: str) -> list[Section]:
     rows = _answered(found)
     columns = [BEFORE, *CHANGES]
     shares = {(name, change): _share(found, name, change) for name in rows for change in columns}
@@ -227,7 +228,7 @@ def _sections(found: Sequence[Told], task: str) -> list[Section]:
     ]
 
 
-def _answered(found: Sequence[Told]) -> list[str]:
+def _answered(found: Sequence[Answer]) -> list[str]:
     """Rows that answered anywhere."""
     return list(dict.fromkeys(f.row.name for f in found if f.values_SC is not None))
 
@@ -243,25 +244,25 @@ GAINS = (
 )
 
 
-def _of(found: Sequence[Told], name: str) -> list[Told]:
+def _of(found: Sequence[Answer], name: str) -> list[Answer]:
     return [f for f in found if f.row.name == name]
 
 
-def _share(found: Sequence[Told], name: str, change: str) -> float:
+def _share(found: Sequence[Answer], name: str, change: str) -> float:
     return finite_mean(f.share for f in _of(found, name) if f.change == change)
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f}" if math.isfinite(value) else "–"
+    return f"{100 * value:.1f}" if math.isfinite(value) else NONE
 
 
-def _places(found: Sequence[Told], name: str, change: str) -> str:
+def _places(found: Sequence[Answer], name: str, change: str) -> str:
     by_pool = [f.ranks for f in _of(found, name) if f.change == change]
     means = [finite_mean(places) for places in zip(*by_pool, strict=True)]
-    return " ".join(f"{mean:.0f}" if math.isfinite(mean) else "–" for mean in means)
+    return " ".join(f"{mean:.0f}" if math.isfinite(mean) else NONE for mean in means)
 
 
-def _gains(found: Sequence[Told], rows: Sequence[str], shares: Mapping[tuple[str, str], float]) -> Table:
+def _gains(found: Sequence[Answer], rows: Sequence[str], shares: Mapping[tuple[str, str], float]) -> Table:
     """For every change what the truths say, and the methods that pay most beyond that, and least."""
     row_of = {f.row.name: f.row for f in found}
     asked = [name for name in rows if row_of[name].method is not None]
@@ -279,15 +280,15 @@ def _gains(found: Sequence[Told], rows: Sequence[str], shares: Mapping[tuple[str
         ends = [order[-1], order[0]] if order else []
         said = [f"{name} {_points(gain(name, change))}, {_points(beyond[name])} beyond" for name in ends]
         truths = [_points(gain(f"truth: {question}", change)) for question in QUESTIONS]
-        lines.append([change, *truths, *(said or ["–", "–"])])
+        lines.append([change, *truths, *(said or [NONE, NONE])])
     return Table(["", "alone", "left out", "Shapley", "pays most beyond its truth", "least"], lines)
 
 
 def _points(gain: float) -> str:
-    return f"{100 * gain:+.1f}" if math.isfinite(gain) else "–"
+    return f"{100 * gain:+.1f}" if math.isfinite(gain) else NONE
 
 
-def _noise(found: Sequence[Told]) -> str:
+def _noise(found: Sequence[Answer]) -> str:
     """How far the truths' shares would move with other seeds: their standard error, root mean square over changes."""
     pools, parts = len({f.pool for f in found}), []
     for question in QUESTIONS:
@@ -301,23 +302,22 @@ def _noise(found: Sequence[Told]) -> str:
     return f"Standard errors of the truths' shares, by their seeds alone: {', '.join(parts)}."
 
 
-def _known(f: Told) -> Floats:
+def _known(f: Answer) -> Floats:
     assert f.values_SC is not None
     return f.values_SC
 
 
-def _absent(found: Sequence[Told]) -> list[str]:
+def _absent(found: Sequence[Answer]) -> list[str]:
     reasons = {f.row.name: f.reason for f in found if f.values_SC is None}
     return [f"{name}: {reason.rstrip('.')}." for name, reason in reasons.items()]
 
 
-def _csv(found: Sequence[Told]) -> str:
+def _csv(found: Sequence[Answer]) -> str:
     columns = ["task", "pool", "change", "row", "question", "share", "rank", "rank of new name", "reason", "values"]
     return csv_text(columns, [_line(f) for f in found])
 
 
-def _line(f: Told) -> list[object]:
+def _line(f: Answer) -> list[object]:
     values = "" if f.values_SC is None else " ".join(f"{value:.6g}" for value in f.values_SC.mean(axis=0))
     own, new = (*f.ranks, math.nan)[:2]
-    numbers = [f"{value:.6g}" if math.isfinite(value) else "" for value in (f.share, own, new)]
-    return [f.task, f.pool, f.change, f.row.name, f.row.question, *numbers, f.reason, values]
+    return [f.task, f.pool, f.change, f.row.name, f.row.question, *map(field, (f.share, own, new)), f.reason, values]

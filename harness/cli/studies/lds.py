@@ -15,12 +15,14 @@ from rich.console import Console
 
 from harness.cli.studies import Request
 from harness.cli.studies.dealt import Dealing, dealing
-from harness.cli.studies.pages import Section, Table, csv_text, told, write_study
+from harness.cli.studies.pages import Section, Table, csv_text, field, report_progress, write_study
 from harness.coalitions import to_text
 from harness.errors import UserError
+from harness.records.results import mean_values
 from harness.registry import methods_named
+from harness.report.numbers import NONE, correlation
 from harness.retraining.chunks import Job
-from harness.running.pool_run import PoolRun, mean
+from harness.running.pool_run import PoolRun
 from harness.seeds import seed_of, stream
 from harness.statistics.ceilings import split_half_reliability
 from harness.statistics.datamodeling import linear_datamodeling_scores
@@ -78,7 +80,7 @@ def study(request: Request, console: Console) -> int:
                 run = table.run(task, index)
                 found.append(_of_pool(run, task, table, asked, seeds))
                 run.release()
-                told(f"{task.name}, pool {index + 1}")
+                report_progress(f"{task.name}, pool {index + 1}")
         tasks = list(table.tasks)
     sections = [_section(task, [one for one in found if one.task == task]) for task in tasks]
     files = {"lds.csv": _csv(found)}
@@ -99,7 +101,7 @@ def _of_pool(run: PoolRun, task: Task, table: Dealing, asked: Mapping[str, Metho
     for name, method in asked.items():
         record = run.valuation(name, method, "shapley")
         if record.status == "ok":
-            values[name], seconds[name] = mean(record.values), record.cost.seconds
+            values[name], seconds[name] = mean_values(record.values), record.cost.seconds
         else:
             reasons[name] = record.reason
     values_MC, outcomes_K = np.array([*values.values()]), utilities_SK.mean(axis=0)
@@ -141,7 +143,7 @@ def _truth(run: PoolRun, question: Question) -> Floats:
     found = run.truth(question)
     if found.status != "ok":
         raise UserError(f"The {question} truth of {run.task.name}, pool {run.index + 1}: {found.reason}")
-    return mean(found.values)
+    return mean_values(found.values)
 
 
 def _errors(values_MC: Floats, members_KC: Bools, outcomes_K: Floats, rng: np.random.Generator) -> Floats:
@@ -177,8 +179,9 @@ def _section(task: str, found: Sequence[Found]) -> Section:
         took = finite_mean(one.seconds.get(name, math.nan) for one in own)
         score = finite_mean(one.lds[name] for one in own)
         return [
-            *(name, f"{_two(score)} ± {_two(error)}" if math.isfinite(score) else "–", *map(_two, with_truths)),
-            f"{took:.1f}" if math.isfinite(took) else "–",
+            *(name, f"{correlation(score)} ± {correlation(error)}" if math.isfinite(score) else NONE),
+            *map(correlation, with_truths),
+            f"{took:.1f}" if math.isfinite(took) else NONE,
         ]
 
     truths = [name for name in names if name.startswith("truth: ")]
@@ -190,10 +193,6 @@ def _section(task: str, found: Sequence[Found]) -> Section:
 def _sortable(found: Sequence[Found], name: str) -> float:
     score = finite_mean(one.lds.get(name, math.nan) for one in found)
     return score if math.isfinite(score) else -2.0
-
-
-def _two(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "–"
 
 
 def _ceiling(found: Sequence[Found]) -> str:
@@ -213,10 +212,6 @@ def _absent(found: Sequence[Found]) -> list[str]:
 
 def _csv(found: Sequence[Found]) -> str:
     columns = ["task", "pool", "row", "lds", "standard error", *QUESTIONS, "seconds", "reliability", "reason"]
-
-    def field(value: float) -> str:
-        return f"{value:.6g}" if math.isfinite(value) else ""
-
     rows: list[list[object]] = []
     for one in found:
         for name, score in one.lds.items():

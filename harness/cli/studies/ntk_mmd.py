@@ -20,6 +20,7 @@ from harness.cli.studies.pages import Bars, Section, Table, write_study
 from harness.cli.studies.stored import StoredPool, halved, stored_pools
 from harness.errors import UserError
 from harness.registry import Broken, method
+from harness.report.numbers import NONE
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import spearman
 from harness.types import Floats, Method, Plain, Question
@@ -91,7 +92,7 @@ def turned(knobs: Knobs) -> Method:
     """
     made = method(NAME)
     if isinstance(made, Broken):
-        raise UserError(f"{NAME} does not load: {made.unsuitable(None)}")  # type: ignore[arg-type]
+        raise UserError(made.reason)
     return replace(made, **knobs)  # type: ignore[type-var]
 
 
@@ -195,7 +196,7 @@ REWARDS_CAPTION = (
 def _with_error(numbers: Sequence[float]) -> str:
     known = [number for number in numbers if math.isfinite(number)]
     if not known:
-        return "–"
+        return NONE
     error = f" ± {np.std(known, ddof=1) / len(known) ** 0.5:.2f}" if len(known) > 1 else ""
     return f"{np.mean(known):.2f}{error}"
 

@@ -47,9 +47,14 @@ class Bars:
     lines: Mapping[str, Sequence[float]]
 
 
-def told(line: str) -> None:
+def report_progress(line: str) -> None:
     """How far a study is, where it is in nobody's way."""
     Console(stderr=True, highlight=False).print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def field(value: float) -> str:
+    """A number in a file of comma-separated values: six digits, empty where it is undefined."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from harness.cli.chosen import tasks_of
+from harness.cli.devices import device_of
 from harness.cli.places import Place, data_folder
-from harness.cli.running import device_of
 from harness.cli.studies import STUDIED, Request
 from harness.errors import UserError
-from harness.records.results import PoolRecord, Results, load
+from harness.records.results import PoolRecord, Results, load, mean_values
 from harness.retraining.ledger import Ledger
 from harness.running.dealt_again import is_dealt_again
-from harness.running.pool_run import Ledgers, PoolRun, mean
+from harness.running.pool_run import Ledgers, PoolRun
 from harness.seeds import stream
 from harness.types import Examples, Floats, Method, Pool, Question, Task
 
@@ -82,7 +82,7 @@ def stored_pools(
             for index in with_truths:
                 record, run = results.pools[name, index], PoolRun(suite, task, index, ledgers, device, "study")
                 if is_dealt_again(record, run):
-                    truths = {q: mean(results.truths[name, index, q].values) for q in questions}
+                    truths = {q: mean_values(results.truths[name, index, q].values) for q in questions}
                     yield StoredPool(record, truths, run, ledgers)
                 else:
                     note(f"{name}: pool {index + 1} is another one here than that of the stored truth; passed over")

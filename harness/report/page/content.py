@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from harness.report.view import (
     Cell,
     Dealt,
     Discrimination,
+    Doubt,
     Front,
     MeanCost,
     TasksMean,
@@ -87,7 +89,7 @@ def _table(view: View, verdict: Verdict, names: Mapping[str, int]) -> dict[str, 
         "task": -1 if verdict.task is None else view.tasks.index(verdict.task),
         "question": -1 if verdict.question is None else view.questions.index(verdict.question),
         "verdict": plain(sentences.verdict(verdict)),
-        "doubt": plain(_doubt(view, place)),
+        "doubt": plain(sentences.warning(_doubt(view, place))),
         "pools": verdict.pools,
         **truth,
         "rows": rows,
@@ -99,18 +101,13 @@ def _of_all(view: View, question: Question | None, names: Mapping[str, int]) -> 
     """Rows of a mean over tasks, and what there is of the truth."""
     place = view.questions.index(question) if question is not None else None
     found = {line.method: line.mean if place is None else line.by_question[place] for line in view.overall}
-    costs = {line.method: line.cost if place is None else line.by_question[place].cost for line in view.overall}
     count = len(view.tasks)
     rows = [
-        _row(names[method], mean, costs[method], "" if mean.rank_high or _is_scored(mean) else _on(mean, count))
+        _row(names[method], mean, "" if mean.rank_high or math.isfinite(mean.spearman) else _on(mean, count))
         for method, mean in found.items()
         if method != TRUTH
     ]
-    return rows, _truth([found[TRUTH].ceiling], costs[TRUTH]) if TRUTH in found else _truth([], MeanCost())
-
-
-def _is_scored(mean: TasksMean) -> bool:
-    return mean.spearman == mean.spearman
+    return rows, _truth([found[TRUTH].ceiling], found[TRUTH].cost) if TRUTH in found else _truth([], MeanCost())
 
 
 def _on(mean: TasksMean, count: int) -> str:
@@ -120,7 +117,7 @@ def _on(mean: TasksMean, count: int) -> str:
 def _of_task(view: View, place: Place, names: Mapping[str, int]) -> tuple[list[Row], dict[str, Any]]:
     """Rows of a task and question, and what there is of the truth."""
     cells = [cell for cell in view.cells if (cell.task, cell.question) == place]
-    rows = [_row(names[cell.method], cell, cell.cost, plain(_state(cell))) for cell in cells if not cell.is_truth]
+    rows = [_row(names[cell.method], cell, plain(_state(cell))) for cell in cells if not cell.is_truth]
     truth = next(cell for cell in cells if cell.is_truth)
     ceiling = [truth.ceiling, truth.ceiling_low, truth.ceiling_high]
     more = {"reliability": numbers.score(truth.reliability), "validation": numbers.score(truth.validation)}
@@ -136,16 +133,16 @@ def _truth(ceiling: Sequence[float], cost: MeanCost) -> dict[str, Any]:
     return {"ceiling": [numbers.score(value) for value in ceiling], "truth": _costs(cost)}
 
 
-def _row(method: int, found: Cell | TasksMean, cost: MeanCost, state: str) -> Row:
+def _row(method: int, found: Cell | TasksMean, state: str) -> Row:
     has = {
         "above": found.above_zero,
         "behind": found.behind,
         "doubt": isinstance(found, Cell) and found.doubt is not None,
-        "loaded": cost.loaded,
+        "loaded": found.cost.loaded,
     }
     scores = [numbers.score(value) for value in (found.spearman, found.low, found.high)]
     marks = sum(MARKS[name] for name, is_so in has.items() if is_so)
-    return [method, *scores, found.rank_low, found.rank_high, marks, _costs(cost), state]
+    return [method, *scores, found.rank_low, found.rank_high, marks, _costs(found.cost), state]
 
 
 def _costs(cost: MeanCost) -> list[numbers.Number]:
@@ -161,9 +158,8 @@ def _front(front: Front, names: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _doubt(view: View, place: Place) -> str:
-    found = next((one.doubt for one in view.discrimination if (one.task, one.question) == place), None)
-    return f"Agreement tells little here: {sentences.doubt(found)}." if found else ""
+def _doubt(view: View, place: Place) -> Doubt | None:
+    return next((one.doubt for one in view.discrimination if (one.task, one.question) == place), None)
 
 
 # --- pools -------------------------------------------------------------------------------------------
@@ -215,7 +211,7 @@ def _codes(cells: Sequence[Cell]) -> list[str]:
 
 def _point_row(method: int, cell: Cell, codes: int) -> Row:
     """Method, by pool its score in thousandths, the place of its codes, and by pool its least and largest value."""
-    scores = [None if point.spearman != point.spearman else round(point.spearman * 1000) for point in cell.points]
+    scores = [round(point.spearman * 1000) if math.isfinite(point.spearman) else None for point in cell.points]
     ends = [numbers.significants((min(point.values), max(point.values)), numbers.DIGITS) for point in cell.points]
     return [method, scores, codes, [low for low, _ in ends], [high for _, high in ends]]
 

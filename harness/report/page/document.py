@@ -14,6 +14,7 @@ from harness.errors import plain
 from harness.report import glance, sentences
 from harness.report.markdown import OURS
 from harness.report.page.content import content
+from harness.report.phrases import counted
 from harness.report.view import View
 
 BEGINNING = f"<!doctype html>\n{OURS}"
@@ -70,7 +71,7 @@ def extent(view: View) -> str:
     methods = len(view.overall) - 1
     return (
         f"{sentences.tasks(len(view.tasks))}, {pools:g} pool{'s' if pools != 1 else ''} a task, {contributors} "
-        f"contributors a pool, {methods} method{'s' if methods != 1 else ''}"
+        f"contributors a pool, {counted(methods, 'method')}"
     )
 
 

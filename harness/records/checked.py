@@ -1,4 +1,4 @@
-"""Records are checked when they are read: one finite number a contributor, costs that are costs, known names."""
+"""Fields of records, checked as they are read: one finite number a contributor, costs that are costs, known names."""
 
 from __future__ import annotations
 
