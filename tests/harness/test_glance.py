@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness.config import load_suite
+from harness.records.results import load
 from harness.report import glance, sentences
 from harness.report.leaderboard import leaderboard
 from harness.report.markdown import overall_short, page
 from harness.report.page.document import html
 from harness.report.view import TRUTH, View
 from tests.harness.page_results import content_of, results_of, suite_of
+
+SUITE = Path(__file__).resolve().parents[2] / "leaderboards" / "embedded-quick"
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +59,23 @@ def test_a_verdict_names_the_best_and_the_cheapest_that_is_not_told_from_it(view
     assert [row[0] for row in rows] == [*view.questions, "mean over questions"]
     for place, (row, one) in enumerate(zip(rows, over, strict=True)):
         costs = priced(view, place)
-        assert row[1].startswith(f"{one.top[0]}, {costs[one.top[0]][1]:.2f} of 0.")
+        assert row[1] == f"{one.top[0]}, {costs[one.top[0]][1]:.2f}"  # these truths have no ceiling
         assert max(costs.values(), key=lambda found: found[1]) == costs[one.top[0]]
         cheapest = min(one.top, key=lambda name: costs[name][0])
         alone = "none: it is ahead of every other method" if len(one.top) == 1 else "itself"
         assert row[3].startswith(alone if cheapest == one.top[0] else f"{cheapest}, ")
         assert set(re.split(", | and ", row[4])) == (set(one.top[1:]) - {one.cheapest} or {"–"})
         assert row[5] == f"{one.pairs:.0%} of pairs, {one.adjacent[0]} of {one.adjacent[1]} neighbours"
+
+
+def test_a_published_best_stands_beside_the_ceiling_of_its_truths() -> None:
+    view = leaderboard(load_suite(SUITE / "suite.toml"), load(SUITE / "results"))
+    with (SUITE / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        truths = [row for row in csv.DictReader(file) if row["family"] == "truth"]
+    assert len(truths) == len(view.tasks) * len(view.questions)
+    for question, best, *_ in glance.verdicts(view)[1]:
+        own = [float(row["ceiling"]) for row in truths if question in (row["question"], "mean over questions")]
+        assert best.endswith(f" of {np.mean(own):.2f}")
 
 
 def test_where_only_a_sentence_can_tell_it_does() -> None:

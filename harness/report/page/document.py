@@ -27,8 +27,8 @@ SCRIPTS = (
 """In this order: each speaks of those before it."""
 
 VERDICTS = (
-    "Each question and their mean: who is best, and how sure that is. Costs are of one valuation, GPU-hours at reference "
-    "scale."
+    "Each question and their mean: who is best, and how sure that is. Costs are of one valuation, GPU-hours at "
+    "reference scale."
 )
 
 
