@@ -267,7 +267,10 @@ def no_ceilings(cells: Sequence[Cell]) -> str:
     """Why ceilings are missing, with a space before it; empty where none is."""
     if all(math.isfinite(cell.ceiling) for cell in cells if cell.is_truth and cell.status == "ok"):
         return ""
-    return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
+    return (
+        f" No ceiling ({numbers.NONE}): it takes two repeats, and values on the validation split, which older results "
+        "lack."
+    )
 
 
 def gpu_hours(cells: Sequence[Cell], projection: Projection) -> str:
