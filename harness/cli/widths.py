@@ -23,7 +23,7 @@ from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, Pace, of_repeat, trained
 from harness.seeds import stream
 from harness.statistics.jackknife import PoolScores, pool_scores
-from harness.statistics.overdispersion import Moderation, moderate
+from harness.statistics.overdispersion import Moderation, Ratios, by_cell
 from harness.statistics.planning import FEWEST_SEEDS, TYPICAL, Split, Spread, best_split, noise_of_repeat, spread
 from harness.types import Budget, Floats, Question
 
@@ -70,8 +70,9 @@ def _of_results(suite: Suite, results: Results, where: str) -> Known:
         for question in suite.questions:
             if found := _cell(suite, question, [r for r in records if isinstance(r, TruthRecord | ValuationRecord)]):
                 cells[task, question] = found
-    prior = moderate([cell.scores for cell in cells.values()])
-    spreads = {key: one for key, cell in cells.items() if (one := cell.spread(prior)) is not None}
+    priors = by_cell([Ratios.of_scores(cell.scores) for cell in cells.values()])
+    told = {key: cell.spread(prior) for (key, cell), prior in zip(cells.items(), priors, strict=True)}
+    spreads = {key: one for key, one in told.items() if one is not None}
     return Known(spreads, _seconds_of_methods(suite, results), _seconds_of_retraining(results), where)
 
 

@@ -28,13 +28,13 @@ def leaderboard(suite: Suite, results: Results) -> View:
     told, answers = truths(found), [scored(matter) for matter in found]
     priors = Priors.of([own for own, _ in answers])
     cells, verdicts = [], []
-    for matter, truth, (own, points) in zip(found, told, answers, strict=True):
-        table = compare([own], priors, stream(suite.seed, "ranks", matter.task, matter.question))
+    for matter, truth, (own, points), prior in zip(found, told, answers, priors, strict=True):
+        table = compare([own], [prior], stream(suite.seed, "ranks", matter.task, matter.question))
         made = _cells(suite, matter, truth, table.standings, points)
         verdicts.append(verdict(table, matter.task, matter.question, {cell.method: cell.cost for cell in made}))
         cells += made
     by_place = {(matter.task, matter.question): own for matter, (own, _) in zip(found, answers, strict=True)}
-    lines, over_tasks = overall(suite.seed, cells, by_place, priors)
+    lines, over_tasks = overall(suite.seed, cells, by_place, dict(zip(by_place, priors, strict=True)))
     asked = {cell.question for cell in cells}
     return View(
         suite=suite,

@@ -23,7 +23,7 @@ Asked = tuple[str, Question]
 
 
 def overall(
-    seed: int, cells: Sequence[Cell], found: Mapping[Asked, Scored], priors: Priors
+    seed: int, cells: Sequence[Cell], found: Mapping[Asked, Scored], priors: Mapping[Asked, Priors]
 ) -> tuple[tuple[Overall, ...], tuple[Verdict, ...]]:
     """The truth, then methods from the best mean down; and what the tables of each question and of all of them say.
 
@@ -31,7 +31,7 @@ def overall(
 
     Args:
         seed: root of the random streams.
-        found: the scores of each task and question; priors: of all of these.
+        found: the scores of each task and question; priors: of each.
     """
     tasks = tuple(dict.fromkeys(cell.task for cell in cells))
     questions = tuple(question for question in QUESTIONS if any(cell.question == question for cell in cells))
@@ -44,7 +44,10 @@ def overall(
         if all(parts.values())
         else []
     )
-    tables = {question: compare(own, priors, stream(seed, "ranks", question)) for question, own in parts.items()}
+    tables = {
+        question: compare(own, [priors[one.task, question] for one in own], stream(seed, "ranks", question))
+        for question, own in parts.items()
+    }
     all_questions = compare(together, Priors.of(together), stream(seed, "ranks", "all"))
     lines = [
         _line(method, tasks, [cell for cell in cells if cell.method == method], tables, all_questions)
@@ -100,7 +103,7 @@ def _line(
     mean = _tasks_mean(
         method,
         every,
-        ceiling=finite_mean(one.ceiling for one in by_question.values()),
+        ceiling=sum(one.ceiling for one in by_question.values()) / len(by_question),  # nan where a question has none
         tasks=len(everywhere),
         pools=sum(min(cell.pools for cell in own if cell.task == task) for task in everywhere),
         cost=cost,

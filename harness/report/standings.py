@@ -15,7 +15,7 @@ from harness.report.view import COST_NAMES, FEWEST_POOLS, RANDOM, CostName, Fron
 from harness.statistics.fronts import on_front, score_draws
 from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, pool_scores, unknown
-from harness.statistics.overdispersion import Moderation, moderate
+from harness.statistics.overdispersion import Moderation, Ratios, by_cell
 from harness.statistics.ranks import Comparison, compared, rank_ranges, resolution
 from harness.statistics.scores import DECIMALS
 from harness.types import Bools, Floats, Question
@@ -69,17 +69,17 @@ def scored(matter: Matter) -> tuple[Scored, dict[str, tuple[PoolPoints, ...]]]:
 
 @dataclass(frozen=True, slots=True)
 class Priors:
-    """The overdispersion of scores and of their differences, told from many tables at once."""
+    """The overdispersion of one cell's scores and of their differences."""
 
     scores: Moderation
     differences: Moderation
 
     @classmethod
-    def of(cls, groups: Sequence[Scored]) -> Priors:
-        return cls(
-            moderate(one.seen for one in groups if one.methods),
-            moderate([pool.differences for pool in one.compared] for one in groups if one.methods),
-        )
+    def of(cls, cells: Sequence[Scored]) -> list[Priors]:
+        """Of each, told from all of them at once."""
+        scores = by_cell([Ratios.of_scores(one.seen) for one in cells])
+        differences = by_cell([Ratios.of_differences(one.compared) for one in cells])
+        return [cls(*both) for both in zip(scores, differences, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,12 @@ class Table:
         return self.pools >= FEWEST_POOLS
 
 
-def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -> Table:
+def compare(tasks: Sequence[Scored], priors: Sequence[Priors], rng: np.random.Generator) -> Table:
     """Means over tasks of the mean over pools.
 
     Args:
         tasks: all with the same methods; one for a single task and question.
+        priors: of each.
     """
     methods = tasks[0].methods if tasks else ()
     pools = min((len(task.pools) for task in tasks), default=0)
@@ -134,13 +135,14 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
     found = Comparison(np.zeros(square, dtype=np.bool_), np.full(square, math.nan))
     if not methods:
         return Table((), {}, pools, np.empty(0), found, np.empty((0, 0)), np.empty(0, dtype=np.bool_))
-    shown = estimate([task.seen for task in tasks], priors.scores)
+    of_scores = [one.scores for one in priors]
+    shown = estimate([task.seen for task in tasks], of_scores)
     columns = [task.compared for task in tasks]
-    fair = estimate(columns, priors.scores)
+    fair = estimate(columns, of_scores)
     known_M = ~np.any([unknown(pools) for pools in columns], axis=0)
     ranked_M = known_M & (pools >= FEWEST_POOLS)
     if ranked_M.any():
-        found = compared(columns, priors.differences, rng)
+        found = compared(columns, [one.differences for one in priors], rng)
     ranges = rank_ranges(fair.mean_M, found.apart_MM)
     # What only rounding separates comes in the suite's order.
     best = int(np.argmax(np.where(ranked_M, np.round(fair.mean_M, DECIMALS), -np.inf)))
@@ -156,7 +158,7 @@ def compare(tasks: Sequence[Scored], priors: Priors, rng: np.random.Generator) -
             above_zero=fair.above_zero(m) < 1 - LEVEL,
             behind=bool(found.apart_MM[m, best]),
         )
-    draws_DM = score_draws(columns, priors.scores, rng)
+    draws_DM = score_draws(columns, of_scores, rng)
     return Table(methods, standings, pools, fair.mean_M, found, draws_DM, known_M)
 
 

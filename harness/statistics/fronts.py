@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.statistics.intervals import estimate
-from harness.statistics.jackknife import PoolScores
+from harness.statistics.jackknife import PoolScores, mean_covariance, root
 from harness.statistics.overdispersion import Moderation
-from harness.statistics.ranks import mean_covariance, root
 from harness.statistics.scores import TIED
 from harness.types import Bools, Floats, Ints
 
@@ -33,7 +32,10 @@ def on_front(cost_M: Floats, scores_DM: Floats) -> Bools:
 
 
 def score_draws(
-    tasks: Sequence[Sequence[PoolScores]], prior: Moderation, rng: np.random.Generator, draws: int = DRAWS
+    tasks: Sequence[Sequence[PoolScores]],
+    prior: Moderation | Sequence[Moderation],
+    rng: np.random.Generator,
+    draws: int = DRAWS,
 ) -> Floats:
     """Mean scores as they might have come out with other contributors, D x M: a parametric bootstrap.
 
@@ -42,7 +44,7 @@ def score_draws(
     Columns that are the same but for rounding are drawn as one, for a front tells the least difference apart.
 
     Args:
-        tasks: the pools of each task, all with the same columns.
+        tasks: the pools of each task, all with the same columns; prior: one for all tasks, or each one's.
     """
     found = estimate(tasks, prior)
     covariance_MM = np.sum([mean_covariance(pools) for pools in tasks], axis=0)

@@ -62,7 +62,7 @@ class Estimate:
         return float(stdtr(self.df_M[m], -math.atanh(mean) * (1 - mean**2) / error))
 
 
-def estimate(tasks: Sequence[Sequence[Sampled]], prior: Moderation) -> Estimate:
+def estimate(tasks: Sequence[Sequence[Sampled]], prior: Moderation | Sequence[Moderation]) -> Estimate:
     """Mean over tasks of the mean over each task's pools.
 
     The contributors of each pool are drawn anew, and tasks are independent: variances add up, each scaled by its
@@ -70,10 +70,12 @@ def estimate(tasks: Sequence[Sequence[Sampled]], prior: Moderation) -> Estimate:
 
     Args:
         tasks: the pools of each task, all with the same columns.
+        prior: one for all tasks, or each one's.
     """
     means, variances, freedom = [], [], []
-    for pools in tasks:
-        phi_M, df = prior.of(pools)
+    priors = [prior] * len(tasks) if isinstance(prior, Moderation) else prior
+    for pools, own in zip(tasks, priors, strict=True):
+        phi_M, df = own.of(pools)
         means.append(np.mean([pool.scores_M for pool in pools], axis=0))
         variance_M = phi_M * np.mean([pool.variance_M for pool in pools], axis=0) / len(pools)
         variances.append(np.where(unknown(pools), np.nan, variance_M))

@@ -135,6 +135,17 @@ def unknown(pools: Sequence[Sampled]) -> Bools:
     )
 
 
+def mean_covariance(pools: Sequence[PoolScores]) -> Floats:
+    """Sampling covariance of the mean over pools, M x M."""
+    return np.asarray(np.mean([pool.covariance_MM for pool in pools], axis=0) / len(pools))
+
+
+def root(covariance_MM: Floats) -> Floats:
+    """The symmetric square root: unlike other factors it is unique, so that all machines draw the same."""
+    roots_R, axes_MR = np.linalg.eigh(covariance_MM)
+    return np.asarray((axes_MR * np.sqrt(np.maximum(roots_R, 0.0))) @ axes_MR.T)
+
+
 def mean_of(several: Sequence[PoolScores]) -> PoolScores:
     """The mean of several scores of the same columns and contributors, such as of a pool's questions."""
     return PoolScores(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from harness.statistics.intervals import LEVEL, estimate
-from harness.statistics.jackknife import PoolScores, pairs, unknown
+from harness.statistics.jackknife import PoolScores, mean_covariance, pairs, root, unknown
 from harness.statistics.overdispersion import Moderation
 from harness.statistics.scores import TIED
 from harness.types import Bools, Floats, Ints
@@ -38,22 +39,24 @@ class Comparison(NamedTuple):
 
 def compared(
     tasks: Sequence[Sequence[PoolScores]],
-    prior: Moderation,
+    prior: Moderation | Sequence[Moderation],
     rng: np.random.Generator,
     level: float = LEVEL,
     draws: int = DRAWS,
 ) -> Comparison:
     """Which pairs of columns differ, all compared at once: any equal pair is told apart with chance 1 - level.
 
-    A pair's T is its mean difference over its standard error; the largest |T| of all pairs is drawn from the joint
-    jackknife covariance, Student's t with the fewest degrees of freedom (single-step max-T: Westfall & Young 1993;
-    Hothorn, Bretz & Westfall 2008, Biometrical Journal 50(3)). Where no contributor moves a difference, or one of its
-    columns, nothing tells its error, and such a pair is never told apart.
+    The largest |Z| of all pairs is drawn from the joint jackknife covariance of their differences, normal; a pair
+    differs where its own Student's t, difference over standard error, is less likely than that one's 95 % point
+    (single-step min-P: Westfall & Young 1993, Resampling-Based Multiple Testing, sec. 2.3). Each pair has an estimated
+    error of its own: one draw of it for all, as of a multivariate t, would say too little of the largest of many.
+    Where no contributor moves a difference, or one of its columns, nothing tells its error, and such a pair is never
+    told apart.
 
     Args:
         tasks: the pools of each task, all with the same columns; one task for a single cell.
-        prior: of the overdispersion of differences (``moderate`` on ``PoolScores.differences``), which is not that of
-            scores: what pools have in common cancels.
+        prior: of the overdispersion of differences (``Ratios.of_differences``), which is not that of scores: what
+            pools have in common cancels. One for all tasks, or each one's.
     """
     first, second = pairs(columns := len(tasks[0][0].scores_M))
     found = estimate([[pool.differences for pool in pools] for pools in tasks], prior)
@@ -66,23 +69,19 @@ def compared(
     margin_K = np.where(np.abs(found.mean_M) > TIED, np.inf, TIED)
     if unsure_K.any():
         unsure = np.flatnonzero(unsure_K)
-        bound = largest_t(covariance_MM, first[unsure], second[unsure], sampled_K[unsure], found.df_M.min(), rng, draws)
-        margin_K[unsure] = np.quantile(bound, level) * found.error_M[unsure]
+        largest_D = largest_z(covariance_MM, first[unsure], second[unsure], sampled_K[unsure], rng, draws)
+        chance = ndtr(-np.quantile(largest_D, level))
+        margin_K[unsure] = -stdtrit(found.df_M[unsure], chance) * found.error_M[unsure]
     margin_MM, apart_MM = np.zeros((columns, columns)), np.zeros((columns, columns), dtype=np.bool_)
     margin_MM[first, second] = margin_MM[second, first] = margin_K
     apart_MM[first, second] = apart_MM[second, first] = np.abs(found.mean_M) > margin_K
     return Comparison(apart_MM, margin_MM)
 
 
-def mean_covariance(pools: Sequence[PoolScores]) -> Floats:
-    """Sampling covariance of the mean over pools, M x M."""
-    return np.asarray(np.mean([pool.covariance_MM for pool in pools], axis=0) / len(pools))
-
-
-def largest_t(
-    covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
+def largest_z(
+    covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, rng: np.random.Generator, draws: int
 ) -> Floats:
-    """Draws of the largest |T| over pairs of equal columns, D."""
+    """Draws of the largest |Z| over pairs of equal columns, D."""
     drawn_MD = (rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)).T.copy()
     largest_D, t_D = np.zeros(draws), np.empty(draws)
     for one, other, spread in zip(first.tolist(), second.tolist(), spread_K.tolist(), strict=True):
@@ -90,13 +89,15 @@ def largest_t(
         np.subtract(drawn_MD[one], drawn_MD[other], out=t_D)
         np.divide(t_D, spread, out=t_D)
         np.maximum(largest_D, np.abs(t_D, out=t_D), out=largest_D)
+    return largest_D
+
+
+def largest_t(
+    covariance_MM: Floats, first: Ints, second: Ints, spread_K: Floats, df: float, rng: np.random.Generator, draws: int
+) -> Floats:
+    """Draws of the largest |T| over pairs of equal columns whose errors are one, of these degrees of freedom, D."""
+    largest_D = largest_z(covariance_MM, first, second, spread_K, rng, draws)
     return np.asarray(largest_D / np.sqrt(rng.chisquare(df, size=draws) / df))
-
-
-def root(covariance_MM: Floats) -> Floats:
-    """The symmetric square root: unlike other factors it is unique, so that all machines draw the same."""
-    roots_R, axes_MR = np.linalg.eigh(covariance_MM)
-    return np.asarray((axes_MR * np.sqrt(np.maximum(roots_R, 0.0))) @ axes_MR.T)
 
 
 def rank_ranges(mean_M: Floats, apart_MM: Bools) -> list[RankRange]:
