@@ -70,7 +70,7 @@ FEWEST_CONTRIBUTORS = 3
 """Two are in the same order or in the other: their rank correlation is 1 or -1, and nothing tells how sure it is."""
 
 FOLDS = 16
-"""Fixed folds of every held-out split (row n is of fold n mod 16): they tell the noise of the held-out sample."""
+"""Fixed folds of every held-out split (row n is of fold n mod 16), which a truth can be checked against."""
 
 CHECKPOINTS = 6
 """Parameter snapshots that a traced fit keeps, where its recipe does not say."""

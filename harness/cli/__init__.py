@@ -22,7 +22,7 @@ from harness.cli.stopping import STOPPED
 from harness.cli.studying import study
 from harness.cli.submitting import submit_check
 from harness.cli.valuing import value
-from harness.errors import UserError
+from harness.errors import UserError, plain
 
 if TYPE_CHECKING:
     from harness.report.view import CostName
@@ -363,5 +363,6 @@ def main() -> None:
         Console(stderr=True).print("Stopped; nothing is half written. Give the same command again.")
         sys.exit(STOPPED)
     except UserError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        text = "\n".join(map(plain, str(error).split("\n")))  # it may quote files: columns, names, values
+        Console(stderr=True).print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
         sys.exit(2)

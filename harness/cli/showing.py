@@ -21,6 +21,9 @@ from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH
 from harness.settings import expected, written
 from harness.types import Additive, Budget, Method, Retraining, SetFunction, Task
 
+NARROW = 80
+"""Columns of a terminal from which on a knob has a row of four cells: with fewer these would be ladders of words."""
+
 
 def print_list(console: Console) -> None:
     """Tasks, methods and suites with a line each."""
@@ -105,13 +108,26 @@ def _print_method(console: Console, name: str, method: Method, known: Known) -> 
 
 def _print_knobs(console: Console, name: str, knobs: Sequence[Knob]) -> None:
     """What can be typed behind a method's name."""
-    table = Table(box=None, padding=(0, 2), title="knobs", title_justify="left", title_style="bold")
-    table.add_column("knob", no_wrap=True, style="cyan")
-    for column in ("takes", "default", "meaning"):
-        table.add_column(column)
-    for knob in knobs:
-        default = written(knob.default) + (f": {knob.rule}" if knob.rule else "")
-        table.add_row(*map(Text, (knob.name, expected(knob.kinds), default, knob.meaning or "not told")))
+    rows = [
+        (
+            knob.name,
+            expected(knob.kinds),
+            written(knob.default) + (f": {knob.rule}" if knob.rule else ""),
+            (knob.meaning or "not told").replace("``", ""),
+        )
+        for knob in knobs
+    ]
+    if console.width < NARROW:
+        table = _pairs("knobs")
+        for knob_name, takes, default, meaning in rows:
+            table.add_row(Text(knob_name), Text(f"{meaning} Takes {takes}; by default {default}."))
+    else:
+        table = Table(box=None, padding=(0, 2), title="knobs", title_justify="left", title_style="bold")
+        table.add_column("knob", no_wrap=True, style="cyan")
+        for column in ("takes", "default", "meaning"):
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
     console.print("", table, highlight=False)
     example = spelt(base_of(name), tuple(sorted((knob.name, knob.example) for knob in knobs[:2])))
     line = Text(f"\nTo turn them: dataworth run --methods {shlex.quote(example)}", style="dim italic")
@@ -167,5 +183,5 @@ def _pairs(title: str) -> Table:
         title=Text(title), title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2)
     )
     table.add_column(no_wrap=True, style="cyan")
-    table.add_column()
+    table.add_column(overflow="fold")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import sys
@@ -18,6 +19,12 @@ from harness.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 60
+
+IMPORTED = frozenset({"Additive", "Budget", "ClassVar", "Count", "Floats", "JobSize", "Problem", "UserError"})
+"""What the files import, and a class of that name would hide."""
+
+RUN_BY_OTHERS = frozenset({"conftest", "setup"})
+"""Modules that pytest and pip run whenever they are there."""
 
 METHOD = Template('''"""$name: what it takes an example to be worth, and why."""
 
@@ -155,7 +162,13 @@ def _words(name: str) -> Mapping[str, str]:
         raise UserError(f"A method is called {name} already (dataworth show {name}); choose another name.")
     if keyword.iskeyword(module) or module in sys.stdlib_module_names or _is_installed(module):
         raise UserError(f"{module} is a word or a module of Python's, or of a package here; choose another name.")
-    return {"name": name, "module": module, "cls": "".join(word.capitalize() for word in name.split("-"))}
+    cls = "".join(word.capitalize() for word in name.split("-"))
+    if keyword.iskeyword(cls) or hasattr(builtins, cls) or cls in IMPORTED or module in RUN_BY_OTHERS:
+        raise UserError(
+            f"{name} would give a class {cls} in {module}.py, which Python, pytest, pip or the files themselves take for "
+            "something else; choose another name."
+        )
+    return {"name": name, "module": module, "cls": cls}
 
 
 def _is_installed(module: str) -> bool:

@@ -161,7 +161,7 @@ def _seal(folder: Path) -> Finding:
 
 
 def _suite(published: Place | None, suite: Suite, results: Results) -> Finding:
-    """The suite is the published one in all that a truth depends on."""
+    """The suite is the published one in all that a truth and a price depend on."""
     told = f"The suite {suite.name}, as it is published."
     if published is None:
         return finding(
@@ -169,6 +169,10 @@ def _suite(published: Place | None, suite: Suite, results: Results) -> Finding:
         )
     other = truth_differences(published.suite, suite, "here")
     against = [f"Its suite is another than the published one: {', '.join(other)}."] if other else []
+    if suite.projection != published.suite.projection:
+        against.append(
+            "Its suite has another [projection] than the published one, so that costs at reference scale are others."
+        )
     for task in results.tasks():
         if task not in published.suite.tasks:
             against.append(f"The published suite has no task called {task}.")

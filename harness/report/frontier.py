@@ -10,6 +10,8 @@ from harness.report.view import Cell, CostName, Front, TasksMean, Verdict, View
 
 SELDOM = 0.05
 """Methods that are on the front in fewer draws are told of only where they are on the one that was seen."""
+SAME = " ≈"
+"""Stands after a step's score that is not told apart from the step below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Line:
     """A method on the front or often enough near it.
 
     Args:
-        cost: of a valuation; share: of draws in which it is on the front; is_on: it is on the one that was seen.
+        cost: of a valuation; share: of draws in which it is on the front; is_on: it is on the one that was seen;
+            apart: and told apart from the step below it.
     """
 
     method: str
@@ -25,6 +28,7 @@ class Line:
     found: Cell | TasksMean
     share: float
     is_on: bool
+    apart: bool
 
 
 def front_of(verdict: Verdict, cost: CostName) -> Front | None:
@@ -37,12 +41,12 @@ def lines(view: View, verdict: Verdict, cost: CostName) -> list[Line]:
     front = front_of(verdict, cost)
     if front is None:
         return []
-    is_on = {step.method for step in front.steps}
+    apart = {step.method: step.apart for step in front.steps}
     found = standings(view, verdict)
     rows = [
-        Line(method, getattr(found[method].cost, cost), found[method], share, method in is_on)
+        Line(method, getattr(found[method].cost, cost), found[method], share, method in apart, apart.get(method, False))
         for method, share in front.shares.items()
-        if share >= SELDOM or method in is_on
+        if share >= SELDOM or method in apart
     ]
     return sorted(rows, key=lambda line: (line.cost, -line.found.spearman))
 
@@ -71,23 +75,32 @@ def cost_of(view: View) -> CostName | None:
     return next((front.cost for verdict in over_tasks(view) for front in verdict.fronts), None)
 
 
-def steps(view: View, cost: CostName) -> list[tuple[str, str]]:
-    """Of each question over all tasks, and of their mean: what each step up the front costs and brings."""
-    found = [(verdict, front_of(verdict, cost)) for verdict in over_tasks(view)]
-    return [
-        (str(verdict.question or "mean over questions"), sentences.steps(front)) for verdict, front in found if front
-    ]
+CAPTION = (
+    "Each score with the share of draws of all scores, from their joint uncertainty, in which the method is on the "
+    "Pareto front: no other costs less and scores more. Bold: on the front of the scores that were found; "
+    f"{SAME.strip()}: not told apart from the step below it on that front; {numbers.NONE}: on the front in under "
+    f"{SELDOM:.0%} of draws."
+)
+"""Of the matrix."""
 
 
-def matrix(view: View, cost: CostName) -> tuple[list[str], list[list[str]]]:
-    """Methods that are on the front of some question, or often near it: headings, then their shares of draws."""
+def matrix(view: View, cost: CostName) -> tuple[list[str], list[tuple[str, str, list[Line | None]]]]:
+    """Methods that are on the front of some question, or often near it: headings, then method, cost and its lines."""
     verdicts = over_tasks(view)
     by_question = [{line.method: line for line in lines(view, verdict, cost)} for verdict in verdicts]
     rows = [
-        [method, _costs(method, cost, by_question), *(_share(own.get(method)) for own in by_question)]
+        (method, _costs(method, cost, by_question), [own.get(method) for own in by_question])
         for method in _by_cost(view, by_question)
     ]
     return ["method", sentences.UNITS[cost], *map(question, verdicts)], rows
+
+
+def score(line: Line | None) -> tuple[str, str]:
+    """What a line scores, marked, and its share of draws with a space before it."""
+    if line is None:
+        return numbers.NONE, ""
+    mark = SAME if line.is_on and not line.apart else ""
+    return f"{numbers.correlation(line.found.spearman)}{mark}", f" {line.share:.0%}"
 
 
 def _by_cost(view: View, by_question: Sequence[Mapping[str, Line]]) -> list[str]:
@@ -100,9 +113,3 @@ def _by_cost(view: View, by_question: Sequence[Mapping[str, Line]]) -> list[str]
 def _costs(method: str, cost: CostName, by_question: Sequence[Mapping[str, Line]]) -> str:
     """Of a valuation to the last of the questions that the method is told of: of the mean, where there is one."""
     return next(sentences.amount(cost, own[method].cost) for own in reversed(by_question) if method in own)
-
-
-def _share(line: Line | None) -> str:
-    if line is None:
-        return numbers.NONE
-    return f"**{line.share:.0%}**" if line.is_on else f"{line.share:.0%}"

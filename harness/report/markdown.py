@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.report import frontier, measured, numbers, sentences
+from harness.report import frontier, glance, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
 
@@ -44,15 +44,25 @@ def page(view: View) -> str:
 
 def overall(view: View) -> str:
     """Every method over all tasks and questions, with its cost."""
-    return f"{_told(sentences.over_tasks(view))}\n\n{_overall(view, view.overall)}\n\n{_overall_caption(view)}"
+    return f"{_glance(view)}\n\n{_overall(view, view.overall)}\n\n{_overall_caption(view)}"
 
 
 def overall_short(view: View) -> str:
     """The truth and the best methods over all tasks, and who was left out: for a page that has no room."""
     lines, left_out = sentences.short(view.overall, len(view.tasks))
-    caption = f"{_overall_caption(view)}{f' {left_out}' if left_out else ''}"
-    told = f"{_told(sentences.over_tasks(view))}\n\n{sentences.compared(view, lines)}"
+    caption = "\n".join(filter(None, [_overall_caption(view), left_out and f"- {left_out}"]))
+    told = f"{_glance(view)}\n\n{sentences.compared(view, lines)}"
     return f"{told}\n\n{_overall(view, lines, short=True)}\n\n{caption}"
+
+
+def _glance(view: View) -> str:
+    """Who is best, what is as good for less, and what a budget buys."""
+    headers, rows = glance.verdicts(view)
+    parts = [_table(rows, headers) if rows else _told(sentences.over_tasks(view))]
+    headers, rows = glance.budgets(view)
+    if rows:
+        parts += [glance.WHAT_A_BUDGET_BUYS, _table(rows, headers)]
+    return "\n\n".join(parts)
 
 
 def _told(lines: Sequence[tuple[str, str]]) -> str:
@@ -85,13 +95,17 @@ def _mean_score(mean: TasksMean, tasks: int, has_interval: bool) -> str:
 
 
 def _overall_caption(view: View) -> str:
-    return (
-        f"Mean Spearman over {sentences.tasks(len(view.tasks))} [95 % interval] #rank range, for each question and "
-        "for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: told "
-        f"apart from the best of its column, and worse. {sentences.claim(view)} Cost of one valuation, GPU-hours "
-        f"{sentences.gpu_hours(view.cells, view.suite.projection)}. {sentences.load(view.cells)}".rstrip()
-        + measured.in_a_sentence(view)
-    )
+    """What cells and marks mean, a line each."""
+    lines = [
+        f"A cell: mean Spearman over {sentences.tasks(len(view.tasks))} [95 % interval] #rank range, for each question "
+        "and for their mean; a method without a score on every task has no mean. Bold: better than random orders. †: "
+        "told apart from the best of its column, and worse.",
+        sentences.claim(view),
+        f"Cost of one valuation, GPU-hours {sentences.gpu_hours(view.cells, view.suite.projection)}.",
+        sentences.load(view.cells),
+        measured.in_a_sentence(view).strip(),
+    ]
+    return "\n".join(f"- {line}" for line in lines if line)
 
 
 def _frontier(view: View) -> list[str]:
@@ -100,15 +114,13 @@ def _frontier(view: View) -> list[str]:
     if cost is None:
         return []
     headers, rows = frontier.matrix(view, cost)
-    return [
-        f"## Cost against accuracy\n\n{_told(frontier.steps(view, cost))}",
-        (
-            "In how many draws of the scores, from their joint uncertainty, a method is on the Pareto front: no other "
-            f"costs less and scores more. Bold: on the front of the scores above; {numbers.NONE}: in under "
-            f"{frontier.SELDOM:.0%}."
-        ),
-        _table(rows, headers),
-    ]
+    drawn = [[method, price, *map(_step, lines)] for method, price, lines in rows]
+    return ["## Cost against accuracy", frontier.CAPTION, _table(drawn, headers)]
+
+
+def _step(line: frontier.Line | None) -> str:
+    score, share = frontier.score(line)
+    return f"**{score}**{share}" if line is not None and line.is_on else f"{score}{share}"
 
 
 def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str]:
@@ -118,8 +130,8 @@ def _question(view: View, question: Question, cells: Sequence[Cell]) -> list[str
         f"Mean Spearman over pools [95 % interval]. {sentences.MARKS}{sentences.no_intervals(cells)}"
         f"{sentences.no_ceilings(cells)}",
         _agreement(cells),
-        f"GPU-hours of one valuation, {sentences.gpu_hours(cells, view.suite.projection, mark='**')}; the truth's own "
-        "row is what its retrainings took.",
+        "GPU-hours of one valuation, **at reference scale**, which is told below the table of all tasks together; the "
+        "truth's own row is what its retrainings took.",
         _by_task(cells, lambda cell: numbers.hours(cell.cost.reference_gpu_hours)),
         f"Wall seconds, retrainings and gradient passes of one valuation. {sentences.load(cells)}".rstrip(),
         _by_task(cells, _work),

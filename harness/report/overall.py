@@ -103,7 +103,7 @@ def _line(
     mean = _tasks_mean(
         method,
         every,
-        ceiling=finite_mean(one.ceiling for one in by_question.values()),
+        ceiling=sum(one.ceiling for one in by_question.values()) / len(by_question),  # nan where a question has none
         tasks=len(everywhere),
         pools=sum(min(cell.pools for cell in own if cell.task == task) for task in everywhere),
         cost=cost,

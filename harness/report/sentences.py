@@ -159,7 +159,7 @@ def verdict(found: Verdict) -> str:
         return f"nothing to compare: {who} has a score{' with an interval' if found.unsure else ''}."
     if not found.unsure:
         return _of_compared(found)
-    unsure = f"Without an interval, and compared with no other: {_names(found.unsure)}."
+    unsure = f"Without an interval, and compared with no other: {named(found.unsure)}."
     return f"of those that have an interval, {_of_compared(found)} {unsure}"
 
 
@@ -168,10 +168,10 @@ def _of_compared(found: Verdict) -> str:
         return f"not enough signal: no method is told to be better than random orders. {_resolution(found)}"
     if len(found.top) == 1:
         return f"{found.top[0]} is ahead of every other method. {_resolution(found)}"
-    others = _names(found.top[1:])
+    others = named(found.top[1:])
     return (
         f"{found.top[0]} scores highest, and {others} cannot be told apart from it; the cheapest of these is "
-        f"{found.cheapest}, {_price(found.cost)} a valuation{_behind(found)}. {_resolution(found)}"
+        f"{found.cheapest}, {price(found.cost)} a valuation{_behind(found)}. {_resolution(found)}"
     )
 
 
@@ -188,22 +188,28 @@ def _resolution(found: Verdict) -> str:
     return f"In order of score, {apart} of {neighbours} neighbours are told apart; {of_all}."
 
 
-def _price(cost: MeanCost) -> str:
+def price(cost: MeanCost) -> str:
+    """Of one valuation, with its unit."""
     if math.isfinite(cost.reference_gpu_hours):
         return f"{numbers.hours(cost.reference_gpu_hours)} reference GPU-hours"
     return f"{numbers.seconds(cost.seconds)} s"
 
 
-def _names(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
     """All of them, or the first and how many more."""
     if len(names) > NAMED:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
     return _every(names)
 
 
+def asked(found: Verdict) -> str:
+    """The question of a verdict, or what it is of where there are several."""
+    return str(found.question or "mean over questions")
+
+
 def over_tasks(view: View) -> list[tuple[str, str]]:
     """What the table over all tasks says: of each question, then of their mean."""
-    found = [(str(one.question or "mean over questions"), verdict(one)) for one in view.verdicts if one.task is None]
+    found = [(asked(one), verdict(one)) for one in view.verdicts if one.task is None]
     if len(found) > 1 and len({text for _, text in found}) == 1:
         return [("every question and their mean", found[0][1])]
     return found
@@ -261,11 +267,14 @@ def no_ceilings(cells: Sequence[Cell]) -> str:
     """Why ceilings are missing, with a space before it; empty where none is."""
     if all(math.isfinite(cell.ceiling) for cell in cells if cell.is_truth and cell.status == "ok"):
         return ""
-    return f" No ceiling ({numbers.NONE}): it takes two repeats, and values by held-out fold, which older results lack."
+    return (
+        f" No ceiling ({numbers.NONE}): it takes two repeats, and values on the validation split, which older results "
+        "lack."
+    )
 
 
-def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> str:
-    """For which jobs and GPU hours are worked out; ``mark`` stands around the words that warn."""
+def gpu_hours(cells: Sequence[Cell], projection: Projection) -> str:
+    """For which jobs and GPU hours are worked out."""
     tasks_of: dict[str, list[str]] = {}
     for task in dict.fromkeys(cell.task for cell in cells):
         tasks_of.setdefault(projection.job(task).words, []).append(task)
@@ -273,7 +282,7 @@ def gpu_hours(cells: Sequence[Cell], projection: Projection, mark: str = "") -> 
         words if len(tasks_of) == 1 else f"{words} ({', '.join(tasks)})" for words, tasks in tasks_of.items()
     )
     return (
-        f"{mark}at reference scale{mark}: the passes and retrainings counted here, on {jobs}; bf16 on "
+        f"at reference scale: the passes and retrainings counted here, on {jobs}; bf16 on "
         f"{projection.gpu} at {projection.utilisation:.0%} use"
     )
 
@@ -318,11 +327,11 @@ def compared(view: View, shown: Sequence[Overall]) -> str:
     ranked = next((one.ranked for one in reversed(view.verdicts) if one.task is None), ())
     hidden = [name for name in ranked if name not in {line.method for line in shown}]
     if not hidden:
-        return f"These compare the {len(ranked)} methods of the table."
+        return f"Compared are the {len(ranked)} methods of the table."
     left = f"the other {len(hidden)}" if len(hidden) > NAMED else _every(hidden)
     stand = "stands" if len(hidden) == 1 else "stand"
     return (
-        f"These compare all {len(ranked)} methods with a score on every task; the table shows "
+        f"Compared are all {len(ranked)} methods with a score on every task; the table shows "
         f"{len(ranked) - len(hidden)} of them, and {left} {stand} in the suite's own."
     )
 

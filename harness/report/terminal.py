@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import frontier, measured, numbers, sentences
+from harness.report import frontier, glance, measured, numbers, sentences
 from harness.report.phrases import counted
 from harness.report.view import RULE, TRUTH, Cell, CostName, Overall, TasksMean, Verdict, View
 from harness.statistics.means import finite_mean
@@ -40,7 +40,7 @@ def print_leaderboard(console: Console, view: View) -> None:
     if told := sentences.hidden(view.suite):
         console.print(Text(f"{told}\n", style="yellow"))
     _show(console, *_overall(console, view))
-    _show(console, *_steps(view))
+    _show(console, *_budgets(console, view))
     for question in view.questions:
         _show(console, *_agreement(console, view, question))
     _show(console, *_costs(console, view))
@@ -72,10 +72,19 @@ def _show(console: Console, title: str, told: Sequence[tuple[str, str]], tables:
     console.print(Text(f"{caption}\n", style="dim italic"))
 
 
-def _steps(view: View) -> Shown:
-    cost = frontier.cost_of(view)
-    told = frontier.steps(view, cost) if cost is not None else []
-    return "Worth its cost: methods that no other beats in cost and score", told, [], "dataworth frontier tells more."
+def _budgets(console: Console, view: View) -> Shown:
+    headers, rows = glance.budgets(view)
+
+    def draw(columns: Sequence[str]) -> Table:
+        table = _table(*headers[:1], *columns)
+        for limit, *bought in rows:
+            cells = dict(zip(headers[1:], bought, strict=True))
+            table.add_row(limit, *(cells[name] for name in columns))
+        return table
+
+    tables = _fitting(console, headers[1:], draw) if rows else []
+    caption = f"{glance.WHAT_A_BUDGET_BUYS} 'dataworth frontier' tells every step."
+    return "Worth its cost: the best score that a budget buys", (), tables, caption
 
 
 def _front(console: Console, view: View, verdict: Verdict, cost: CostName) -> Shown:
@@ -84,10 +93,10 @@ def _front(console: Console, view: View, verdict: Verdict, cost: CostName) -> Sh
         return place, [("cost", f"no method has {sentences.UNITS[cost]}")], [], ""
     lines = frontier.lines(view, verdict, cost)
     cells: dict[str, list[Text | str]] = {
-        sentences.UNITS[cost]: [sentences.amount(cost, line.cost) for line in lines],
+        "cost": [sentences.amount(cost, line.cost) for line in lines],
         "Spearman": [_marked(line.found) for line in lines],
-        "on the front in": [f"{line.share:.0%} of draws" for line in lines],
-        "": ["on it" if line.is_on else "" for line in lines],
+        "front": ["on it" if line.is_on else "" for line in lines],
+        "in draws": [f"{line.share:.0%}" for line in lines],
     }
 
     def draw(columns: Sequence[str]) -> Table:
@@ -97,7 +106,10 @@ def _front(console: Console, view: View, verdict: Verdict, cost: CostName) -> Sh
         return table
 
     told = [("the best", sentences.verdict(verdict)), ("the steps", sentences.steps(front))]
-    return place, told, _fitting(console, list(cells), draw), ""
+    caption = (
+        f"Cost: {sentences.UNITS[cost]}. In draws: the share of draws of the scores in which a method is on the front."
+    )
+    return place, told, _fitting(console, list(cells), draw), caption
 
 
 def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[str]], Table]) -> list[Table]:

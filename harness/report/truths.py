@@ -11,7 +11,7 @@ import numpy as np
 from harness.records.results import TruthRecord, mean_values
 from harness.report.matters import Matter
 from harness.report.view import RULE, WEAK, Discrimination, Weakness
-from harness.statistics.ceilings import Squares, agreement, ceiling, repeats_needed, squares
+from harness.statistics.ceilings import Products, agreement, ceiling, products, repeats_needed
 from harness.statistics.gains import gain
 from harness.statistics.means import finite_mean
 from harness.statistics.overdispersion import moderate
@@ -37,7 +37,7 @@ class Truth:
 
 def truths(found: Sequence[Matter]) -> list[Truth]:
     """Of each task and question; how much pools differ is told from all of them at once."""
-    parts = [_squares(matter) for matter in found]
+    parts = [_products(matter) for matter in found]
     prior = moderate([one.scores() for one in own] for own in parts if own)
     ceilings = [ceiling(own, prior) if own else (math.nan,) * 3 for own in parts]
     gains = {matter.task: _gains([one for one in found if one.task == matter.task]) for matter in found}
@@ -64,14 +64,12 @@ def _mean(numbers: Sequence[float]) -> float:
     return float(np.mean(numbers)) if numbers else math.nan
 
 
-def _squares(matter: Matter) -> list[Squares]:
-    """Of every pool; none where a pool's values by fold were not recorded, or come from a single seed."""
+def _products(matter: Matter) -> list[Products]:
+    """Of every pool; none where a pool's values on the validation split were not recorded, or come from one seed."""
     found = []
     for pool in matter.pools:
         truth = matter.truths[pool]
-        if not (truth.by_fold and truth.residual):
-            return []
-        one = squares(np.array(truth.values), np.array(truth.by_fold), np.array(truth.residual))
+        one = products(np.array(truth.values), np.array(truth.validation))
         if one is None:
             return []
         found.append(one)

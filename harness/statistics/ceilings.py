@@ -2,7 +2,8 @@
 
 The *reliability* over seeds is what another run of the truth, on the same held-out sample, would score against it. The
 *ceiling* is what a method that knew the noiseless truth would score: the noise of seeds and of the held-out sample is
-the truth's alone then.
+the truth's alone then. A second held-out sample, the validation split, tells how much of a truth's spread is neither.
+Parts of one sample would tell too much noise: splits are dealt alike in their labels and topics, parts of them are not.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
-from harness.statistics.intervals import estimate
+from harness.statistics.intervals import LEVEL, estimate
 from harness.statistics.jackknife import PoolScores, from_deletions
 from harness.statistics.overdispersion import Moderation
 from harness.statistics.scores import spearman
@@ -60,92 +62,87 @@ def split_half_reliability(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """Where the variance of a truth's values comes from: a crossed design of contributors, seeds and held-out folds.
+    """Where the variance of a truth's values comes from; one number each, or one without each contributor.
 
-    Two-way random effects with contributors as the objects of measurement (Brennan 2001, Generalizability Theory,
-    sec. 3.3). What shifts all contributors alike, a seed's or a fold's own effect, does not touch their order and is
-    taken out.
+    Unbiased, so that a small one can come out negative. What shifts all contributors alike, as a seed may, does not
+    touch their order and is taken out.
 
     Args:
-        contributor, by_seed, by_fold, residual: variance of the noiseless values, of what a seed and a fold add to a
-            contributor's value, and of what only both together do; unbiased, so that a small one can come out negative.
-            One number each, or an array of them, such as one without each contributor.
-        contributors, seeds, folds: C, S and F.
+        total: variance over contributors of their values, which are means over S seeds on the test split.
+        noiseless: of what other seeds and the validation split find too.
+        shared: of what seeds bring to both splits, in the mean over S.
+        seeds: of what seeds bring to the test split, in the mean over S: the shared and what only both together make.
+        contributors: C.
     """
 
-    contributor: Floats
-    by_seed: Floats
-    by_fold: Floats
-    residual: Floats
+    total: Floats
+    noiseless: Floats
+    shared: Floats
+    seeds: Floats
     contributors: int
-    seeds: int
-    folds: int
 
     @property
-    def noise(self) -> Floats:
-        """Variance of a contributor's mean value around its noiseless one."""
-        both = self.residual / (self.seeds * self.folds)
-        return np.asarray(self.by_seed / self.seeds + self.by_fold / self.folds + both)
+    def held_out(self) -> Floats:
+        """Of what the test split alone brings, whatever the seeds."""
+        return np.asarray(self.total - self.noiseless - self.seeds)
 
     @property
     def generalizability(self) -> Floats:
         """Share of the values' variance that is not noise (Brennan 2001, eq. 1.12): its root is the pool's ceiling.
 
-        Dividing by an observed variance of C - 1 degrees of freedom makes the noise's share too large by
-        (C - 1) / (C - 3), which is taken off; so that its mean over pools is right, it may lie outside [0, 1].
+        The covariance with the other split over the variance is a slope of regression, which is unbiased. The shared
+        noise over a variance of C - 1 degrees of freedom comes out too large by (C - 1) / (C - 3), which is taken off.
+        So that its mean over pools is right, it may lie outside [0, 1].
         """
-        total = self.contributor + self.noise
         shrink = max(self.contributors - 3, 1) / (self.contributors - 1)
-        return np.where(total > 0, 1 - shrink * self.noise / np.where(total > 0, total, 1.0), np.nan)
+        known = np.where(self.total > 0, self.total, 1.0)
+        return np.where(self.total > 0, (self.noiseless + (1 - shrink) * self.shared) / known, np.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Squares:
-    """What each contributor adds to the four sums of squares, C each: all that is needed to leave one out.
+class Products:
+    """What each contributor adds to sums of squares and products, C each: all that is needed to leave one out.
 
     Args:
-        contributor_C, by_seed_C, by_fold_C, residual_C: of the crossed design's effects.
-        seeds, folds: S and F.
+        own_C, cross_C: the square of its mean value on the test split, and that times its mean on the validation split.
+        by_seed_C, shared_C: the same of what each seed adds to these means, summed over seeds.
+        seeds: S.
     """
 
-    contributor_C: Floats
+    own_C: Floats
+    cross_C: Floats
     by_seed_C: Floats
-    by_fold_C: Floats
-    residual_C: Floats
+    shared_C: Floats
     seeds: int
-    folds: int
 
     def components(self) -> Components:
         """The components of all contributors."""
-        return self._components([own_C.sum() for own_C in self._all], len(self.contributor_C))
+        return self._components([own_C.sum() for own_C in self._all], len(self.own_C))
 
     def deletions(self) -> Components:
         """The components without each contributor, C each, exactly.
 
-        Leaving one out moves the mean of the others by its share: a sum of squares falls by C / (C - 1) times its own.
+        Leaving one out moves the mean of the others by its share: a sum of products falls by C / (C - 1) times its own.
         """
-        left = len(self.contributor_C) - 1
-        return self._components([np.maximum(0.0, own.sum() - own * (left + 1) / left) for own in self._all], left)
+        left = len(self.own_C) - 1
+        return self._components([own_C.sum() - own_C * (left + 1) / left for own_C in self._all], left)
 
     @property
     def _all(self) -> tuple[Floats, ...]:
-        return self.contributor_C, self.by_seed_C, self.by_fold_C, self.residual_C
+        return self.own_C, self.cross_C, self.by_seed_C, self.shared_C
 
     def _components(self, sums: Sequence[Floats], contributors: int) -> Components:
-        """From the sums of squares of contributors, seeds, folds, and both."""
-        seeds, folds = self.seeds, self.folds
-        freedom = 1, seeds - 1, folds - 1, (seeds - 1) * (folds - 1)
-        contributor, by_seed, by_fold, residual = (
-            np.asarray(total / (own * (contributors - 1))) for total, own in zip(sums, freedom, strict=True)
+        means = contributors - 1
+        seeds = means * (self.seeds - 1) * self.seeds
+        total, covariance, by_seed, shared = (
+            np.asarray(found / freedom) for found, freedom in zip(sums, (means, means, seeds, seeds), strict=True)
         )
         return Components(
-            contributor=(contributor - by_seed - by_fold + residual) / (seeds * folds),
-            by_seed=(by_seed - residual) / folds,
-            by_fold=(by_fold - residual) / seeds,
-            residual=residual,
+            total=np.maximum(total, 0.0),
+            noiseless=covariance - shared,
+            shared=shared,
+            seeds=by_seed,
             contributors=contributors,
-            seeds=seeds,
-            folds=folds,
         )
 
     def scores(self) -> PoolScores:
@@ -153,43 +150,43 @@ class Squares:
         return from_deletions(self.components().generalizability[None], self.deletions().generalizability[None])
 
 
-def ceiling(pools: Sequence[Squares], prior: Moderation) -> tuple[float, float, float]:
-    """The ceiling of a mean over pools, and its 95 % interval: what knowing the noiseless truths would score.
-
-    The root of the mean generalizability, which is unbiased where each pool's own root is not.
+def products(truth_SC: Floats, validation_SC: Floats) -> Products | None:
+    """The sums of one truth; None from a single seed, which tells no noise.
 
     Args:
-        prior: of the overdispersion of generalizabilities (``moderate`` on ``Squares.scores``).
+        truth_SC: values by seed, on the test split.
+        validation_SC: the same trainings' on the validation split.
+    """
+    if len(truth_SC) < 2 or truth_SC.shape != validation_SC.shape or truth_SC.shape[1] < 4:
+        return None
+    truth_SC, validation_SC = _centred(truth_SC), _centred(validation_SC)
+    truth_C, validation_C = truth_SC.mean(axis=0), validation_SC.mean(axis=0)
+    return Products(
+        own_C=truth_C**2,
+        cross_C=truth_C * validation_C,
+        by_seed_C=((truth_SC - truth_C) ** 2).sum(axis=0),
+        shared_C=((truth_SC - truth_C) * (validation_SC - validation_C)).sum(axis=0),
+        seeds=len(truth_SC),
+    )
+
+
+def ceiling(pools: Sequence[Products], prior: Moderation) -> tuple[float, float, float]:
+    """The ceiling of a mean over pools, and its 95 % interval: what knowing the noiseless truths would score.
+
+    The root of the mean generalizability, which is unbiased where each pool's own root is not; Student's t of the mean,
+    at most 1.
+
+    Args:
+        prior: of the overdispersion of generalizabilities (``moderate`` on ``Products.scores``).
     """
     found = estimate([[pool.scores() for pool in pools]], prior)
-    low, high = found.interval(0)
-    return _root(float(found.mean_M[0])), _root(low), _root(high)
+    middle, error = float(found.mean_M[0]), float(found.error_M[0])
+    reach = float(stdtrit(found.df_M[0], (1 + LEVEL) / 2)) * error
+    return _root(middle), _root(middle - reach), _root(middle + reach)
 
 
 def _root(share: float) -> float:
     return math.sqrt(min(1.0, max(0.0, share))) if math.isfinite(share) else math.nan
-
-
-def squares(values_SC: Floats, by_fold_FC: Floats, residual_C: Floats) -> Squares | None:
-    """The sums of squares of one truth; None from a single seed or fold, which tell no noise.
-
-    Args:
-        values_SC: by seed, mean over folds.
-        by_fold_FC: by fold, mean over seeds.
-        residual_C: sum over seeds and folds of the squares of ``residual`` (``residual_squares``).
-    """
-    seeds, folds = len(values_SC), len(by_fold_FC)
-    if min(seeds, folds) < 2 or values_SC.shape[1] < 4:
-        return None
-    seed_SC, fold_FC = _centred(values_SC), _centred(by_fold_FC)
-    return Squares(
-        contributor_C=seeds * folds * seed_SC.mean(axis=0) ** 2,
-        by_seed_C=folds * ((seed_SC - seed_SC.mean(axis=0)) ** 2).sum(axis=0),
-        by_fold_C=seeds * ((fold_FC - fold_FC.mean(axis=0)) ** 2).sum(axis=0),
-        residual_C=residual_C,
-        seeds=seeds,
-        folds=folds,
-    )
 
 
 def residual_squares(values_SFC: Floats) -> Floats:

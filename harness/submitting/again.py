@@ -11,20 +11,24 @@ from typing import cast
 import numpy as np
 
 from harness.config import Suite
-from harness.records.keys import named, place
-from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord, without_nan
+from harness.records.keys import key_of, named, place
+from harness.records.results import PoolRecord, Results, TruthRecord, ValuationRecord, mean_values, without_nan
 from harness.report.phrases import counted
 from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.running.dealt_again import alike, is_dealt_again
 from harness.running.own_process import Limits
 from harness.running.pool_run import Ledgers, PoolRun
 from harness.running.precedents import precedents
+from harness.statistics.scores import spearman
 from harness.submitting.beside import TOLERANCE, apart
 from harness.submitting.findings import Finding, finding
 from harness.types import Advance, Cost, Method, Question, Task
 
 COUNTED = {"retrainings": "retrainings", "gradient_passes": "gradient passes", "forward_passes": "forward passes"}
 """What of a cost is the same wherever it is counted."""
+
+PRICED = {"algebra": "operations of its own", "pass_scale": "gradient passes there for each one here"}
+"""What else its hours at reference scale are worked out from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +134,28 @@ def _of_one(bench: Bench, results: Results, one: Sampled) -> Iterator[str]:
         read = precedents(results, set(results.tasks()) - {one.task}, one.question, fitted) if method.calibrates else ()
         with bench.stage(one.words) as advance:
             asked = run.valuation(one.method, method, one.question, read, advance)
-        if asked.status != "ok" or apart(said.values, asked.values) > TOLERANCE:
-            yield f"{one.words}, comes out otherwise here: {_told(said, asked)}."
-        elif other := _miscounted(said.cost, asked.cost):
-            yield f"{one.words}, counts its cost otherwise here: {', '.join(other)}."
+        yield from compared(said, asked, truth)
         run.release()
     finally:
         ledgers.truth.close()
         ledgers.methods.close()
+
+
+def compared(said: ValuationRecord, asked: ValuationRecord, truth: TruthRecord) -> Iterator[str]:
+    """What of an answer as submitted is not as it comes out here, and of its score against the submitted truth."""
+    words = named(key_of(said))
+    if asked.status != "ok" or apart(said.values, asked.values) > TOLERANCE:
+        yield f"{words}, comes out otherwise here: {_told(said, asked)}."
+        return
+    truth_C = mean_values(truth.values)
+    scores = [spearman(mean_values(answer.values), truth_C) for answer in (said, asked)]
+    if not np.isclose(*scores, rtol=0, atol=_one_exchange(len(truth_C)), equal_nan=True):
+        yield (
+            f"{words}, scores {scores[0]:.3f} as submitted and {scores[1]:.3f} as it comes out here: within the "
+            "tolerance its contributors stand in another order."
+        )
+    if other := [*_miscounted(said.cost, asked.cost), *_mispriced(said, asked)]:
+        yield f"{words}, counts its cost otherwise here: {', '.join(other)}."
 
 
 def _is_described(record: PoolRecord, run: PoolRun) -> bool:
@@ -164,6 +182,27 @@ def _told(submitted: TruthRecord | ValuationRecord, found: TruthRecord | Valuati
     if found.status != "ok":
         return f"{found.status}, {found.reason}"
     return f"up to {apart(submitted.values, found.values):.2g} of the spread over contributors apart"
+
+
+def _one_exchange(contributors: int) -> float:
+    """How much a Spearman changes at most where two neighbours change places; kernels of other processors do that.
+
+    Values that are tied, or nearly, could be put into any order within ``TOLERANCE``, and so be given any score.
+    """
+    return 12 / (contributors * (contributors + 1)) + 1e-9
+
+
+def _mispriced(told: ValuationRecord, found: ValuationRecord) -> list[str]:
+    """What stands beside a cost and makes its price at reference scale."""
+    numbers = [
+        f"{getattr(found, name):g} {words}, not {getattr(told, name):g}"
+        for name, words in PRICED.items()
+        if not np.isclose(getattr(told, name), getattr(found, name), rtol=1e-6, equal_nan=True)
+    ]
+    borrowed = dict(told.borrowed), dict(found.borrowed)
+    others = [f"retrainings of other tasks {borrowed[1]}, not {borrowed[0]}"] if borrowed[0] != borrowed[1] else []
+    family = [f"of the family {found.family}, not {told.family}"] if told.family != found.family else []
+    return [*numbers, *others, *family]
 
 
 def _miscounted(told: Cost, found: Cost) -> list[str]:

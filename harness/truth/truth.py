@@ -33,9 +33,9 @@ class Truth:
         reliability: what another run of the same truth with new seeds would score against it.
         cost: what all its retrainings cost when first run.
         accuracy: of the model trained on everyone, mean over seeds; nan where the question trains none.
-        by_fold_FC: the values that each fold of the held-out split alone gives (their mean over seeds): how much they
-            differ tells the noise of the held-out sample. Folds without rows are left out; no folds where outcomes of
-            an older ledger have none.
+        by_fold_FC: the values that each fold of the held-out split alone gives (their mean over seeds); weighed by
+            rows they add up to the values. Folds without rows are left out; no folds where outcomes of an older ledger
+            have none.
         residual_C: what neither a seed nor a fold alone explains (``ceilings.residual_squares``); empty without folds.
         validation_SC: the same values on the validation split; empty where outcomes of an older ledger lack it.
         everyone_SF, nobody_SF: utility of everyone together, and of nobody, by seed and fold; empty where the question

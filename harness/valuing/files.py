@@ -18,6 +18,9 @@ from harness.valuing.valuation import Outcome
 
 CSV, JSON, PAGE, HTML = "values.csv", "values.json", "README.md", "values.html"
 VALUE_FIELDS = ("value", "low", "high", "rank_low", "rank_high", "share", "share_low", "share_high")
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the start of a formula; names of contributors are their own to choose."""
+
 LOOK_FIELDS = (
     *("side", "read", "examples", "within", "elsewhere", "leaked"),
     *("distance", "off_target", "label_distance", "loss", "own", "disagree", "sure", "sure_disagree"),
@@ -67,7 +70,7 @@ def records(found: Outcome) -> list[dict[str, Any]]:
 
 
 def to_csv(found: Outcome) -> str:
-    """A line a contributor; undefined is an empty field."""
+    """A line a contributor; undefined is an empty field, and no name is a formula of whoever opens it in a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("contributor", *VALUE_FIELDS, *LOOK_FIELDS))
@@ -103,4 +106,6 @@ def _md_table(table: Table) -> str:
 def _field(value: object) -> object:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
-    return plain(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return plain(f"'{value}" if value.startswith(FORMULA) else value)

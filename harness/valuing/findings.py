@@ -214,7 +214,7 @@ def _target(brought: Brought, sure: Certainty) -> Iterator[Finding]:
 
 def two_digits(count: int) -> int:
     """Not less, and told to two digits: an error is known to no more."""
-    unit = 10 ** max(0, len(str(count)) - 2)
+    unit: int = 10 ** max(0, len(str(count)) - 2)
     return -(-count // unit) * unit
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from harness.errors import plain
 from harness.valuing.sections import Section, Table, sections
 from harness.valuing.valuation import Outcome
 
@@ -33,9 +34,9 @@ def print_outcome(console: Console, found: Outcome) -> None:
 def _print(console: Console, section: Section) -> None:
     console.print(Text(section.title, style="bold"))
     for line in section.loud:
-        console.print(Text(f"! {line}", style="bold red"))
+        console.print(Text(plain(f"! {line}"), style="bold red"))
     for line in section.lines:
-        console.print(Text(line))
+        console.print(Text(plain(line)))
     if section.table:
         for columns in _blocks(section.table, console.width):
             console.print(_table(section.table, columns, console.width))

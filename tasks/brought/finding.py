@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.brought import FEWEST_CONTRIBUTORS, Given, Wanted
 from harness.errors import UserError, plain
+from tasks.brought.rows import TARGET
 from tasks.sources.description import format_of, picture_format
 
 
@@ -45,7 +46,25 @@ class Found:
 
 
 def contributors_of(wanted: Wanted) -> Found:
-    """Each contributor's files.
+    """Each contributor's files, by name."""
+    found = _found(wanted)
+    for name in found.files:
+        refuse_target_s(name)
+    return found
+
+
+def refuse_target_s(name: str) -> None:
+    """That nobody has the target's name, under which its rows are kept.
+
+    Raises:
+        UserError: somebody has.
+    """
+    if name == TARGET:
+        raise UserError(f"A contributor is called {name!r}, which is what the target is called; rename it.")
+
+
+def _found(wanted: Wanted) -> Found:
+    """As they are given.
 
     Raises:
         UserError: there is no such file, a folder holds nothing that can be read, or two contributors have one name.
@@ -79,6 +98,8 @@ def _in_folder(folder: Path, target: Given) -> Found:
         if not (entry.is_dir() or format_of(entry.name) or _is_description(entry)):
             ignored.append(plain(entry.name))
             continue
+        if not entry.exists():
+            raise UserError(f"{entry} is a link to nothing. Mend it, or remove it.")
         if isinstance(target, Path) and target.exists() and entry.samefile(target):
             raise UserError(f"The target {target} lies among the contributors; move it out of {folder}.")
         name = plain(entry.name if entry.is_dir() else Path(entry.name.removesuffix(".gz")).stem)

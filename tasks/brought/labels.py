@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -63,9 +64,21 @@ def numbered(answers: Sequence[str], labels: Sequence[str]) -> Ints:
 def in_order(labels: set[str]) -> tuple[str, ...]:
     """By number where all are numbers, else by name."""
     try:
-        return tuple(sorted(labels, key=float))
+        return tuple(sorted(labels, key=lambda label: (_number(label), label)))  # 1 and 1.0 are two labels
     except ValueError:
         return tuple(sorted(labels))
+
+
+def _number(label: str) -> float:
+    """The number that a label is.
+
+    Raises:
+        ValueError: it is none, or none that has a place among numbers.
+    """
+    number = float(label)
+    if math.isnan(number):
+        raise ValueError(label)
+    return number
 
 
 def some(labels: Sequence[str]) -> str:

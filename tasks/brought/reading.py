@@ -15,9 +15,9 @@ from harness.errors import UserError, plain
 from harness.types import Array, Form, Ints
 from tasks.brought.columns import demand, find, held, is_real, owner_column, side_column, told
 from tasks.brought.described import described
-from tasks.brought.finding import Files, by_name, contributors_of, files_of
+from tasks.brought.finding import Files, by_name, contributors_of, files_of, refuse_target_s
 from tasks.brought.rows import TARGET, Read, Rows
-from tasks.sources.arrays import read_npz
+from tasks.sources.arrays import read_npz_whole
 from tasks.sources.description import TASK_FORMS, Source, format_of, template_names
 from tasks.sources.fields import as_text, distinct, shape
 from tasks.sources.images import as_images, decode
@@ -119,11 +119,7 @@ def _of_file(path: Path, form: Form) -> _Part:
     kind = format_of(path.name)
     assert kind is not None, "finding takes no other file"
     if kind == "npz" and form == "image-label":
-        with np.load(path, allow_pickle=False) as content:
-            names = {name: name for name in content.files}
-        arrays = read_npz(path, names)
-        count = min((len(array) for array in arrays.values() if array.ndim), default=0)
-        return _Part(arrays, count, tuple(arrays), str(path), np.arange(count))
+        return _of_arrays(path)
     if kind in ("npz", "npy", "idx.gz"):
         raise UserError(
             f"{path}: {kind} is not read here; "
@@ -137,6 +133,17 @@ def _of_file(path: Path, form: Form) -> _Part:
     layout = replace(found.layout, encoding=None) if found.is_guess else found.layout  # which is refused, with its row
     rows = read_rows(path, layout, str(path))
     return _Part(rows, len(rows), tuple(rows.column_names), str(path), np.arange(len(rows)))
+
+
+def _of_arrays(path: Path) -> _Part:
+    """The arrays of an npz file that have as many rows as the longest; what else it holds says nothing of rows."""
+    every = {name: array for name, array in read_npz_whole(path).items() if array.ndim}
+    count = max(map(len, every.values()), default=0)
+    arrays = {name: array for name, array in every.items() if len(array) == count}
+    if len(arrays) < 2:
+        sizes = ", ".join(f"{name} of {len(array):,}" for name, array in every.items()) or "none"
+        raise UserError(f"{path}: an array of images and one of as many labels are expected, got {sizes}.")
+    return _Part(arrays, count, tuple(arrays), str(path), np.arange(count))
 
 
 def _of_frame(frame: Any, whose: str) -> _Part:
@@ -181,6 +188,8 @@ def _by_owner(parts: Sequence[_Part], columns: Mapping[str, str], notes: list[st
     for k, owner in enumerate(owners):
         if owner:
             order.setdefault(owner, []).append(k)
+    for name in order:
+        refuse_target_s(name)
     if len(order) < 2:
         raise UserError(f"{part.shown}: the column {column} names {len(order)} contributor; values compare 2 or more.")
     return {name: [part.take(np.array(rows))] for name, rows in sorted(order.items())}

@@ -194,14 +194,14 @@ def _pictures(folder: Path, inside: Sequence[Path], pictures: Sequence[Path], ba
 
 def _sizes(contents: Sequence[bytes | None]) -> set[tuple[int, int]]:
     """Of pictures, width x height; what is none is told when they are read."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     found = set()
     for content in contents:
         try:
             with Image.open(io.BytesIO(content or b"")) as image:
                 found.add(image.size)
-        except (UnidentifiedImageError, OSError, ValueError):
+        except Exception:  # as many kinds as there are formats
             continue
     return found
 

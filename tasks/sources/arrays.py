@@ -62,11 +62,12 @@ def read_npz(path: Path, names: Mapping[str, str]) -> dict[str, Array]:
 def read_npz_whole(path: Path, names: Container[str] | None = None) -> dict[str, Array]:
     """Every array of an npz file, or those of these names that it has; nothing in it is ever unpickled."""
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            raise UserError(f"{path} holds a single array; an npz file with named arrays is expected.")
-        with found as content:
-            return {name: content[name] for name in content.files if names is None or name in names}
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                raise UserError(f"{path} holds a single array; an npz file with named arrays is expected.")
+            with found as content:
+                return {name: content[name] for name in content.files if names is None or name in names}
     except UserError:
         raise
     except Exception as error:  # zip, header and pickle errors of every kind: the file is at fault

@@ -120,7 +120,7 @@ def _decoded(value: Any, place: str, pixels: int | None) -> Image.Image:
         with Image.open(io.BytesIO(content)) as image:
             grey = image.mode in ("1", "L", "I;16", "I", "F")
             whole = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file fails in as many ways as there are formats, a bomb in its own
         said = "in no format that is known" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(f"{place}: this is no image that can be read ({said}).") from error
     return whole if pixels is None else ImageOps.fit(whole, (pixels, pixels), Image.Resampling.BOX)

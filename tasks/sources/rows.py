@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
@@ -27,6 +28,9 @@ QUOTING: Mapping[str, Literal[0, 3]] = {"csv": csv.QUOTE_MINIMAL, "tsv": csv.QUO
 """In CSV a quoted value may hold separators and line ends; in TSV a quote is a character like any other."""
 
 CHUNK = 1 << 20
+
+DEEP = 500
+"""Brackets of a line of JSON beyond which it is looked at how deeply they are nested."""
 
 SAVE = 'Save the file as UTF-8, or say its encoding in a description, such as encoding = "cp1252".'
 
@@ -163,6 +167,18 @@ def _json(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     return _jsonl(lines, layout, shown, cache)
 
 
+def parsed(text: str) -> Any:
+    """What a text in JSON says.
+
+    Raises:
+        ValueError: it is none, or nested more deeply than can be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def listed(content: str, inside: str | None, shown: str) -> list[dict[str, Any]] | None:
     """The objects that a JSON file lists; None where it holds several values, one a line.
 
@@ -170,7 +186,7 @@ def listed(content: str, inside: str | None, shown: str) -> list[dict[str, Any]]
         UserError: it lists something else, or nothing.
     """
     try:
-        found = json.loads(content)
+        found = parsed(content)
     except ValueError as error:
         if content.lstrip().startswith("{") and inside is None and len(content.strip().splitlines()) > 1:
             return None
@@ -205,6 +221,7 @@ def _jsonl(path: Path, layout: Layout, shown: str, cache: str) -> Any:
     from datasets import Dataset
 
     _check_encoding(path, shown)
+    _check_depth(path, shown)
     try:
         return Dataset.from_json(escape(str(path)), cache_dir=cache, keep_in_memory=True)
     except Exception as error:  # as above; find the row that is at fault
@@ -271,6 +288,17 @@ def _check_encoding(path: Path, shown: str) -> None:
             raise wrong_encoding(path, shown, first_row=1) from error
 
 
+def _check_depth(path: Path, shown: str) -> None:
+    """That no row is nested so deeply that the JSON parser, which does not look, ends the whole process."""
+    with opened(path, shown) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.count(b"[") + line.count(b"{") > DEEP:
+                try:
+                    parsed(line.decode("utf-8-sig"))
+                except ValueError as error:
+                    raise UserError(f"{shown}, line {number}: this is no JSON ({error}).") from error
+
+
 def _check_objects(path: Path, shown: str) -> None:
     """Find the first line that is no JSON object."""
     number = 0
@@ -280,7 +308,7 @@ def _check_objects(path: Path, shown: str) -> None:
                 continue
             number += 1
             try:
-                found = json.loads(line.decode("utf-8-sig"))
+                found = parsed(line.decode("utf-8-sig"))
             except ValueError as error:
                 raise UserError(f"{shown}, row {number}: this is no JSON ({error}).") from error
             if not isinstance(found, dict):
@@ -312,7 +340,7 @@ def opened(path: Path, shown: str) -> Iterator[IO[bytes]]:
         try:
             with gzip.open(file) as unpacked:
                 yield unpacked  # type: ignore[misc]
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UserError(f"{shown} is cut or damaged: {error}. Fetch it again.") from error
 
 

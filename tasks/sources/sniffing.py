@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from harness.errors import UserError
 from tasks.sources.description import Format, format_of
 from tasks.sources.layout import SEPARATORS, Layout
-from tasks.sources.rows import CHUNK, opened, wrong_encoding
+from tasks.sources.rows import CHUNK, opened, parsed, wrong_encoding
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -155,7 +154,7 @@ def _format(text: str, known: Format | None) -> Format | None:
     if not start.startswith("{"):
         return None
     try:
-        json.loads(start.splitlines()[0])
+        parsed(start.splitlines()[0])
     except ValueError:
         return "json"  # one object over many lines
     return "json" if known == "json" else "jsonl"
@@ -165,7 +164,7 @@ def _inside(path: Path, encoding: str | None, shown: str) -> str | None:
     """The name of the longest list of objects in a file that is one object; None where it is none, or has no list."""
     with opened(path, shown) as binary:
         try:
-            content = json.loads(binary.read().decode(encoding or "utf-8-sig"))
+            content = parsed(binary.read().decode(encoding or "utf-8-sig"))
         except ValueError:
             return None
     lists = {

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, optimize, special, stats
 
-from harness.statistics.ceilings import Squares, agreement, ceiling, residual_squares, squares
+from harness.statistics.ceilings import Products, agreement, ceiling, products
 from harness.statistics.gains import gain
 from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
@@ -439,74 +439,101 @@ def test_rank_ranges_and_resolution_on_a_worked_example() -> None:
 # --- components and ceilings ---------------------------------------------------------------------------
 
 
-def crossed(
-    rng: np.random.Generator, contributors: int, seeds: int, folds: int, sd: tuple[float, float, float, float]
-) -> tuple[Floats, Floats]:
-    """Noiseless values C, and what is seen S x F x C; seeds and folds shift all contributors too."""
-    worth_C = sd[0] * rng.standard_normal(contributors)
-    seen = worth_C + sd[1] * rng.standard_normal((seeds, 1, contributors))
-    seen = seen + sd[2] * rng.standard_normal((1, folds, contributors))
-    seen = seen + sd[3] * rng.standard_normal((seeds, folds, contributors))
-    return worth_C, seen + 3 * rng.standard_normal((seeds, 1, 1)) + rng.standard_normal((1, folds, 1))
+Sd = tuple[float, float, float, float]
+"""Of worths, of what a seed adds on every held-out sample, of what a sample adds for every seed, of what both add."""
 
 
-def of(seen_SFC: Floats) -> Squares:
-    found = squares(seen_SFC.mean(axis=1), seen_SFC.mean(axis=0), residual_squares(seen_SFC))
+def seen(rng: np.random.Generator, contributors: int, seeds: int, sd: Sd) -> tuple[Floats, Floats, Floats]:
+    """Noiseless values C, and what is seen on the test and on the validation split, S x C; both shift with the seed."""
+    worth_C, by_seed_SC = sd[0] * rng.standard_normal(contributors), rng.standard_normal((seeds, contributors))
+    both_SC = worth_C + sd[1] * by_seed_SC + 3 * rng.standard_normal((seeds, 1))
+    truth_SC, validation_SC = (
+        both_SC
+        + times * (sd[2] * rng.standard_normal(contributors) + sd[3] * rng.standard_normal((seeds, contributors)))
+        for times in (1.0, 1.6)  # a validation split has fewer rows
+    )
+    return worth_C, truth_SC, validation_SC
+
+
+def of(truth_SC: Floats, validation_SC: Floats) -> Products:
+    found = products(truth_SC, validation_SC)
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize("sd", [(1.0, 0.8, 1.5, 3.0), (1.0, 0.0, 2.0, 0.0), (0.5, 1.0, 0.0, 1.0)])
-def test_components_are_unbiased_and_the_ceiling_is_what_the_noiseless_values_score(
-    sd: tuple[float, float, float, float],
-) -> None:
+@pytest.mark.parametrize("sd", [(1.0, 0.8, 0.4, 0.7), (1.0, 0.0, 0.5, 0.0), (0.5, 1.0, 0.0, 0.3), (1.0, 0.5, 1.5, 0.0)])
+def test_components_are_unbiased_and_the_ceiling_is_what_the_noiseless_values_score(sd: Sd) -> None:
     rng = np.random.default_rng(11)
-    components, agreements = [], []
-    for _ in range(400):
-        worth_C, seen = crossed(rng, 24, 4, 16, sd)
-        components.append(of(seen).components())
-        agreements.append(np.corrcoef(worth_C, seen.mean(axis=(0, 1)))[0, 1])
-    for name, known in zip(("contributor", "by_seed", "by_fold", "residual"), sd, strict=True):
-        drawn = np.array([getattr(found, name) for found in components])
-        assert drawn.mean() == pytest.approx(known**2, abs=4 * drawn.std() / 20 + 1e-9)
-    known = math.sqrt(sd[0] ** 2 / (sd[0] ** 2 + sd[1] ** 2 / 4 + sd[2] ** 2 / 16 + sd[3] ** 2 / 64))
-    assert np.mean(agreements) == pytest.approx(known, abs=0.03)
-    assert np.mean([found.generalizability for found in components]) == pytest.approx(known**2, abs=0.03)
+    found, agreements = [], []
+    for _ in range(800):
+        worth_C, truth_SC, validation_SC = seen(rng, 24, 4, sd)
+        found.append(of(truth_SC, validation_SC).components())
+        agreements.append(np.corrcoef(worth_C, truth_SC.mean(axis=0))[0, 1])
+    known = sd[0] ** 2, sd[1] ** 2 / 4, (sd[1] ** 2 + sd[3] ** 2) / 4, sd[2] ** 2
+    for name, value in zip(("noiseless", "shared", "seeds", "held_out"), known, strict=True):
+        drawn = np.array([getattr(one, name) for one in found])
+        assert drawn.mean() == pytest.approx(value, abs=4 * drawn.std() / 28 + 1e-9)
+    share = known[0] / (known[0] + known[2] + known[3])
+    assert np.mean(agreements) == pytest.approx(math.sqrt(share), abs=0.03)
+    assert np.mean([one.generalizability for one in found]) == pytest.approx(share, abs=0.03)
+
+
+def test_the_variance_and_its_parts_are_those_of_numpy() -> None:
+    _, truth_SC, validation_SC = seen(np.random.default_rng(10), 12, 2, (1.0, 0.5, 0.5, 0.5))
+    found = of(truth_SC, validation_SC).components()
+    assert float(found.total) == pytest.approx(truth_SC.mean(axis=0).var(ddof=1))
+    # of two seeds the covariance between one's truth and the other's validation, either way
+    cov = np.cov(truth_SC, validation_SC)
+    assert float(found.noiseless) == pytest.approx((cov[0, 3] + cov[1, 2]) / 2)
+
+
+def test_samples_that_are_dealt_alike_in_strata_are_as_noisy_as_they_are_and_not_as_their_parts() -> None:
+    """Worths differ from stratum to stratum; a split has of each stratum its share, so that this adds no noise."""
+    rng, found = np.random.default_rng(17), []
+    for _ in range(300):
+        worth_C, strata_4C = rng.standard_normal(24), 5 * rng.standard_normal((4, 24))
+        rows = [0.5 * rng.standard_normal((4, 50, 24)) * math.sqrt(200) for _ in range(2)]  # 50 of each stratum
+        sides = [(worth_C + strata_4C[:, None] + own).mean(axis=(0, 1)) for own in rows]
+        found.append(of(*(np.stack([side, side]) for side in sides)).components())
+    signal = 1 + 25 / 4
+    assert np.mean([one.held_out for one in found]) == pytest.approx(0.25, abs=0.06)
+    assert np.mean([one.generalizability for one in found]) == pytest.approx(signal / (signal + 0.25), abs=0.01)
 
 
 def test_leaving_a_contributor_out_is_exact() -> None:
-    rng = np.random.default_rng(12)
-    _, seen = crossed(rng, 10, 3, 16, (1.0, 0.5, 1.0, 2.0))
-    found = of(seen)
-    left = found.deletions()
+    _, truth_SC, validation_SC = seen(np.random.default_rng(12), 10, 3, (1.0, 0.5, 1.0, 0.8))
+    left = of(truth_SC, validation_SC).deletions()
     for c in (0, 4, 9):
-        expected = of(np.delete(seen, c, axis=2)).components()
-        for name in ("contributor", "by_seed", "by_fold", "residual", "generalizability"):
+        expected = of(np.delete(truth_SC, c, axis=1), np.delete(validation_SC, c, axis=1)).components()
+        for name in ("total", "noiseless", "shared", "seeds", "held_out", "generalizability"):
             assert getattr(left, name)[c] == pytest.approx(float(getattr(expected, name)))
 
 
 def test_an_interval_of_the_ceiling_covers_the_known_one() -> None:
     rng, covered, found = np.random.default_rng(13), 0, []
-    known = math.sqrt(1 / (1 + 0.6**2 / 3 + 2.0**2 / 16))
-    truths = [[of(crossed(rng, 24, 3, 16, (1.0, 0.6, 2.0, 0.0))[1]) for _ in range(6)] for _ in range(200)]
+    sd = (1.0, 0.6, 0.5, 0.3)
+    known = math.sqrt(1 / (1 + 0.6**2 / 3 + 0.5**2 + 0.3**2 / 3))
+    truths = [[of(*seen(rng, 24, 3, sd)[1:]) for _ in range(6)] for _ in range(300)]
     prior = moderate([pool.scores() for pool in pools] for pools in truths)
     for pools in truths:
         middle, low, high = ceiling(pools, prior)
         covered += low <= known <= high
         found.append(middle)
     assert np.mean(found) == pytest.approx(known, abs=0.01)
-    assert 0.90 <= covered / len(truths) <= 0.99
+    assert 0.92 <= covered / len(truths) <= 0.98
 
 
-def test_a_single_seed_or_fold_tells_no_noise() -> None:
-    values = np.random.default_rng(14).standard_normal((2, 16, 8))
-    assert squares(values[:1].mean(axis=1), values[0], np.zeros(8)) is None
-    assert squares(values.mean(axis=1)[:, :], values[0, :1], np.zeros(8)) is None
+def test_a_single_seed_tells_no_noise_nor_do_values_of_another_shape() -> None:
+    values_SC = np.random.default_rng(14).standard_normal((2, 8))
+    assert products(values_SC[:1], values_SC[:1]) is None
+    assert products(values_SC, values_SC[:, :7]) is None
+    assert products(values_SC, np.empty(0)) is None
 
 
 def test_values_without_spread_have_no_ceiling() -> None:
-    assert math.isnan(of(np.ones((3, 16, 8))).components().generalizability)
-    assert all(math.isnan(bound) for bound in ceiling([of(np.ones((3, 16, 8)))], AS_SAMPLED))
+    flat_SC = np.ones((3, 8))
+    assert math.isnan(of(flat_SC, flat_SC).components().generalizability)
+    assert all(math.isnan(bound) for bound in ceiling([of(flat_SC, flat_SC)], AS_SAMPLED))
 
 
 def test_agreement_on_shared_seeds_is_that_on_other_seeds() -> None:

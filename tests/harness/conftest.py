@@ -38,3 +38,12 @@ def measured_once() -> Iterator[None]:
         patch.setattr(evaluator, "profiling_overhead", measured)
         patch.setattr(training, "warm_up", warmed_up)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_thread_of_another_test() -> Iterator[None]:
+    """Where a method has left a thread, whoever comes next is asked in a process; the next test is none of these."""
+    yield
+    from harness.running import leftover_threads
+
+    leftover_threads._left.clear()

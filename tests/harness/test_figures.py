@@ -9,13 +9,15 @@ from xml.etree import ElementTree
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import stats
 
 from harness.report.figures.drawings import budgets, cost, forest, heat_map, scatter
 from harness.report.figures.files import image, table, write_figures
 from harness.report.figures.labels import Spot, name_spots
-from harness.report.figures.style import styled
+from harness.report.figures.style import row_of, styled, text_upon
 from harness.report.leaderboard import leaderboard
 from harness.report.view import TRUTH, View
 from tests.harness.commands import call
@@ -76,6 +78,25 @@ def test_the_heat_map_is_the_share_of_the_ceiling(view: View) -> None:
     ceiling = cell.ceiling if cell.ceiling > 0 else 1
     row = [line.method for line in view.overall if line.method != TRUTH].index("kernel")
     assert shown[row, 5] == pytest.approx(cell.spearman / ceiling)
+
+
+@given(st.tuples(*[st.floats(0, 1)] * 3))
+def test_numbers_upon_colours_have_the_contrast_that_wcag_asks_for(colour: tuple[float, float, float]) -> None:
+    def luminance(red: float, green: float, blue: float) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    ink = 0.0 if text_upon(*colour) == "black" else 1.0
+    dark, light = sorted((ink, luminance(*colour)))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("lines", [1, 7, 71, 200])
+def test_rows_shrink_to_a_page_and_their_text_with_them(lines: int) -> None:
+    row, size = row_of(lines, beside=1.0)
+    assert 0.1 <= row <= 0.17
+    assert size < row * 72
+    assert 1.0 + row * lines <= 9.3 or row == pytest.approx(0.105)
 
 
 def test_a_scatter_shows_every_contributor_by_rank(view: View) -> None:

@@ -58,9 +58,25 @@ def test_lines_are_those_on_the_front_or_often_near_it(view: View) -> None:
 def test_the_page_of_tables_has_the_front(view: View) -> None:
     text = page(view)
     section = text.partition("## Cost against accuracy")[2].partition("\n## ")[0]
-    assert "- **mean over questions**: From the cheapest up, " in section
-    assert "| method " in section
-    assert "**100%**" in section  # the gradient is cheaper than what scores more, in every draw
+    table = [line.split("|") for line in section.splitlines() if line.startswith("| ")]
+    assert [cell.strip() for cell in table[0][1:-1]] == ["method", "reference GPU-hours", *view.questions, "mean"]
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[3:-1]] for cells in table[1:]}
+    gradient = next(line for line in view.overall if line.method == "gradient")
+    # It is cheaper than what scores more, in every draw.
+    assert rows["gradient"][-1].startswith(f"**{gradient.mean.spearman:.2f}")
+    assert rows["gradient"][-1].endswith("** 100%")
+
+
+def test_a_step_that_is_not_told_apart_bears_a_mark(view: View) -> None:
+    verdict = frontier.over_tasks(view)[-1]
+    front = frontier.front_of(verdict, "reference_gpu_hours")
+    assert front is not None
+    apart = {step.method: step.apart for step in front.steps}
+    for line in frontier.lines(view, verdict, "reference_gpu_hours"):
+        score, share = frontier.score(line)
+        assert score.endswith("≈") == (line.method in apart and not apart[line.method])
+        assert share == f" {line.share:.0%}"
+    assert frontier.score(None) == ("–", "")
 
 
 def test_the_command_prints_fronts_of_the_tasks_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

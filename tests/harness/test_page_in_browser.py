@@ -240,6 +240,44 @@ def check_image(file: Path, kind: str) -> None:
     assert "var(" not in file.read_text(encoding="utf-8")
 
 
+def test_following_a_link_leads_the_keyboard_and_the_reader_there(page: Any) -> None:
+    page.locator('[data-key="family-additive"]').uncheck()  # from then on a link names more than a view
+    page.locator("nav a", has_text="Pools").press("Enter")
+    assert page.evaluate("document.activeElement.textContent").startswith("Pool by pool")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('section').id") == "pools"
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, as WCAG 2 counts it: from 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_shapes_have_the_contrast_that_wcag_asks_for(browser: Any, file: Path, scheme: str) -> None:
+    for page in opened(browser, file, color_scheme=scheme):
+        cells = page.locator("#tasks .mark:has(text)").evaluate_all(
+            "all => all.map((one) => ['rect', 'text'].map((tag) => one.querySelector(tag).getAttribute('fill')))"
+        )
+        assert len(cells) > 20
+        assert min(contrast(*cell) for cell in cells) >= 4.5
+        names = ["paper", "band", "ink", "muted", "link", "edge"]
+        style = "(names) => names.map((one) => getComputedStyle(document.documentElement).getPropertyValue(`--${one}`))"
+        paper, band, *inks, edge = (found.strip() for found in page.evaluate(style, names))
+        assert min(contrast(ink, ground) for ink in inks for ground in (paper, band)) >= 4.5
+        palette = page.evaluate(f"PALETTES.{scheme}")
+        assert palette["paper"] == paper
+        assert min(contrast(palette[ink], paper) for ink in ("ink", "muted")) >= 4.5
+        assert min(contrast(seen, paper) for seen in (edge, palette["solid"], *palette["families"])) >= 3
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, file: Path, scheme: str) -> None:
     for page in opened(browser, file, color_scheme=scheme):
@@ -249,6 +287,9 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, file: Path, s
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         widths = page.locator(".drawing svg").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
         assert max(widths) <= 390
+        boxes = page.locator(".glance, .scroll")
+        assert boxes.count() > 8
+        assert max(boxes.evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")) <= 390
 
 
 def test_light_and_dark_differ_and_printing_is_light(browser: Any, file: Path) -> None:

@@ -92,6 +92,13 @@ def test_a_package_registers_its_method(command: Command, tmp_path: Path) -> Non
         ("class", "class is a word"),
         ("numpy", "numpy is a word or a module"),
         ("harness", "harness is a word or a module"),
+        ("none", "none would give a class None in none.py"),
+        ("exception", "would give a class Exception"),
+        ("problem", "would give a class Problem"),
+        ("job-size", "would give a class JobSize"),
+        ("user-error", "would give a class UserError"),
+        ("setup", "; choose another name."),
+        ("conftest", "in conftest.py"),
     ],
 )
 def test_names_that_are_none(command: Command, tmp_path: Path, name: str, told: str) -> None:

@@ -23,6 +23,8 @@ from harness.records.provenance import Commit, commit_of, provenance
 from harness.records.results import Results, TruthRecord, ValuationRecord, load, save
 from harness.records.seal import SEAL, seal
 from harness.report.files import write_report
+from harness.submitting.again import compared
+from harness.submitting.beside import TOLERANCE, apart
 from tests.harness.commands import Ended, call
 from tests.harness.small_runs import THIRD_PARTY, tiny_suite
 
@@ -310,6 +312,54 @@ def test_a_cost_that_was_not_paid_is_found_by_asking_again() -> None:
 
     forged(cheaper)
     refused("counts its cost otherwise here: ", "gradient passes, not 0.5")
+
+
+def test_tied_values_put_in_the_truth_s_order_within_the_tolerance_are_no_answer_of_the_method() -> None:
+    """Of nearly tied values the tolerance alone would leave any order, and so any score."""
+    results = load(THEIRS / "results")
+    truth_C = np.random.default_rng(0).normal(size=24)
+    found, said = replace(results.truths[ROW[:3]], values=(tuple(truth_C.tolist()),)), results.valuations[ROW]
+    tied_C = (truth_C == truth_C.min()).astype(float) * -1
+    near_C = tied_C + 0.005 * tied_C.std() * stats.rankdata(truth_C) / len(truth_C)
+    asked, forged = (replace(said, values=(tuple(row_C.tolist()),)) for row_C in (tied_C, near_C))
+    assert apart(forged.values, asked.values) < TOLERANCE
+    assert stats.spearmanr(near_C, truth_C).statistic == pytest.approx(1)
+    (reason,) = compared(forged, asked, found)
+    score = stats.spearmanr(tied_C, truth_C).statistic
+    assert f"tracin on {TASK}, pool 1, standalone, scores 1.000 as submitted and {score:.3f} as it comes out" in reason
+    swapped_C = np.arange(len(truth_C), dtype=float)
+    swapped_C[[0, 1]] = 1e-6, 0.0  # which kernels of another processor may tell the other way round
+    plain, swapped = (replace(said, values=(tuple(row_C),)) for row_C in (np.sort(swapped_C).tolist(), swapped_C))
+    assert list(compared(plain, swapped, found)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"algebra": -1.0}, "operations of its own, not -1"),
+        ({"pass_scale": 0.001}, "gradient passes there for each one here, not 0.001"),
+        ({"borrowed": {TASK: 9.0}}, "retrainings of other tasks {}, not"),
+        ({"family": "set function"}, "of the family additive, not set function"),
+    ],
+)
+def test_a_price_at_reference_scale_that_is_not_the_method_s_is_found_by_asking_again(
+    changes: dict[str, Any], part: str
+) -> None:
+    def cheaper(results: Results) -> None:
+        for key, said in results.valuations.items():
+            if said.method == "tracin":
+                results.valuations[key] = replace(said, **changes)
+
+    forged(cheaper)
+    refused("counts its cost otherwise here: ", part)
+
+
+def test_another_projection_than_the_published_one_is_refused() -> None:
+    suite = load_suite(THEIRS / "suite.toml")
+    cheap = suite.projection.model_copy(update={"peak_tflops": 3e5})
+    (THEIRS / "suite.toml").write_text(to_toml(suite.model_copy(update={"projection": cheap})))
+    forged(lambda results: None)
+    refused("Its suite has another [projection] than the published one")
 
 
 def test_a_truth_that_was_not_found_is_refused_by_its_parts_and_by_the_published_one() -> None:

@@ -14,7 +14,7 @@ from harness.report import sentences
 from harness.report.leaderboard import leaderboard
 from harness.report.markdown import page
 from harness.report.view import TRUTH, Weakness
-from harness.statistics.ceilings import residual_squares, spearman_brown
+from harness.statistics.ceilings import spearman_brown
 from tests.harness.hand_made import (
     ORIGIN,
     QUESTION,
@@ -32,25 +32,22 @@ from tests.harness.hand_made import (
 )
 
 
-def recorded(pool: int, seeds: int, by_seed: float, by_fold: float, **changes: Any) -> TruthRecord:
-    """A truth of known components whose values by fold are kept, of contributors with a variance of 1."""
+def recorded(pool: int, seeds: int, by_seed: float, held_out: float, **changes: Any) -> TruthRecord:
+    """A truth of known components on both splits, of contributors with a variance of 1."""
     rng = np.random.default_rng((7, pool))
-    worth_C = rng.standard_normal(C)
-    seen_SFC = worth_C + by_seed * rng.standard_normal((seeds, 1, C)) + by_fold * rng.standard_normal((1, 16, C))
-    own = worth_C + by_seed * rng.standard_normal((seeds, C))
-    kept = {
-        "by_fold": tuple(map(tuple, seen_SFC.mean(axis=0).tolist())),
-        "residual": tuple(residual_squares(seen_SFC).tolist()),
-        "validation": tuple(map(tuple, own.tolist())),
-    }
-    return truth_of(pool, list(seen_SFC.mean(axis=1)), **{**kept, **changes})
+    both_SC = rng.standard_normal(C) + by_seed * rng.standard_normal((seeds, C))
+    truth_SC, validation_SC = both_SC + held_out * rng.standard_normal(C), both_SC + held_out * rng.standard_normal(C)
+    kept = {"validation": tuple(map(tuple, validation_SC.tolist()))}
+    return truth_of(pool, list(truth_SC), **{**kept, **changes})
 
 
-def recorded_results(pools: int, seeds: int = 3, by_seed: float = 0.3, by_fold: float = 2.0, **changes: Any) -> Results:
+def recorded_results(
+    pools: int, seeds: int = 3, by_seed: float = 0.3, held_out: float = 0.5, **changes: Any
+) -> Results:
     results = Results()
     results.add(RunRecord("run", ORIGIN))
     for pool in range(pools):
-        truth = recorded(pool, seeds, by_seed, by_fold, **changes)
+        truth = recorded(pool, seeds, by_seed, held_out, **changes)
         results.add(PoolRecord(TASK, pool, "key", tuple(f"c{i}" for i in range(C)), ({},) * C, {}, {}, {}))
         results.add(truth)
         results.add(said("partly", pool, noisy(np.mean(truth.values, axis=0), 1.0, 50 + pool)))
@@ -58,7 +55,7 @@ def recorded_results(pools: int, seeds: int = 3, by_seed: float = 0.3, by_fold: 
 
 
 def test_the_ceiling_knows_the_noise_of_seeds_and_of_the_held_out_sample() -> None:
-    known = math.sqrt(1 / (1 + 0.3**2 / 3 + 2.0**2 / 16))
+    known = math.sqrt(1 / (1 + 0.3**2 / 3 + 0.5**2))
     rows = rows_of(recorded_results(30))
     for row in rows.values():
         assert row.ceiling_low < row.ceiling < row.ceiling_high
@@ -71,13 +68,13 @@ def test_the_ceiling_knows_the_noise_of_seeds_and_of_the_held_out_sample() -> No
 def test_what_retraining_itself_scores_from_the_validation_split_is_told_once_a_task() -> None:
     results = recorded_results(30)
     found = rows_of(results)[TRUTH].validation
-    known = math.sqrt(1 / (1 + 0.3**2 / 3)) * math.sqrt(1 / (1 + 0.3**2 / 3 + 2.0**2 / 16))
+    known = 1 / (1 + 0.3**2 / 3 + 0.5**2)
     assert found == pytest.approx(known, abs=0.05)
     assert math.isnan(rows_of(results)["partly"].validation)
     assert table_after(page(leaderboard(SUITE, results)), "## Standalone")[sentences.PRACTICAL] == [f"{found:.2f}"]
 
 
-def test_results_without_values_by_fold_have_no_ceiling_and_say_so() -> None:
+def test_results_without_values_on_validation_have_no_ceiling_and_say_so() -> None:
     rows = rows_of(results_of())
     assert all(math.isnan(value) for row in rows.values() for value in (row.ceiling, row.ceiling_high))
     assert math.isnan(rows["partly"].fraction_of_ceiling)
@@ -106,14 +103,14 @@ def test_a_weak_truth_says_how_many_seeds_would_mend_it_from_six_on() -> None:
 def test_a_weak_ceiling_is_mended_by_seeds_only_as_far_as_the_held_out_sample_allows() -> None:
     """With held-out noise of 0.2 of the worths' variance seeds bring it to 0.8; with 1.0 no number of them does."""
     reliability = 1.2 / (1.2 + 9 / 8)  # between runs on one held-out sample, whose noise they share
-    weak = rows_of(recorded_results(12, seeds=8, by_seed=3.0, by_fold=math.sqrt(3.2), reliability=reliability))[TRUTH]
+    weak = rows_of(recorded_results(12, seeds=8, by_seed=3.0, held_out=math.sqrt(0.2), reliability=reliability))[TRUTH]
     assert weak.weakness is not None
     assert weak.weakness.needed is not None
     # Of a mean's variance the worths are the squared ceiling, seeds 1 - reliability: k times as many divide the latter.
     needed = weak.weakness.needed
     squared = [weak.ceiling**2 / (reliability + (1 - reliability) * 8 / n) for n in (needed, needed - 1)]
     assert squared[1] < 0.8**2 <= squared[0]
-    never = rows_of(recorded_results(12, seeds=8, by_seed=0.5, by_fold=4.0, reliability=0.97))[TRUTH]
+    never = rows_of(recorded_results(12, seeds=8, by_seed=0.5, held_out=1.0, reliability=0.97))[TRUTH]
     assert never.weakness is not None
     assert (never.weakness.held_out, never.weakness.needed) == (True, None)
     assert "a larger test set would" in sentences.reason(never)

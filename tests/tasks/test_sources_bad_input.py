@@ -12,6 +12,8 @@ import pytest
 from harness.errors import UserError
 from tasks.sources.description import Source
 from tasks.sources.reading import read
+from tasks.sources.rows import read_rows
+from tasks.sources.sniffing import sniff
 from tests.tasks.sources_small import ROWS, described, write_rows
 
 LABELS = {"0": "negative", "1": "positive"}
@@ -116,6 +118,23 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     assert "small.jsonl.gz is cut or damaged" in refused(described(path="small.jsonl.gz"), tmp_path)
     (tmp_path / "small.parquet").write_bytes(b"PAR1 and no more")
     assert "small.parquet cannot be read as parquet" in refused(described(path="small.parquet"), tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[" * 20_000 + "]" * 20_000, '{"a":' * 20_000 + "1" + "}" * 20_000])
+def test_json_that_is_nested_too_deeply_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "small.json").write_text(f'[{{"question": "q", "reply": {content}}}]')
+    assert "small.json: this is no JSON (it is nested too deeply)" in refused(described(path="small.json"), tmp_path)
+    row = f'{{"question": "q", "reply": {content}}}\n'
+    for name, text in (("small.json", content), ("small.jsonl", content), ("small.jsonl", row * 3)):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match="small"):
+            read_rows(tmp_path / name, sniff(tmp_path / name, name).layout, name)
+
+
+def test_a_gzipped_file_with_a_damaged_middle_is_told(tmp_path: Path) -> None:
+    packed = gzip.compress(b"question,reply\nq,r\n")
+    (tmp_path / "small.csv.gz").write_bytes(packed[:10] + b"\xff" * len(packed[10:]))  # no block is of this type
+    assert "small.csv.gz is cut or damaged" in refused(described(path="small.csv.gz"), tmp_path)
 
 
 def test_files_of_one_source_must_have_the_same_columns(tmp_path: Path) -> None:

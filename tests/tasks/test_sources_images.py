@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,20 @@ def test_pictures_without_the_librarys_own_types(tmp_path: Path) -> None:
     table = read(IN_PARQUET, tmp_path)
     assert table.images is not None
     np.testing.assert_allclose(table.images, PIXELS[..., None] / 255, atol=1e-7)
+
+
+def test_a_picture_of_more_pixels_than_memory_holds_is_named(tmp_path: Path) -> None:
+    """A few bytes that would unpack to gigabytes."""
+
+    def part(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(bytes(99))) + part(b"IEND", b"")
+    write_parquet(tmp_path, {"img": [{"bytes": bomb, "path": None}], "fine": [0]}, STORED)
+    assert "small.parquet, row 1: this is no image that can be read (Image size (3600000000 pixels) exceeds" in refused(
+        IN_PARQUET, tmp_path
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def found(told: dict[str, str], order: list[str], audit_low: float) -> dict[str,
     return {
         "method": "tracin",
         "target_rows": 1_821,
+        "bill": {"method": {"retrainings": 382.0}},
         "findings": [{"kind": kind, "who": who, "also": ""} for who, kind in told.items()],
         "values": [
             {"name": name, "value": 1.0 - k, "rank_low": k + 1, "rank_high": k + 1} for k, name in enumerate(order)
@@ -118,6 +119,7 @@ def test_the_page_says_what_was_found_and_what_was_not() -> None:
     assert "Not in order: birch over cedar (more of the same); katsura over birch (" in missed
     assert "**the values say nothing of retraining**" in missed
     assert "| [retrained, on 1,821 unseen reviews](unseen/README.md) |" in missed
+    assert "Shapley values by 382 retrainings" in missed
     assert "katsura is #3 by tracin on the target that it copied from, and #12 on unseen reviews." in missed
 
 

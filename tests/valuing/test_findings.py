@@ -53,7 +53,7 @@ def test_models_that_have_learnt_nothing_contradict_nobody() -> None:
 
 @pytest.mark.parametrize(("leaked", "share"), [(1, "under 1%"), (5, "1%"), (250, "50%")])
 def test_a_single_leaked_example_is_loud_and_not_none_of_all(leaked: int, share: str) -> None:
-    looks = [replace(outcome(1).looks[0], name="a", examples=500, leaked=leaked, leaked_first="x is y")]
+    looks = [replace(outcome().looks[1], name="a", examples=500, leaked=leaked, leaked_first="x is y")]
     (found,) = _leakage(looks, 400)
     assert found.loud
     assert found.text.startswith(f"LEAKAGE: {leaked} of a's 500 examples ({share}) also stand in the target")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import UserError
-from harness.valuing.files import CSV, HTML, JSON, PAGE, to_markdown, write
+from harness.valuing.files import CSV, HTML, JSON, PAGE, to_csv, to_markdown, write
 from harness.valuing.page import to_fragment, to_html
 from harness.valuing.sections import sections
 from harness.valuing.stored import read
@@ -132,6 +133,16 @@ def test_all_ten_examples_of_either_end_are_on_the_page() -> None:
     page = Page(to_html(outcome(2)))
     for end in ("best", "worst"):
         assert all(page.text.count(f"{SECRET}, {end} {k}") == 2 for k in range(10))
+
+
+def test_no_contributor_s_name_is_a_formula_of_a_spreadsheet() -> None:
+    found = outcome()
+    names = ['=HYPERLINK("http://x","y")', "+1", "-1", "@SUM(A1)", "a=b"]
+    renamed = {one.name: name for one, name in zip(found.values, names, strict=True)}
+    values = tuple(replace(one, name=renamed[one.name]) for one in found.values)
+    looks = tuple(replace(one, name=renamed[one.name]) for one in found.looks)
+    rows = list(csv.reader(io.StringIO(to_csv(replace(found, values=values, looks=looks)))))
+    assert [row[0] for row in rows[1:]] == ["'" + name for name in names[:4]] + ["a=b"]
 
 
 def test_what_is_kept_draws_every_page_again(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from harness.brought import Brought, Wanted
 from harness.config import TaskSettings
 from harness.errors import UserError
 from harness.registry import bring
+from tasks.brought.labels import in_order
 from tests.valuing.files import reviews, vendors, write
 
 
@@ -330,6 +331,46 @@ def test_images_come_from_arrays_tables_and_folders_of_classes(tmp_path: Path) -
     cats = found.train.columns["inputs"][10:][found.train.targets[10:] == 0]  # class by class, from the folders
     expected = pixels[10:20:2].astype(np.float64) / 255
     assert np.corrcoef(cats.ravel(), expected.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_an_archive_s_arrays_of_other_lengths_are_no_columns_and_unlike_images_and_labels_are_refused(
+    tmp_path: Path,
+) -> None:
+    pixels, labels = np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8), np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", image=pixels[:10], label=labels[:10], names=np.array(["cat", "dog"]), year=2026)
+    np.savez(tmp_path / "b.npz", image=pixels[10:20], label=labels[10:20])
+    given, task = {"a": tmp_path / "a.npz", "b": tmp_path / "b.npz"}, "image-classification"
+    assert brought(given, tmp_path / "b.npz", task=task).sizes_C.tolist() == [10, 10]
+    for images, answers, said in ((10, 8, "got image of 10, label of 8"), (8, 10, "got image of 8, label of 10")):
+        np.savez(tmp_path / "a.npz", image=pixels[:images], label=labels[:answers])
+        with pytest.raises(UserError, match=f"The contributor a cannot be read: .*a.npz: an array of images .*{said}"):
+            brought(given, tmp_path / "b.npz", task=task)
+    with (tmp_path / "a.npz").open("wb") as single:
+        np.save(single, pixels)
+    with pytest.raises(UserError, match=r"a\.npz holds a single array"):
+        brought(given, tmp_path / "b.npz", task=task)
+    for content in (b"", b"no archive", b"PK\x03\x04 cut"):
+        (tmp_path / "a.npz").write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.npz cannot be read as npz"):
+            brought(given, tmp_path / "b.npz", task=task)
+
+
+def test_nobody_takes_the_target_s_place_by_its_name(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    write(folder / "the target.csv", reviews(24, 9))
+    every = {"the target": folder / "v0.csv", "v1": folder / "v1.csv"}
+    table = pd.concat([pd.read_csv(file).assign(vendor=name) for name, file in every.items()])
+    for given in (folder, every, table):
+        with pytest.raises(UserError, match="A contributor is called 'the target', which is what the target is called"):
+            brought(given, target)
+
+
+def test_labels_that_are_one_number_in_two_spellings_have_one_order() -> None:
+    """Whatever order a set has: numbers first, then as they are written; what has no place among numbers is a word."""
+    for labels in ({"1", "1.0", "01", "0"}, {"01", "0", "1.0", "1"}):
+        assert in_order(labels) == ("0", "01", "1", "1.0")
+    assert in_order({"nan", "2", "10"}) == ("10", "2", "nan")
+    assert in_order({"10", "9", "-inf"}) == ("-inf", "9", "10")
 
 
 def test_described_pictures_have_the_labels_that_arrays_call_the_same(tmp_path: Path) -> None:

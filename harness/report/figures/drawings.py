@@ -16,13 +16,15 @@ from harness.errors import plain
 from harness.knobs import base_of
 from harness.report import frontier, numbers, sentences
 from harness.report.figures.labels import PLATE, SIZE, Spot, name_spots
-from harness.report.figures.style import FAINT, INK, MUTED, ROW, WIDTH, colour, shape
+from harness.report.figures.style import FAINT, INK, MUTED, SOLID, WIDTH, colour, row_of, shape, text_upon
 from harness.report.view import TRUTH, Cell, Overall, Verdict, View
 from harness.statistics.scores import ranks
 from harness.types import Floats
 
 SHARES = LinearSegmentedColormap.from_list("shares", ["#a34a00", "#ffffff", "#08457e"])
 """Of the ceiling: orange below 0, blue above."""
+EMPTY = "#eceef1"
+"""Of a cell without a score: 0 is white."""
 
 Drawing = Callable[[View], Figure | None]
 
@@ -32,7 +34,8 @@ def forest(view: View) -> Figure | None:
     verdict, lines = _means(view)
     if not lines:
         return None
-    figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(lines)))
+    row, size = row_of(len(lines), beside=0.9)
+    figure = Figure(figsize=(WIDTH, 0.9 + row * len(lines)))
     scores, rank = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     found = frontier.standings(view, verdict)
     for y, line in enumerate(lines):
@@ -42,10 +45,10 @@ def forest(view: View) -> Figure | None:
         face = colour(line.family) if is_sure else "white"
         scores.plot(mean.spearman, y, shape(line.family), color=colour(line.family), markerfacecolor=face, markersize=4)
         if mean.rank_low is not None and mean.rank_high is not None:
-            rank.barh(y, mean.rank_high - mean.rank_low + 1, left=mean.rank_low - 0.5, height=0.45, color=FAINT)
+            rank.barh(y, mean.rank_high - mean.rank_low + 1, left=mean.rank_low - 0.5, height=0.45, color=SOLID)
     _ceiling(scores, found[TRUTH].ceiling if TRUTH in found else math.nan)
     scores.axvline(0, color=FAINT, linewidth=0.6, zorder=0)
-    scores.set_yticks(range(len(lines)), [plain(line.method) for line in lines], color=INK)
+    scores.set_yticks(range(len(lines)), [plain(line.method) for line in lines], color=INK, fontsize=size)
     scores.grid(axis="y", color=FAINT, linewidth=0.4, linestyle=(0, (1, 3)))  # from a name to its mark
     scores.set_axisbelow(True)
     scores.set_ylim(len(lines) - 0.4, -0.6)
@@ -64,7 +67,7 @@ def cost(view: View) -> Figure | None:
     chosen = frontier.cost_of(view)
     if chosen is None or not lines:
         return None
-    figure = Figure(figsize=(WIDTH, 4.2))
+    figure = Figure(figsize=(WIDTH, 4.2 if len(lines) < 30 else 5.4))
     axes = figure.subplots()
     found = frontier.standings(view, verdict)
     front = frontier.front_of(verdict, chosen)
@@ -74,17 +77,21 @@ def cost(view: View) -> Figure | None:
         mean, price, is_on = found[line.method], getattr(line.cost, chosen), line.method in on_front
         if is_on:
             axes.plot([price, price], [mean.low, mean.high], color=colour(line.family), linewidth=1)
-        face = colour(line.family) if mean.above_zero else "white"
-        size = 5.5 if is_on else 3.5
         axes.plot(
-            price, mean.spearman, shape(line.family), color=colour(line.family), markerfacecolor=face, markersize=size
+            price,
+            mean.spearman,
+            shape(line.family),
+            color=colour(line.family),
+            markerfacecolor=colour(line.family) if mean.above_zero else "white",
+            markersize=5.5 if is_on else 3.5,
+            zorder=4 if is_on else 3,  # no other covers the front
         )
     if front and front.steps:
         axes.step(
             [s.cost for s in front.steps],
             [s.score for s in front.steps],
             where="post",
-            color=FAINT,
+            color=SOLID,
             linewidth=1,
             zorder=0,
         )
@@ -110,21 +117,24 @@ def heat_map(view: View) -> Figure | None:
     if not np.isfinite(scores_MP).any():
         return None
     ceilings_P = np.array([_ceiling_of(cells.get((TRUTH, *place))) for place in places])
-    figure = Figure(figsize=(WIDTH, 1.6 + ROW * len(methods)))
+    row, size = row_of(len(methods), beside=1.6)
+    figure = Figure(figsize=(WIDTH, 1.6 + row * len(methods)))
     axes = figure.subplots()
+    axes.set_facecolor(EMPTY)
     shares_MP = scores_MP / np.where(ceilings_P > 0, ceilings_P, 1.0)
     axes.imshow(shares_MP, cmap=SHARES, vmin=-1, vmax=1, aspect="auto")
     for (m, p), score in np.ndenumerate(scores_MP):
         if math.isfinite(score):
-            ink = "white" if abs(shares_MP[m, p]) > 0.55 else INK
-            cell = axes.text(p, m, numbers.correlation(float(score)), ha="center", va="center", fontsize=6, color=ink)
+            ink = text_upon(*SHARES((shares_MP[m, p] + 1) / 2)[:3])
+            told = numbers.correlation(float(score))
+            cell = axes.text(p, m, told, ha="center", va="center", fontsize=min(6, size), color=ink)
             cell.set_in_layout(False)  # it is within the axes: to measure thousands takes seconds
     labels = [
         f"{plain(task)}\nceiling {numbers.correlation(c)}"
         for (task, _), c in zip(places, ceilings_P.tolist(), strict=True)
     ]
     axes.set_xticks(range(len(places)), labels, rotation=60, ha="left", rotation_mode="anchor", fontsize=6, color=INK)
-    axes.set_yticks(range(len(methods)), [plain(line.method) for line in methods], color=INK)
+    axes.set_yticks(range(len(methods)), [plain(line.method) for line in methods], color=INK, fontsize=size)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for k, question in enumerate(view.questions):

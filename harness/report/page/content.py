@@ -153,7 +153,7 @@ def _front(front: Front, names: Mapping[str, int]) -> dict[str, Any]:
     return {
         "cost": COST_NAMES.index(front.cost),
         "methods": [names[step.method] for step in front.steps],
-        "steps": plain(sentences.steps(front)),
+        "apart": [int(step.apart) for step in front.steps],
         "shares": [[names[method], numbers.shortest(round(share, 3))] for method, share in front.shares.items()],
     }
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from harness.errors import plain
-from harness.report import sentences
+from harness.report import glance, sentences
 from harness.report.markdown import OURS
 from harness.report.page.content import content
 from harness.report.phrases import counted
@@ -25,6 +25,11 @@ SCRIPTS = (
     *("controls", "downloads", "main"),
 )
 """In this order: each speaks of those before it."""
+
+VERDICTS = (
+    "Each question and their mean: who is best, and how sure that is. Costs are of one valuation, GPU-hours at "
+    "reference scale."
+)
 
 
 def html(view: View) -> str:
@@ -48,7 +53,8 @@ def html(view: View) -> str:
             "name": _escaped(view.suite.name),
             "summary": _escaped(view.suite.summary),
             "extent": _escaped(extent(view)),
-            "verdicts": _list(sentences.over_tasks(view)),
+            "verdicts": _verdicts(view),
+            "budgets": _budgets(view),
             "caption": _escaped(sentences.claim(view)),
             "style": style,
             "data": safe_json(content(view)),
@@ -75,8 +81,32 @@ def safe_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _list(told: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"<li><strong>{_escaped(what)}</strong>: {_escaped(text)}</li>" for what, text in told)
+def _verdicts(view: View) -> str:
+    """A table, or sentences where it takes these."""
+    headers, rows = glance.verdicts(view)
+    if rows:
+        return _table("verdict", VERDICTS, headers, rows)
+    told = sentences.over_tasks(view)
+    items = (f"<li><strong>{_escaped(what)}</strong>: {_escaped(text)}</li>" for what, text in told)
+    return "\n".join(['<ul class="verdicts">', *items, "</ul>"])
+
+
+def _budgets(view: View) -> str:
+    headers, rows = glance.budgets(view)
+    return _table("budgets", glance.WHAT_A_BUDGET_BUYS, headers, rows) if rows else ""
+
+
+def _table(name: str, caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A small one, in a box that scrolls by itself where it is wider than the page."""
+    head = "".join(f'<th scope="col">{_escaped(name)}</th>' for name in headers)
+    body = "\n".join(
+        f'<tr><th scope="row">{_escaped(first)}</th>{"".join(f"<td>{_escaped(cell)}</td>" for cell in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="glance {name}" tabindex="0" role="region" aria-label="{_escaped(caption)}"><table>'
+        f"<caption>{_escaped(caption)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _escaped(text: str) -> str:

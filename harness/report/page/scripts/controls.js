@@ -14,7 +14,7 @@ function chooser(label, key, options) {
 function finder() {
   const box = html("input", { type: "search", "data-key": "find", value: state.find, autocomplete: "off", spellcheck: "false" });
   box.addEventListener("input", () => change({ find: box.value }));
-  return html("label", { class: "control" }, html("span", {}, "Methods with"), box);
+  return html("label", { class: "control" }, html("span", {}, "Name contains"), box);
 }
 
 /** Families with their symbols: filter and legend in one. */
@@ -44,7 +44,7 @@ function fillControls() {
   const tasks = TASKS_WITH_TABLES.map((task) => [task, taskName(task)]);
   const questions = questionsOf(state.task).map((question) => [question, questionName(question)]);
   const methods = CONTENT.methods.map((method, place) => [place, method.name]);
-  const choosers = [chooser("Task", "task", tasks), chooser("Question", "question", questions), chooser("Method", "method", methods)];
+  const choosers = [chooser("Task", "task", tasks), chooser("Question", "question", questions), chooser("Picked method", "method", methods)];
   form.replaceChildren(...choosers, familyBoxes(), chooser("GPU-hours", "limit", LIMITS), finder(), resetButton());
   form.hidden = false;
 }

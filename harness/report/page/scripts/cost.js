@@ -3,8 +3,9 @@
 const COST = {
   id: "cost",
   title: "Cost against accuracy",
-  lead: () => costLead(),
+  lead: () => (frontNow() ? "Each step up the front: a method that scores more than all that cost less, and what it adds." : "No method has this cost."),
   tools: () => [chooser("Cost", "axis", CONTENT.costs.map((name, axis) => [axis, COST_WORDS[name]]))],
+  extra: () => (frontNow() ? [stepsTable(frontNow())] : []),
   figures: () => [{ name: "cost", draw: drawCost }],
   caption: () =>
     `${placeWords()}. The line joins the methods that no other beats in both: each cheaper one scores less. It is of all methods, whatever the filters show. Thin lines join one method's settings (knobs). Vertical lines: 95 % intervals, of the front and of the method that is picked. ${axisWords()}`,
@@ -15,9 +16,28 @@ function frontNow() {
   return currentTable().fronts.find((front) => front.cost === state.axis);
 }
 
-function costLead() {
-  const front = frontNow();
-  return front ? front.steps : "No method has this cost.";
+/** What each step up the front costs and brings, and whether it is told apart from the one below. */
+function stepsTable(front) {
+  const rows = front.methods.map((method) => currentTable().rows.find((row) => row.method === method));
+  const cells = (row, place) => [
+    cost(row, state.axis),
+    `${correlation(row.score)} ${interval(row)}`,
+    place ? `+${correlation(row.score - rows[place - 1].score)}` : NONE,
+    stepWords(place, Boolean(front.apart[place])),
+    percent(shareOf(row, front) ?? 0),
+  ];
+  const heads = ["step", COST_WORDS[CONTENT.costs[state.axis]], "Spearman", "gain", "told apart from the step below", "on the front in draws"];
+  const head = html("tr", {}, ...heads.map((name) => html("th", { scope: "col" }, name)));
+  const body = rows.map((row, place) =>
+    html("tr", { class: row.method === state.method ? "picked" : null }, html("th", { scope: "row" }, methodName(row.method)), ...cells(row, place).map((cell) => html("td", {}, cell))),
+  );
+  const label = `Steps up the front: ${placeWords()}`;
+  return html("div", { class: "glance", tabindex: 0, role: "region", "aria-label": label }, html("table", { "aria-label": label }, html("thead", {}, head), html("tbody", {}, ...body)));
+}
+
+function stepWords(place, isApart) {
+  if (place) return isApart ? "yes" : "no";
+  return isApart ? "yes, from random orders" : "no, nor from random orders";
 }
 
 function axisWords() {
@@ -29,12 +49,12 @@ function drawCost(width, palette) {
   const rows = scoredRows().filter((row) => isKnown(row.costs[state.axis]));
   const front = frontNow();
   const members = new Set(front ? front.methods : []);
-  const height = Math.max(340, Math.min(520, width * 0.55));
+  const height = Math.max(width < 560 ? 440 : 340, Math.min(640, width * 0.58));
   const svg = drawing(width, height, `Cost against accuracy, ${placeWords()}`, palette);
   if (!rows.length) return emptied(svg, "No method with a score and this cost passes the filters.", palette);
   const plot = costPlot(width, height, front);
   svg.append(...costAxes(plot, palette), ...frontLine(plot, front, palette), ...budgetLines(rows, plot, palette));
-  const labels = placedLabels(rows, members, plot, width);
+  const labels = placedLabels(rows, members, front, plot, width);
   const back = [...rows].sort((a, b) => members.has(a.method) - members.has(b.method));
   svg.append(...back.map((row) => costMark(row, members.has(row.method), labels.get(row.method), plot, front, palette)));
   return withKeys(svg);
@@ -89,7 +109,7 @@ function frontLine({ x, y, right, table }, front, palette) {
   const points = front.methods.map((method) => table.rows.find((row) => row.method === method)).map((row) => [x(row.costs[state.axis]), y(row.score)]);
   const [first, ...rest] = points;
   const d = `M${round(first[0])},${round(first[1])}${rest.map(([px, py]) => `H${round(px)}V${round(py)}`).join("")}H${right}`;
-  return [path(d, { fill: "none", stroke: palette.faint, "stroke-width": 1.5 })];
+  return [path(d, { fill: "none", stroke: palette.solid, "stroke-width": 1.5 })];
 }
 
 /** Settings of one method, from the cheapest up: what a larger budget brings. */
@@ -134,20 +154,27 @@ function frontWords(row, front) {
 }
 
 /** Labels where they cover nothing: of the picked method and the front first, then of others as there is room. */
-function placedLabels(rows, members, { x, y, top, bottom, left, right, table, truth }, width) {
+function placedLabels(rows, members, front, { x, y, top, bottom, left, right, table, truth }, width) {
   const rank = (row) => (row.method === state.method ? 0 : members.has(row.method) ? 1 : 2);
   const points = rows.map((row) => [x(row.costs[state.axis]), y(row.score)]);
   const taken = points.map(([px, py]) => [px - 5, py - 5, px + 5, py + 5]);
   if (isKnown(table.ceiling[0])) taken.push([right - widthOf(ceilingWords(table, truth), 11), y(table.ceiling[0]) + 3, right, y(table.ceiling[0]) + 18]);
+  const stairs = frontBoxes(front, table, x, y, right);
   const found = new Map();
   for (const row of [...rows].sort((a, b) => rank(a) - rank(b) || b.score - a.score)) {
     const size = rank(row) < 2 ? 12 : 10.5;
-    const place = placeOf(x(row.costs[state.axis]), y(row.score), widthOf(methodName(row.method), size, rank(row) ? 400 : 600), size, taken, [left, top, width, bottom]);
+    const place = placeOf(x(row.costs[state.axis]), y(row.score), widthOf(methodName(row.method), size, rank(row) ? 400 : 600), size, rank(row) < 2 ? taken : [...taken, ...stairs], [left, top, width, bottom]);
     if (!place) continue;
     taken.push(place.box);
     found.set(row.method, place);
   }
   return found;
+}
+
+/** Where the front's line runs flat, which would strike out the name of another. */
+function frontBoxes(front, table, x, y, right) {
+  const points = (front ? front.methods : []).map((method) => table.rows.find((row) => row.method === method)).map((row) => [x(row.costs[state.axis]), y(row.score)]);
+  return points.map(([px, py], place) => [px, py - 1, place + 1 < points.length ? points[place + 1][0] : right, py + 1]);
 }
 
 function placeOf(px, py, wide, size, taken, [left, top, right, bottom]) {

@@ -6,7 +6,7 @@ const TASKS = {
   lead: () => "A method may be good at one task or question and poor at another. Colour is the share of the ceiling, which is what knowing the noiseless truth would score.",
   tools: () => [chooser("Colour", "colour", [["ceiling", "share of the ceiling"], ["score", "score itself"]])],
   figures: () => [{ name: "tasks", draw: drawHeatmap }],
-  caption: () => `Mean Spearman over pools. Blue: above 0, up to the ceiling; orange: below 0. Rows in the order of: ${placeWords()}. An empty cell has no score; the table says why.`,
+  caption: () => `Mean Spearman over pools. Blue: above 0, up to the ceiling; orange: below 0. Rows in the order of: ${placeWords()}. An empty cell has no score; the notes on rows, at the end, say why. Where cells have no numbers, pointing at one or tapping it tells them, and so does choosing one question above.`,
   tables: () => [heatTable()],
 };
 
@@ -96,7 +96,7 @@ function heatCell(table, method, { x, wide }, y, size, palette) {
   const colour = isKnown(value) ? diverging(value, palette) : palette.band;
   const shapes = [rectangle(x, y, wide - 1, size - 1, colour), focusRing(x, y, wide - 1, size - 1, palette)];
   if (wide >= 19 && isKnown(row.score)) {
-    const style = { "text-anchor": "middle", "font-size": wide < 26 ? 8.5 : 10.5, fill: readable(colour, palette) };
+    const style = { "text-anchor": "middle", "font-size": wide < 26 ? 8.5 : 10.5, fill: readable(colour) };
     shapes.push(text(x + (wide - 1) / 2, y + size / 2 + 3.5, shortScore(row.score, wide), style));
   }
   return mark(`tasks-${table.task}-${table.question}-${method}`, heatLines(row, table), shapes, () => pick(method));
@@ -122,7 +122,7 @@ function heatTable() {
   const shown = (table) => (method) => {
     const row = cellOf(table, method);
     if (!row) return NONE;
-    return row.score === null ? row.state || NONE : `${correlation(row.score)} ${interval(row)}${daggers(row)}`;
+    return row.score === null ? row.state.split(":")[0] || NONE : `${correlation(row.score)} ${interval(row)}${daggers(row)}`;
   };
   return tableOf(
     "tasks",

@@ -6,13 +6,13 @@ const GAP = 32; // between panels that stand side by side
 function makeView(view) {
   const link = html("a", { class: "link", href: `#${view.id}`, "aria-label": `Link to ${view.title}` }, "#");
   const parts = {
-    title: html("h2", {}, view.title, " ", link),
+    title: html("h2", { tabindex: -1 }, view.title, " ", link),
     lead: html("p"),
     tools: html("div", { class: "tools" }),
-    extra: html("div", {}),
+    extra: html("div", { class: "extra" }),
     panels: html("div", { class: "panels" }),
     caption: html("p", { class: "note" }),
-    data: html("details", { open: Boolean(view.isOpen) }, html("summary", {}, "Data table"), html("div", {})),
+    data: html("details", { open: Boolean(view.isOpen) }, html("summary", {}, "Data table", html("span", { class: "hidden" }, `: ${view.title}`)), html("div", {})),
   };
   document.getElementById("views").append(html("section", { id: view.id, "aria-label": view.title }, ...Object.values(parts)));
   parts.data.addEventListener("toggle", () => fillTables(view, parts));
@@ -110,9 +110,11 @@ function pick(method) {
 function follow() {
   state = stateOf(location.hash);
   render();
-  if (state.view) document.getElementById(state.view)?.scrollIntoView();
+  const section = document.getElementById(state.view);
+  if (!section) return;
+  section.scrollIntoView();
+  section.querySelector("h2").focus({ preventScroll: true }); // the next tab goes on from here, and it is read out
 }
-
 
 /** Paper is light, and nothing on it can be opened. */
 function printing(is) {

@@ -103,7 +103,7 @@ function overallRow(row, place, { label, top, score, rank, isNarrow, edge }, pal
 
 function rankBar(row, y, rank, isNarrow, palette) {
   const [left, right] = [rank(row.first - 0.5), rank(row.last + 0.5)];
-  const bar = rectangle(left, y - 3.5, right - left, 7, palette.faint);
+  const bar = rectangle(left, y - 3.5, right - left, 7, palette.solid);
   if (isNarrow) return [bar];
   return [
     bar,

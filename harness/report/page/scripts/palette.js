@@ -1,4 +1,4 @@
-// Colours of figures. Families have a colour (Okabe and Ito's, told apart by all kinds of sight) and a shape.
+// Colours of figures; what must be seen has 3:1 with the paper, text 4.5:1 (faint and grid only guide the eye). Families have a colour (Okabe and Ito's, told apart by all kinds of sight) and a shape.
 
 const PALETTES = {
   light: {
@@ -6,6 +6,7 @@ const PALETTES = {
     ink: "#1b1c1e",
     muted: "#5c6066",
     faint: "#b4b8be",
+    solid: "#868b93",
     grid: "#e6e8eb",
     band: "#f3f4f6",
     families: ["#0072b2", "#c4540a", "#00795a", "#5c6066"],
@@ -17,6 +18,7 @@ const PALETTES = {
     ink: "#e6e7e9",
     muted: "#a3a8af",
     faint: "#61666d",
+    solid: "#7d838b",
     grid: "#2b2f34",
     band: "#212429",
     families: ["#62b5ec", "#f0995a", "#3fc49b", "#a3a8af"],
@@ -53,13 +55,16 @@ function diverging(value, palette) {
   return mixed(palette.paper, value < 0 ? palette.low : palette.high, share);
 }
 
-/** Ink or paper, whichever reads better upon a colour. */
-function readable(colour, palette) {
-  const far = (other) => Math.abs(lightness(colour) - lightness(other));
-  return far(palette.ink) >= far(palette.paper) ? palette.ink : palette.paper;
+/** Black or white, whichever has more contrast with a colour: one of them always has 4.5:1, as WCAG counts it. */
+function readable(colour) {
+  return (luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 ? "#000000" : "#ffffff";
 }
 
-function lightness(colour) {
-  const linear = [1, 3, 5].map((at) => (parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2);
-  return (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]) ** (1 / 2.2);
+/** Relative luminance of sRGB, from 0 to 1. */
+function luminance(colour) {
+  const linear = [1, 3, 5].map((at) => {
+    const share = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
 }

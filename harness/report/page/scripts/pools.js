@@ -80,7 +80,7 @@ function poolMark(row, x, y, tall, width, palette) {
     rectangle(0, y, width, tall, isChosen ? palette.band : "transparent"),
     focusRing(1, y + 1, width - 2, tall - 2, palette),
     text(52, middle + 4, `pool ${row.pool.pool + 1}`, { ...style, "text-anchor": "end" }),
-    path(ticks, { stroke: palette.faint, "stroke-width": 1.25 }),
+    path(ticks, { stroke: palette.solid, "stroke-width": 1.25 }),
   ];
   if (row.own !== null) {
     shapes.push(symbol(state.method, x(row.own), middle, tall < 16 ? 4 : 5, palette));
