@@ -43,7 +43,7 @@ def published(name: str) -> Cells:
     place = Place.published(name)
     if place is None:
         raise UserError(f"No published suite {name!r} was found; leaderboards/ holds them.")
-    found = {}
+    found: dict[tuple[str, str], Sequence[PoolScores]] = {}
     for matter in matters(place.suite, load(place.results)):
         own, _ = scored(matter)
         found[matter.task, matter.question] = own.take([method for method in own.methods if method != RANDOM]).seen

@@ -266,7 +266,8 @@ def test_the_cost_of_a_level_is_the_variance_that_it_adds() -> None:
 def test_intervals_cover_in_every_cell_though_their_levels_differ() -> None:
     """Twelve cells of known levels from 0.85 to 1.8, twenty correlated methods: one prior for all does not."""
     rng, levels_K = np.random.default_rng(26), np.geomspace(0.85, 1.8, 12)
-    covered, common_covered = [], []
+    covered: list[float] = []
+    common_covered: list[float] = []
     for _ in range(200):
         cells = [normal_pools(np.full(20, level), alike(20, 0.3), 8, rng) for level in levels_K]
         common = moderate(cells)
