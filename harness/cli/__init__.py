@@ -6,6 +6,7 @@ This file holds the commands and their options; what they do is beside it, and i
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -354,6 +355,8 @@ for command in (value, describe, study, submit_check, completion):
 
 def main() -> None:
     """Entry point: mistakes are told in one line, without a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows not every sign shows those that it knows
     try:
         dataworth.main(standalone_mode=False)
     except click.ClickException as error:
