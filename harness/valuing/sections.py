@@ -222,9 +222,8 @@ def bill_lines(found: Outcome) -> tuple[str, ...]:
         f"{found.method} on the whole target: {bill.method.seconds:.1f} s, {bill.method.retrainings:,.3g} retrainings, "
         f"{bill.method.gradient_passes:,.3g} gradient passes, about {numbers.hours(bill.gpu_hours)} GPU-hours on "
         f"{bill.gpu}. On parts of it: {bill.parts.seconds:.1f} s, where trainings that were there already are billed "
-        f"again at their first price. All of it took {bill.wall:.0f} s here, "
-        f"looks{' and audit' if found.audit else ''} "
-        f"included, reading apart.{loaded}",
+        f"again at their first price. This call took {bill.wall:.0f} s, looks{' and audit' if found.audit else ''} "
+        f"included, reading apart; what calls before it had kept was not done again.{loaded}",
     )
 
 

@@ -138,12 +138,12 @@ def test_methods_stand_by_what_their_audits_say() -> None:
     script = runpy.run_path(str(VALUING))
     figures = {"seconds": "3.21", "retrainings": "3", "left_out": "", "unseen": "", "low": "-0.1", "high": "0.5"}
     rows = [
-        {"method": name, "audit": audit, "unseen_low": "", "unseen_high": "", **figures}
-        for name, audit in (("size", "-0.001"), ("influence", "0.9"))
+        {"method": name, "audit": audit, "load": load, "unseen_low": "", "unseen_high": "", **figures}
+        for name, audit, load in (("size", "-0.001", "0.3"), ("influence", "0.9", "0.2"))
     ]
     lines = [line for line in script["methods"](rows).splitlines() if line.startswith("| ")][1:]
     assert lines[0] == "| influence | 3.2 | 3 | 0.90 [-0.10, 0.50] | – | – |"
-    assert lines[1].startswith("| size | 3.2 | 3 | 0.00 [")
+    assert lines[1].startswith("| size | 3.2 § | 3 | 0.00 [")
 
 
 PAGES_KEPT = ("auto", "influence", "unseen")
