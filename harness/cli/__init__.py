@@ -6,6 +6,8 @@ This file holds the commands and their options; what they do is beside it, and i
 from __future__ import annotations
 
 import sys
+from collections.abc import Sized
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +187,7 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
 
     place = Place.of_results(suite, out)
     view = leaderboard(place.suite, load(place.results))
+    _demand_answers(place.folder, view.cells)
     for task in tasks or ():
         if task not in view.tasks:
             raise unknown(f"task of {place.folder}", task, view.tasks)
@@ -218,6 +221,7 @@ def figures(
             raise unknown("format of figures", kind, FORMATS)
     place = Place.of_results(suite, out)
     view = leaderboard(place.suite, load(place.results))
+    _demand_answers(place.folder, view.cells)
     for name in methods or ():
         if name not in (known := [line.method for line in view.overall]):
             raise unknown(f"method of {place.folder}", name, known)
@@ -352,8 +356,20 @@ for command in (value, describe, study, submit_check, completion):
     dataworth.add_command(command)
 
 
+def _demand_answers(folder: Path, cells: Sized) -> None:
+    """That results hold any answer: a run that was stopped early has none.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not cells:
+        raise UserError(f"{folder} holds no answers yet; the command that it came from goes on with it.")
+
+
 def main() -> None:
     """Entry point: mistakes are told in one line, without a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows not every sign shows those that it knows
     try:
         dataworth.main(standalone_mode=False)
     except click.ClickException as error:

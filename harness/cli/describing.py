@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
@@ -67,17 +68,31 @@ def describe(
         given, file.stem, base, task, cast("Literal['real', 'synthetic'] | None", side), columns, labels
     )
     found = registry.describe(asked)
-    is_new = not file.exists()
-    if is_new:
+    there = _there(file)
+    if there is None:
         write_atomically(file, found.toml, "Choose another file with --out.")
-    elif file.read_text(encoding="utf-8") != found.toml:
+    elif there != found.toml.encode("utf-8", "backslashreplace"):
         raise UserError(
             f"{file} is there already, and says something else. Name another file with --out, or remove it."
         )
     console = make_console()
     print_described(console, found)
     console.print(Text(found.toml), soft_wrap=True, highlight=False)
-    console.print(_next(file, found, base, is_new), markup=False, soft_wrap=True)
+    console.print(_next(file, found, base, there is None), markup=False, soft_wrap=True)
+
+
+def _there(file: Path) -> bytes | None:
+    """What a file holds, None where there is none.
+
+    Raises:
+        UserError: it can be no file of ours.
+    """
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # a folder, a name that is too long
+        raise UserError(f"Cannot write {file}: {error.strerror}. Choose another file with --out.") from error
 
 
 def _base(given: tuple[Path, ...], file: Path, data: str | None) -> Path:
@@ -103,7 +118,7 @@ def _next(file: Path, found: Described, base: Path, is_new: bool) -> str:
     other = ", synthetic = [] where all rows are real" if found.side == "real" else ""
     return (
         f"{done}: {file}.{where} Look at it, and name it in a suite, under [settings.{found.task}]: "
-        f'{found.side} = ["{file}"]{other}.'
+        f"{found.side} = [{json.dumps(str(file), ensure_ascii=False)}]{other}."
     )
 
 

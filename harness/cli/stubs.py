@@ -165,8 +165,8 @@ def _words(name: str) -> Mapping[str, str]:
     cls = "".join(word.capitalize() for word in name.split("-"))
     if keyword.iskeyword(cls) or hasattr(builtins, cls) or cls in IMPORTED or module in RUN_BY_OTHERS:
         raise UserError(
-            f"{name} would give a class {cls} in {module}.py, which Python, pytest, pip or the files themselves take for "
-            "something else; choose another name."
+            f"{name} would give a class {cls} in {module}.py, which Python, pytest, pip or the files themselves take "
+            "for something else; choose another name."
         )
     return {"name": name, "module": module, "cls": cls}
 

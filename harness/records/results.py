@@ -324,10 +324,16 @@ SINCE: Mapping[int, frozenset[str]] = {
 """Fields that a format has and those before had not."""
 
 
+def _provenance(content: object) -> dict[str, Any]:
+    told = checked.mapping_of(content, "provenance")
+    checked.mapping_of(told.get("packages") or {}, "packages")  # which pages list
+    return told
+
+
 def _run(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run": checked.text_of(content["run"], "run"),
-        "provenance": checked.mapping_of(content["provenance"], "provenance"),
+        "provenance": _provenance(content["provenance"]),
     }
 
 
@@ -351,6 +357,8 @@ def _pool(content: Mapping[str, Any]) -> dict[str, Any]:
 def _answer(content: Mapping[str, Any]) -> dict[str, Any]:
     texts = {"task", "pool_key", "reason", "device", "run", "method"} & set(content)
     numbers = {"reliability", "accuracy", "algebra", "pass_scale"} & set(content)
+    if not str(content.get("method", "")).isprintable():
+        raise ValueError(f"method: expected a name, got {content['method']!r}")
     status, values = content["status"], checked.values_of(content["values"])
     checked.check_answer(checked.one_of(status, "status", get_args(Status)), values)
     is_truth = "reliability" in content

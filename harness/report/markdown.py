@@ -8,6 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from harness.errors import plain
 from harness.report import frontier, glance, measured, numbers, sentences
 from harness.report.view import RULE, TRUTH, Cell, Overall, TasksMean, View
 from harness.types import Question
@@ -239,11 +240,14 @@ def _provenance(view: View) -> list[str]:
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()) if version)
+    """In a line; what somebody else's run does not tell is None."""
+    every = (provenance.get("packages") or {}).items()
+    packages = plain(", ".join(f"{name} {version}" for name, version in sorted(every) if version))
+    names = ("command", "started", "commit", "processor", "threads", "device", "python")
+    told = {name: plain(str(provenance.get(name))) for name in names}
     return (
-        f"`{provenance['command']}` on {provenance['started']}, commit {provenance['commit']}, "
-        f"{provenance['processor']}, {provenance['threads']} threads, device {provenance['device']}, "
-        f"Python {provenance['python']}, {packages}."
+        f"`{told['command']}` on {told['started']}, commit {told['commit']}, {told['processor']}, {told['threads']} "
+        f"threads, device {told['device']}, Python {told['python']}, {packages}."
     )
 
 

@@ -148,10 +148,10 @@ def compared(said: ValuationRecord, asked: ValuationRecord, truth: TruthRecord) 
         yield f"{words}, comes out otherwise here: {_told(said, asked)}."
         return
     truth_C = mean_values(truth.values)
-    scores = [spearman(mean_values(answer.values), truth_C) for answer in (said, asked)]
-    if not np.isclose(*scores, rtol=0, atol=_one_exchange(len(truth_C)), equal_nan=True):
+    told, found = (spearman(mean_values(answer.values), truth_C) for answer in (said, asked))
+    if not np.isclose(told, found, rtol=0, atol=_one_exchange(len(truth_C)), equal_nan=True):
         yield (
-            f"{words}, scores {scores[0]:.3f} as submitted and {scores[1]:.3f} as it comes out here: within the "
+            f"{words}, scores {told:.3f} as submitted and {found:.3f} as it comes out here: within the "
             "tolerance its contributors stand in another order."
         )
     if other := [*_miscounted(said.cost, asked.cost), *_mispriced(said, asked)]:

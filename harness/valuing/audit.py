@@ -128,6 +128,18 @@ class Audit:
         )
 
 
+def refuse_few(count: int) -> None:
+    """That an audit of so many coalitions can say something.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if count < FEWEST:
+        raise UserError(
+            f"--audit {count} is too small to say anything: {FEWEST} coalitions are the fewest, 30 a good number."
+        )
+
+
 def trainings(contributors: int, count: int) -> int:
     """How many an audit of so many coalitions asks for, at most."""
     alone = _left_out(contributors, count)
@@ -149,10 +161,7 @@ def run_audit(session: Session, values_C: Floats, doubt_C: Floats, count: int) -
     Raises:
         UserError: so few tell nothing.
     """
-    if count < FEWEST:
-        raise UserError(
-            f"--audit {count} is too small to say anything: {FEWEST} coalitions are the fewest, 30 a good number."
-        )
+    refuse_few(count)
     contributors = len(values_C)
     alone = _left_out(contributors, count)
     doubtful = np.argsort(-doubt_C, kind="stable")[:alone]
@@ -176,6 +185,7 @@ def _ceiling(halves_RK: Floats) -> float:
 
 def random_halves(contributors: int, count: int, rng: np.random.Generator) -> Bools:
     """Different coalitions of half the contributors, count x C; fewer where there are not so many."""
+    count = min(count, math.comb(contributors, max(1, contributors // 2)))
     found: dict[bytes, Bools] = {}
     for _ in range(50 * count):
         row_C = np.zeros(contributors, dtype=np.bool_)

@@ -70,7 +70,7 @@ def records(found: Outcome) -> list[dict[str, Any]]:
 
 
 def to_csv(found: Outcome) -> str:
-    """A line a contributor; undefined is an empty field, and no name is a formula of whoever opens it in a spreadsheet."""
+    """A line a contributor; undefined is an empty field, and no name is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("contributor", *VALUE_FIELDS, *LOOK_FIELDS))

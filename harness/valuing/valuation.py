@@ -22,7 +22,7 @@ from harness.seeds import stream
 from harness.statistics.values import Certainty, certainty
 from harness.types import Cost, Floats, Question
 from harness.valuing.asking import Answer, Asking, Extremes, Unsuitable, ask
-from harness.valuing.audit import Audit, run_audit, trainings
+from harness.valuing.audit import Audit, refuse_few, run_audit, trainings
 from harness.valuing.boards import Board, boards, trust
 from harness.valuing.choosing import AUTO, Budget, Choice, Price, choose, price, price_of_training, row_of
 from harness.valuing.findings import Finding, findings_of
@@ -63,6 +63,8 @@ class Request:
             )
         if self.audit < 0:
             raise UserError(f"--audit counts coalitions, got {self.audit}.")
+        if self.audit:  # before anything is trained
+            refuse_few(self.audit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,7 +115,7 @@ def _folder(folder: Path, base: Path) -> Seen:
     ends = {path.name[len(path.name.split(".")[0]) :] for path in tables}
     if len(ends) > 1 or {path.parent for path in tables} != {folder}:
         return _tables(tables, base, [_from(base, path) for path in tables])
-    start = "" if folder.resolve() == base.resolve() else f"{_from(base, folder)}/"
+    start = "" if folder.resolve() == base.resolve() else f"{escape(_from(base, folder))}/"
     return _tables(tables, base, [f"{start}*{ends.pop()}"])
 
 
@@ -169,7 +170,7 @@ def _pictures(folder: Path, inside: Sequence[Path], pictures: Sequence[Path], ba
             f"{folder} holds pictures themselves. A folder for each class is expected, called after it: "
             f"{folder.name}/cat/1.png."
         )
-    start = "" if folder.resolve() == base.resolve() else f"{_from(base, folder)}/"
+    start = "" if folder.resolve() == base.resolve() else f"{escape(_from(base, folder))}/"
     ends = {path.suffix for path in inside}
     path = start + ("*/" if depths == {2} else "**/") + (f"*{ends.pop()}" if len(ends) == 1 else "*")
     counts: dict[str, int] = {}

@@ -17,7 +17,16 @@ from harness.statistics.gains import gain
 from harness.statistics.interaction import interaction
 from harness.statistics.intervals import Estimate, estimate
 from harness.statistics.jackknife import PoolScores, from_deletions, mean_of, pairs, pool_scores, unknown
-from harness.statistics.overdispersion import AS_SAMPLED, Moderation, _inverse_trigamma, dispersion, moderate
+from harness.statistics.overdispersion import (
+    AS_SAMPLED,
+    CAUTION,
+    Moderation,
+    Ratios,
+    _inverse_trigamma,
+    by_cell,
+    dispersion,
+    moderate,
+)
 from harness.statistics.ranks import compared, largest_t, rank_ranges, resolution
 from harness.types import Floats
 
@@ -176,6 +185,117 @@ def test_too_little_to_tell_a_prior_from_is_no_overdispersion() -> None:
     assert np.isnan(dispersion([pool])).all()
 
 
+def normal_pools(phi_M: Floats, shape_MM: Floats, count: int, rng: np.random.Generator) -> list[PoolScores]:
+    """Pools of normal scores of mean 0 with that correlation and variances phi, where the jackknife has 1."""
+    factor_MM = np.linalg.cholesky(shape_MM)
+    contributors = 2 * len(phi_M)
+    axes_MC = np.linalg.qr(rng.standard_normal((contributors, contributors)))[0][: len(phi_M)]
+    deviations_MC = factor_MM @ axes_MC / math.sqrt((contributors - 1) / contributors)
+    scores_PM = np.sqrt(phi_M) * (rng.standard_normal((count, len(phi_M))) @ factor_MM.T)
+    return [PoolScores(scores_M, deviations_MC, np.zeros(len(phi_M), dtype=bool)) for scores_M in scores_PM]
+
+
+def alike(columns: int, correlation: float) -> Floats:
+    return np.asarray((1 - correlation) * np.eye(columns) + correlation)
+
+
+def test_columns_count_by_the_eigenvalues_of_their_correlation() -> None:
+    rng = np.random.default_rng(20)
+    factor_MM = rng.standard_normal((7, 7)) + 1
+    covariance_MM = factor_MM @ factor_MM.T
+    scale_M = np.sqrt(np.diag(covariance_MM))
+    found = Ratios.of_scores(normal_pools(np.ones(7), covariance_MM, 5, rng))
+    roots_M = np.linalg.eigvalsh(covariance_MM / np.outer(scale_M, scale_M))
+    assert found.columns == pytest.approx(roots_M.sum() ** 2 / (roots_M**2).sum())
+    assert Ratios.of_scores(normal_pools(np.ones(7), np.eye(7), 5, rng)).columns == pytest.approx(7)
+    assert Ratios.of_scores(normal_pools(np.ones(7), alike(7, 1 - 1e-9), 5, rng)).columns == pytest.approx(1)
+
+
+def test_a_cell_s_level_is_known_to_as_many_degrees_of_freedom_as_it_scatters() -> None:
+    """Over many cells of ten correlated columns: the relative variance of a variance of f degrees of freedom is 2/f."""
+    rng = np.random.default_rng(21)
+    cells = [Ratios.of_scores(normal_pools(np.full(10, 1.3), alike(10, 0.6), 6, rng)) for _ in range(3000)]
+    levels = np.array([cell.level for cell in cells])
+    assert levels.mean() == pytest.approx(1.3, rel=0.02)
+    assert 2 * levels.mean() ** 2 / levels.var() == pytest.approx(cells[0].df, rel=0.1)
+
+
+def test_ratios_of_differences_are_those_of_columns_that_are_differences() -> None:
+    pools = simulated(5, [0.1, 0.3, 0.5, 0.9], np.random.default_rng(22))
+    first, second = pairs(4)
+    explicit = [
+        from_deletions(p.scores_M[first] - p.scores_M[second], p.deviations_MC[first] - p.deviations_MC[second])
+        for p in pools
+    ]
+    found, expected = Ratios.of_differences(pools), Ratios.of_scores(explicit)
+    np.testing.assert_allclose(found.found_M, expected.found_M)
+    assert found.columns == pytest.approx(expected.columns)
+
+
+def test_a_single_cell_has_its_own_level_and_its_degrees_of_freedom() -> None:
+    cell = Ratios.of_scores(simulated(6, [0.2, 0.4, 0.6, 0.8], np.random.default_rng(23)))
+    (found,) = by_cell([cell])
+    assert found.phi0 == pytest.approx(cell.level)
+    assert found.known == pytest.approx(cell.df, rel=1e-4)
+
+
+def test_cells_of_one_column_are_squeezed_as_limma_does() -> None:
+    """squeezeVar's closed form, with the spread of logarithms at its upper bound and the mean as the middle."""
+    rng, cells, pools = np.random.default_rng(24), 40, 5
+    ratio_K = 1.2 * 6 / rng.chisquare(6, cells) * rng.chisquare(pools - 1, cells) / (pools - 1)
+    found = by_cell([Ratios(np.array([ratio]), pools - 1, 1.0) for ratio in ratio_K])
+    spread = np.log(ratio_K).var(ddof=1) * (cells - 1) / stats.chi2.ppf(1 - CAUTION, cells - 1)
+    excess = spread - special.polygamma(1, (pools - 1) / 2)
+    d1 = 2 * optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, 1e6)
+    expected = (d1 * ratio_K.mean() + (pools - 1) * ratio_K) / (d1 + pools - 1)
+    np.testing.assert_allclose([cell.phi0 for cell in found], expected, rtol=1e-6)
+    assert found[0].known < d1 + pools - 1  # squeezeVar's, which takes the middle for known
+    assert found[0].known == pytest.approx(d1 + pools - 1, rel=0.1)
+
+
+def test_the_cost_of_a_level_is_the_variance_that_it_adds() -> None:
+    """Logarithms of variances drawn to a level that is itself estimated, by simulation."""
+    rng, d0, own, known = np.random.default_rng(25), 30.0, 10, 25.0
+    middle = rng.chisquare(known, 400_000) / known
+    known_middle = (d0 + own) / rng.chisquare(d0 + own, 400_000)  # posterior around a level of 1
+    shifted = np.log(known_middle) + d0 / (d0 + own) * np.log(middle)
+    _, df = Moderation(d0, 1.0, known).of(simulated(own + 1, [0.3], rng))
+    assert shifted.var() == pytest.approx(special.polygamma(1, df / 2), rel=0.05)
+
+
+def test_intervals_cover_in_every_cell_though_their_levels_differ() -> None:
+    """Twelve cells of known levels from 0.85 to 1.8, twenty correlated methods: one prior for all does not."""
+    rng, levels_K = np.random.default_rng(26), np.geomspace(0.85, 1.8, 12)
+    covered: list[float] = []
+    common_covered: list[float] = []
+    for _ in range(200):
+        cells = [normal_pools(np.full(20, level), alike(20, 0.3), 8, rng) for level in levels_K]
+        common = moderate(cells)
+        for pools, prior in zip(cells, by_cell([Ratios.of_scores(pools) for pools in cells]), strict=True):
+            for own, told in ((prior, covered), (common, common_covered)):
+                found = estimate([pools], own)
+                told.append((np.abs(found.mean_M) < special.stdtrit(found.df_M, 0.975) * found.error_M).mean())
+    by_cell_K, common_K = (np.reshape(told, (-1, 12)).mean(axis=0) for told in (covered, common_covered))
+    assert common_K.min() < 0.925
+    assert common_K.max() > 0.975
+    np.testing.assert_allclose(by_cell_K, 0.95, atol=0.02)
+
+
+def test_a_cell_of_a_single_pool_has_the_level_of_the_others() -> None:
+    rng = np.random.default_rng(27)
+    several = [Ratios.of_scores(simulated(8, [0.2, 0.5, 0.7], rng)) for _ in range(6)]
+    single = Ratios.of_scores(simulated(1, [0.2, 0.5, 0.7], rng))
+    found = by_cell([*several, single, Ratios.of_scores([]), Ratios.of_differences([])])
+    assert found[6].phi0 == pytest.approx(np.mean([cell.level for cell in several]))
+    assert found[6].known < min(one.known for one in found[:6])
+    assert found[6] == found[7] == found[8]
+    assert by_cell([single, single]) == [AS_SAMPLED] * 2
+    for few in (several[:1], several[:2]):  # too few to tell how alike cells are: wide, and still a number
+        phi_M, df = by_cell([*few, single])[-1].of(simulated(1, [0.2, 0.5, 0.7], rng))
+        assert np.isfinite(phi_M).all()
+        assert df > 0.1
+
+
 # --- intervals ----------------------------------------------------------------------------------------
 
 
@@ -280,12 +400,28 @@ def test_the_margin_of_a_single_pair_is_student_s() -> None:
     assert margin_MM[0, 1] == pytest.approx(stats.t.ppf(0.975, found.df_M[0]) * found.error_M[0], rel=0.01)
 
 
+def test_margins_of_all_pairs_have_one_chance_each_by_its_own_degrees_of_freedom() -> None:
+    """Of normal columns without correlation the largest of all is Tukey's; Student's t then has its chance."""
+    rng = np.random.default_rng(15)
+    tasks = [normal_pools(np.full(6, phi), np.eye(6), pools, rng) for phi, pools in ((1.0, 4), (3.0, 9))]
+    priors = [Moderation(5.0, 1.0, 7.0), Moderation(12.0, 3.0)]
+    found = estimate([[pool.differences for pool in pools] for pools in tasks], priors)
+    assert np.ptp(found.df_M) > 0.5
+    margin_MM = compared(tasks, priors, np.random.default_rng(0), draws=100_000).margin_MM
+    chance_K = stats.t.sf(margin_MM[pairs(6)] / found.error_M, found.df_M)
+    np.testing.assert_allclose(chance_K, chance_K[0])
+    tukey = stats.studentized_range.ppf(0.95, 6, np.inf) / math.sqrt(2)
+    assert stats.norm.isf(chance_K[0]) == pytest.approx(tukey, rel=0.01)
+
+
 def test_equal_methods_are_told_apart_in_one_family_of_twenty() -> None:
     """Whole families of six methods of one strength, correlated by their truth, in four pools: 5 % within 3 errors."""
     rng, families = np.random.default_rng(10), 300
     cells = [simulated(4, [0.5] * 6, rng) for _ in range(families)]
-    prior = moderate([pool.differences for pool in pools] for pools in cells)
-    wrong = sum(compared([pools], prior, rng, draws=2_000).apart_MM.any() for pools in cells)
+    priors = by_cell([Ratios.of_differences(pools) for pools in cells])
+    wrong = sum(
+        compared([pools], prior, rng, draws=2_000).apart_MM.any() for pools, prior in zip(cells, priors, strict=True)
+    )
     assert 0.05 * families - 3 * math.sqrt(0.05 * 0.95 * families) <= wrong
     assert wrong <= 0.05 * families + 3 * math.sqrt(0.05 * 0.95 * families)
 

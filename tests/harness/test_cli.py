@@ -40,6 +40,29 @@ def in_a_process(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProce
     )
 
 
+def test_a_terminal_that_knows_not_every_sign_shows_the_others() -> None:
+    said = subprocess.run(
+        [sys.executable, "runall.py", "report", "--suite", "embedded-quick"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "?" in said.stdout
+    assert said.stdout.isascii()
+
+
+def test_what_files_hold_commands_no_terminal(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\x1b[31mred,\x1b[2Jlab\n" + "a,b\n" * 20)
+    given = ("--contributor", "a=x.csv", "--contributor", "b=x.csv", "--target", "x.csv")
+    said = command("value", "--task", "sentiment", *given)
+    assert said.status == 2
+    assert "\x1b" not in said.err
+    assert r"it has \x1b[31mred, \x1b[2Jlab." in said.err
+
+
 def mistake(said: Said, *parts: str) -> None:
     """One clear line on standard error, status 2, nothing begun."""
     assert said.status == 2

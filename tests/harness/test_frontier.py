@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import to_toml
 from harness.report import frontier, sentences
 from harness.report.leaderboard import leaderboard
 from harness.report.markdown import page
@@ -29,6 +30,14 @@ def test_steps_tell_what_each_costs_and_brings() -> None:
         "c scores 0.32 for 120 (+0.02, not told apart from the step before)."
     )
     assert sentences.steps(Front("seconds", (), {})) == ""
+
+
+@pytest.mark.parametrize("command", ["frontier", "figures"])
+def test_a_run_without_an_answer_has_neither_front_nor_figure(command: str, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "tiny.jsonl").touch()
+    (tmp_path / "suite.toml").write_text(to_toml(suite_of()))
+    assert "holds no answers yet" in call(command, "--suite", tmp_path, "--out", tmp_path).mistake
 
 
 def test_a_front_rises_in_cost_and_score(view: View) -> None:

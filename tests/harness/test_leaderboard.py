@@ -213,8 +213,8 @@ def test_random_orders_are_compared_at_zero_and_show_their_draw() -> None:
 
 
 def test_a_verdict_names_those_that_are_compared_with_no_other() -> None:
-    results = many(4)
-    for pool in range(4):
+    results = many(8)
+    for pool in range(8):
         truth = np.array(results.truths[TASK, pool, QUESTION].values[0])
         results.add(said("right", pool, truth))
     ((_, text),) = sentences.of_tasks(leaderboard(SUITE, results), "standalone")

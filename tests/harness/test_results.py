@@ -245,10 +245,15 @@ def test_a_pool_that_is_none_is_refused(changes: dict[str, Any], told: str) -> N
         _from_json({**json.loads(_to_json(pool_record())), **changes})
 
 
-@pytest.mark.parametrize("changes", [{"run": 3}, {"provenance": "mine"}])
+@pytest.mark.parametrize("changes", [{"run": 3}, {"provenance": "mine"}, {"provenance": {"packages": "all"}}])
 def test_a_run_that_is_none_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         _from_json({**json.loads(_to_json(run_record())), **changes})
+
+
+def test_a_method_s_name_commands_no_terminal() -> None:
+    with pytest.raises(ValueError, match="method: expected a name"):
+        _from_json({**json.loads(_to_json(valuation_record())), "method": "\x1b[2Jsize"})
 
 
 @pytest.mark.parametrize("written", [1, 2, 3])

@@ -402,6 +402,15 @@ def test_a_provenance_that_cannot_be_is_refused(changes: dict[str, object], part
     refused(part)
 
 
+def test_a_run_that_tells_nothing_of_itself_is_refused_and_ends_no_check() -> None:
+    def silent(results: Results) -> None:
+        for name, run in results.runs.items():
+            results.runs[name] = replace(run, provenance={})
+
+    forged(silent)
+    refused("does not tell its started, command, commit, packages, ")
+
+
 def test_answers_of_a_run_that_is_not_told_are_refused() -> None:
     forged(lambda results: valuation(results, run="nowhere"))
     refused("Answers name the run nowhere, of which nothing is told.")

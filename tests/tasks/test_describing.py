@@ -316,6 +316,28 @@ def test_the_command_writes_what_a_suite_can_name_and_overwrites_nothing(command
     assert "reviews.toml is there already, and says something else" in changed.err
 
 
+def test_an_out_that_can_be_no_description_is_told_and_left_as_it_is(command: Command, tmp_path: Path) -> None:
+    write_csv(tmp_path / "reviews.csv", REVIEWS, ",", "utf-8")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "other.toml").write_bytes(b"\xff\xfe")
+    for out, said in (
+        ("folder.toml", "Cannot write folder.toml: Is a directory."),
+        (f"{'n' * 255}.toml", "File name too long."),
+        ("other.toml", "other.toml is there already, and says something else"),
+    ):
+        found = command("describe", "reviews.csv", "--out", out)
+        assert (found.status, said in found.err) == (2, True), found.err
+    assert (tmp_path / "other.toml").read_bytes() == b"\xff\xfe"
+
+
+def test_a_folder_whose_name_is_a_pattern_is_described(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a[b]").mkdir()
+    for k in range(2):
+        write_lines(tmp_path / "a[b]" / f"{k}.jsonl", SOLVED[k::2])
+    assert command("describe", "a[b]").status == 0
+    assert len(read(load_source("a[b].toml"), None)) == len(SOLVED)
+
+
 def test_a_file_elsewhere_is_told_from_the_folder_that_data_names(command: Command, tmp_path: Path) -> None:
     elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere" / "deep"
     elsewhere.mkdir(parents=True)

@@ -17,6 +17,7 @@ from harness.retraining.ledger import IN_MEMORY, Ledger
 from harness.seeds import stream
 from harness.valuing.audit import REPEATS, random_halves, run_audit, trainings
 from harness.valuing.session import Session
+from harness.valuing.valuation import Request
 from harness.valuing.valued import Silent
 from tests.valuing.files import vendors
 from tests.valuing.test_reading import brought
@@ -35,7 +36,15 @@ def test_halves_are_different_and_of_half_the_contributors() -> None:
     halves = random_halves(7, 20, np.random.default_rng(0))
     assert halves.sum(axis=1).tolist() == [3] * 20
     assert len({row.tobytes() for row in halves}) == 20
-    assert len(random_halves(4, 20, np.random.default_rng(0))) == 6  # there are no more
+    for asked in (20, 10**9):
+        assert len(random_halves(4, asked, np.random.default_rng(0))) == 6  # there are no more
+
+
+def test_an_audit_that_says_nothing_is_refused_before_anything_is_trained() -> None:
+    for count in (1, 7):
+        with pytest.raises(UserError, match=f"--audit {count} is too small to say anything"):
+            Request(audit=count)
+    assert [Request(audit=count).audit for count in (0, 8)] == [0, 8]
 
 
 def test_agreement_is_that_of_sums_of_values_with_utilities_that_were_trained(session: Session) -> None:
