@@ -199,7 +199,9 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
 @OUT
 @click.option("--formats", callback=names, default="svg,pdf,png", show_default=True, help="Of svg, pdf and png.")
 @click.option("--methods", callback=methods, help="Draw a scatter of each of these: truth against values by rank.")
-@click.option("--into", metavar="DIR", callback=folder, help="The folder of the files.  [default: runs/SUITE/figures]")
+@click.option(
+    "--into", metavar="DIR", callback=folder, help="The folder of the files.  [default: figures, in the run's]"
+)
 def figures(
     suite: str, out: Path | None, formats: tuple[str, ...], methods: tuple[str, ...] | None, into: Path | None
 ) -> None:
@@ -225,7 +227,7 @@ def figures(
     for name in methods or ():
         if name not in (known := [line.method for line in view.overall]):
             raise unknown(f"method of {place.folder}", name, known)
-    folder = into or Path(RUNS) / place.suite.name / "figures"
+    folder = into or (out or Path(RUNS) / place.suite.name) / "figures"
     written = write_figures(folder, view, formats, methods or ())
     make_console().print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
 

@@ -10,7 +10,7 @@ import click
 
 from harness.cli import completing
 from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names, pairs
-from harness.errors import UserError
+from harness.errors import UserError, plain
 
 RUNS = "runs/values"
 
@@ -141,6 +141,7 @@ def value(
     }
     place = out or Path(RUNS) / Path(contributors or target).resolve().stem  # "." has a name too
     console = make_console(stderr=as_json, quiet=quiet)
+    before = _method_of(place / JSON)
     with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
@@ -169,6 +170,18 @@ def value(
     else:
         print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
+    if before not in ("", found.outcome.method):
+        console.print(f"They stand in place of those by {before}; --out DIR keeps both.", markup=False, soft_wrap=True)
+
+
+def _method_of(file: Path) -> str:
+    """Whose values lie there already; empty where none can be read."""
+    from harness.valuing.stored import read
+
+    try:
+        return plain(read(file).method) if file.exists() else ""
+    except (UserError, RecursionError):
+        return ""
 
 
 def _contributors(path: str | None, named: Sequence[str]) -> Any:

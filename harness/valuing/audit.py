@@ -92,7 +92,7 @@ class Audit:
                 "ones."
             )
         for one in self.left_out:
-            clear = "" if abs(one.drop) > 2 * one.error else ", which is within its error"
+            clear = "" if abs(one.drop) > 2 * one.error else ", less than twice its standard error"
             lines.append(
                 f"Without {one.name} the model {'loses' if one.drop > 0 else 'gains'} {abs(one.drop):.4f} ± "
                 f"{one.error:.4f} nats an example{clear}; its value is {one.value:.3g}."

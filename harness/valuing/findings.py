@@ -29,6 +29,9 @@ LEARNT = 0.1
 
 UNBALANCED = 0.25
 
+FOREIGN = 0.5
+"""Share of a contributor's examples whose labels the target has not, from which on its value is not to be read."""
+
 ALIKE = 100
 """A target that would have to be so many times as large says that contributors are alike, and not that it is small."""
 
@@ -55,6 +58,7 @@ def findings_of(brought: Brought, looks: Sequence[Look], crossed: Crossed, sure:
     found = [
         *_leakage(looks, len(brought.target)),
         *_copies(looks),
+        *_foreign(brought, looks),
         *_labels(looks, crossed),
         *_off_target(looks),
         *_balance(looks),
@@ -112,6 +116,22 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
             )
 
 
+def _foreign(brought: Brought, looks: Sequence[Look]) -> Iterator[Finding]:
+    """Whose labels the target mostly has not: where they are other spellings, what is valued is the spelling."""
+    wanted = {brought.labels[label] for label in brought.target.targets.tolist()} if brought.labels else set()
+    for one in looks:
+        share = sum(part for part, label in zip(one.labels, brought.labels, strict=True) if label not in wanted)
+        if share > FOREIGN:
+            yield Finding(
+                "labels",
+                one.name,
+                f"OTHER LABELS: the target has none of the labels of {share:.0%} of {one.name}'s examples, so that its "
+                "value says nothing of what they are worth. If they are other spellings, say what is the same: "
+                "--labels pos=positive,neg=negative.",
+                loud=True,
+            )
+
+
 def _labels(looks: Sequence[Look], crossed: Crossed) -> Iterator[Finding]:
     """Whose labels models that were trained on others contradict more than everyone else's."""
     if not looks[0].labels:
@@ -166,7 +186,9 @@ def _responses(looks: Sequence[Look]) -> Iterator[Finding]:
 def _off_target(looks: Sequence[Look]) -> Iterator[Finding]:
     middle = float(np.median([one.off_target for one in looks]))
     distance = float(np.median([one.distance for one in looks]))
-    for one, z in zip(looks, standing_out([one.distance for one in looks]), strict=True):
+    # Of n examples the square is too large by chance alone, by at most 1/n (Gretton et al. 2012): few are no far ones.
+    beyond = [one.distance**2 - 1 / one.examples for one in looks]
+    for one, z in zip(looks, standing_out(beyond), strict=True):
         if one.off_target > max(MANY, 2 * middle):
             yield Finding(
                 "off target",
@@ -220,12 +242,12 @@ def two_digits(count: int) -> int:
 
 def rows_needed(rows: int, sure: Certainty) -> int | None:
     """Target rows at which the highest and the lowest value would be told apart; None where they are, or where repeats
-    decide.
+    decide, or where the target does not move them.
 
     The part of the variance that comes of the target falls as 1 / rows; four standard errors tell two apart of many.
     """
     first, last = int(np.argmax(sure.mean_C)), int(np.argmin(sure.mean_C))
-    if sure.apart_CC[first, last] or not np.isfinite(sure.target_C).all():
+    if sure.apart_CC[first, last] or not np.isfinite(sure.target_C).all() or not sure.target_C[[first, last]].sum() > 0:
         return None
     far = float(sure.mean_C[first] - sure.mean_C[last])
     repeats = float(np.nan_to_num(sure.repeats_C[[first, last]]).sum())

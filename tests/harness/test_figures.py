@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +24,7 @@ from harness.report.view import TRUTH, View
 from tests.harness.commands import call
 from tests.harness.page_results import METHODS, results_of, suite_of
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
 
 
@@ -180,3 +182,6 @@ def test_the_command_writes_what_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         in call("figures", "--suite", "embedded-quick", "--formats", "gif").mistake
     )
     assert "is called 'mmm'" in call("figures", "--suite", "embedded-quick", "--methods", "mmm").mistake
+    shutil.copytree(ROOT / "leaderboards" / "embedded-quick", "run")
+    assert call("figures", "--out", "run", "--formats", "svg").status == 0
+    assert Path("run/figures/overall.svg").exists()  # beside the results that they draw

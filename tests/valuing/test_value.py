@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from harness.valuing.boards import boards
 from harness.valuing.choosing import Price
 from harness.valuing.files import CSV, HTML, JSON, PAGE
 from harness.valuing.findings import rows_needed
+from harness.valuing.look import Look
 from tests.command import Command
 from tests.valuing.files import FILLING, reviews, write
 
@@ -221,6 +224,37 @@ def test_a_target_too_small_to_tell_says_how_many_rows_would() -> None:
     assert rows_needed(20, sharp) is None  # they are told apart
 
 
+def test_a_target_that_moves_no_value_is_not_called_small() -> None:
+    """As of a method that never looks at it."""
+    sure = certainty(np.array([[9.0, 0.0]]), np.tile([1.0, 0.0], (4, 1)), np.random.default_rng(0))
+    assert rows_needed(20, sure) is None
+
+
+def test_few_examples_are_not_called_off_target_for_being_few(found: dataworth.Valued) -> None:
+    """The square of a distance of n examples is too large by up to 1/n, here by half of that; one is truly far."""
+    one = found.outcome.looks[0]
+
+    def look(name: str, examples: int, square: float) -> Look:
+        distance = math.sqrt(square + 0.5 / examples)
+        return replace(one, name=name, examples=examples, distance=distance, off_target=0.0)
+
+    looks = [look(f"v{k}", 400, 0.004 + k / 10_000) for k in range(5)]
+    looks += [look("few", 40, 0.0045), look("far", 400, 0.05)]
+    assert [finding.who for finding in findings._off_target(looks)] == ["far"]
+
+
+def test_another_spelling_of_labels_is_told_first_and_loudly(tmp_path: Path) -> None:
+    rows = {name: reviews(30, k) for k, name in enumerate(("acme", "bolt", "crow"))}
+    rows["crow"] = [(text, "pos" if label == "positive" else "neg") for text, label in rows["crow"]]
+    for name, held in rows.items():
+        write(tmp_path / "vendors" / f"{name}.csv", held)
+    target = write(tmp_path / "target.csv", reviews(60, 1_000))
+    told = dataworth.value(tmp_path / "vendors", target, task="sentiment", progress=False, method="size", parts=4)
+    first = told.findings[0]
+    assert (first.kind, first.who, first.loud) == ("labels", "crow", True)
+    assert "OTHER LABELS: the target has none of the labels of 100% of crow's examples" in first.text
+
+
 def test_a_target_is_called_small_where_a_larger_one_would_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """And contributors alike where none would."""
 
@@ -270,8 +304,11 @@ def test_the_command_prints_and_writes_the_same_figures(made: tuple[Path, Path],
         9,
         *SHORTLY,
     )
+    other = command("value", "--task", "sentiment", *asked[:4], "--method", "size", "--parts", 4)
+    assert "stand in place of" not in other.out
     said = command("value", "--task", "sentiment", *asked)
     assert said.status == 0, said.err
+    assert "They stand in place of those by size; --out DIR keeps both." in said.out
     folder = Path("runs/values/vendors")
     rows = list(csv.DictReader((folder / CSV).read_text(encoding="utf-8").splitlines()))
     content = json.loads((folder / JSON).read_text(encoding="utf-8"))
