@@ -63,7 +63,7 @@ class $cls(Additive):
         rows = {name: torch.tensor(column, device=problem.device) for name, column in problem.train.columns.items()}
         with torch.no_grad():
             losses_SN = torch.stack([problem.learner.losses(problem.initial(k), rows) for k in range(self.seeds)])
-        # Of how much an example is likelier than the mean one: sums of losses as they are would punish size alone.
+        # Of how much an example is likelier than others are: sums of losses as they are would punish size alone.
         return (losses_SN.mean(dim=1, keepdim=True) - losses_SN).double().cpu().numpy()
 ''')
 

@@ -60,7 +60,8 @@ def test_its_test_passes_and_its_files_are_clean(command: Command, tmp_path: Pat
         done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     for template in (METHOD, TEST, PROJECT):
-        assert "mean" not in template.template  # the name is nowhere but where it is put
+        for spelling in ("mean-loss", "mean_loss", "MeanLoss"):
+            assert spelling not in template.template  # the name is nowhere but where it is put
 
 
 def test_a_package_registers_its_method(command: Command, tmp_path: Path) -> None:
