@@ -108,6 +108,8 @@ def valued(wanted: Wanted, request: Request, folder: Path | None, progress: Prog
     """Read, value, and write files where there is a folder for them."""
     if wanted.rows < 1:
         raise UserError(f"--rows counts examples, got {wanted.rows}.")
+    if request.method != AUTO:
+        registry.named(request.method)  # a name that is none is told before files are read
     if folder is not None:
         _refuse_among_contributors(folder, wanted.contributors)
         files.refuse_foreign(folder)

@@ -213,6 +213,11 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(
         dataworth.value(*made, **{"task": "sentiment", "progress": False, **options})
 
 
+def test_a_method_that_is_none_is_told_before_files_are_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'shapely'"):
+        dataworth.value(tmp_path / "nowhere", tmp_path / "none.csv", task="sentiment", method="shapely")
+
+
 def test_a_target_too_small_to_tell_says_how_many_rows_would() -> None:
     """Four standard errors of a difference of 1, where the rows' part falls as 1 / rows: (1/4)^2 = 2 v x 20 / rows."""
     parts_GC = np.array([1.0, 0.0]) + np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
