@@ -22,6 +22,9 @@ NUMBERED = re.compile(r"\d[^\w]*$")
 MOSTLY = 0.6
 """Share of the answers that end in a number, beyond which they are taken for reasoning."""
 
+SPARSE = 0.2
+"""Share of rows without a value from which on a column is doubtful."""
+
 Talk = tuple[str, str, str]
 """A column of conversations, and the places of a question and of its answer in it."""
 
@@ -88,6 +91,11 @@ def _place(names: Sequence[str], fit: Sequence[Place], spoken: str, doubts: list
             doubts.append(f"{quoted(place.name)} is taken for the {spoken} by what it holds alone.")
     if place is not None and place.lists:
         doubts.append(f"{quoted(place.name)} is the first of several values; the others are left.")
+    if place is not None and (bare := 1 - len(place.filled) / max(1, len(place.values))) > SPARSE:
+        doubts.append(
+            f"{quoted(place.name)} is empty in {bare:.0%} of the rows that were looked at, which would be left out: is "
+            f"it the {spoken}?"
+        )
     return place
 
 

@@ -154,6 +154,15 @@ def test_labels_inside_of_lists_and_tables_are_found(tmp_path: Path) -> None:
     assert table.answers == [row["marks"][0]["label"] for row in rows]
 
 
+def test_a_column_that_is_mostly_empty_is_told(tmp_path: Path) -> None:
+    rows = [{"body": words(8) if k % 5 == 0 else "", "subject": words(4), "queue": "ab"[k % 2]} for k in range(200)]
+    write_lines(tmp_path / "tickets.jsonl", rows)
+    described, _ = found(tmp_path, "tickets.jsonl")
+    assert any("'body' is empty in 80% of the rows" in doubt for doubt in described.doubts)
+    told, _ = found(tmp_path, "tickets.jsonl", columns={"text": "subject"})
+    assert not any("is empty in" in doubt for doubt in told.doubts)
+
+
 def test_an_answer_inside_of_answers_is_its_text_and_no_number(tmp_path: Path) -> None:
     rows = [
         {"context": words(12), "question": f"{words(4)} {k}?", "answers": {"answer_start": [k], "text": [words(2)]}}
