@@ -40,6 +40,10 @@ VICTIMS = ("tracin", "mmd", "data-shapley")
 COUNTED = ("flops", "retrainings", "gradient_passes", "forward_passes", "bytes_moved", "launches")
 """What of a cost does not depend on the clock."""
 
+FIRST_STEP = ("bytes_moved", "launches")
+"""Of trainings these are those of the first step times the steps: what torch does once, such as to fill a cache, and in
+the one process and not in the other, is counted as often (seen: one launch of 81)."""
+
 
 def run(
     folder: Path,
@@ -63,7 +67,9 @@ def same(here: Results, there: Results) -> None:
     for key, record in here.valuations.items():
         theirs = there.valuations[key]
         assert (theirs.status, theirs.reason, theirs.values) == (record.status, record.reason, record.values), key
-        assert [getattr(theirs.cost, name) for name in COUNTED] == [getattr(record.cost, name) for name in COUNTED], key
+        for name in COUNTED:
+            off = 0.02 if name in FIRST_STEP else 1e-12
+            assert getattr(theirs.cost, name) == pytest.approx(getattr(record.cost, name), rel=off, abs=0), (key, name)
         assert (theirs.cost.seconds > 0) == (theirs.status == "ok")
 
 
