@@ -20,12 +20,15 @@ from torch.func import jvp, vmap
 
 from harness.types import Batch, Floats, Learner, Params, Problem
 from methods.gradients.curvature import GaussNewton, Scaled, conjugate_gradients, near_enough
-from methods.gradients.directional import mean_gradient, tensors
+from methods.gradients.directional import blocks, mean_gradient, tensors
 from methods.gradients.summed_rates import summed_rates
 from methods.gradients.vectors import by_entry, dot, plus, times, zeros
 
 DEPENDENT = 1e-9
 """Share of the largest eigenvalue of the directions' Gram matrix below which a direction is one of the others."""
+
+MOVES_AT_ONCE = 5
+"""Directions that one forward-mode pass takes together."""
 
 NUMBERS_AT_ONCE = 2**22
 """Logits times directions that are held at once: what is larger than a cache takes longer to fetch than to make."""
@@ -115,10 +118,8 @@ def _curvatures(
     total = torch.zeros(groups, len(moves), len(moves), dtype=torch.float64, device=groups_N.device)
     if not moves:
         return total
-    width = _width(learner, params, batch)
-    rows_at_once = max(1, NUMBERS_AT_ONCE // (width * len(moves)))
-    for start in range(0, len(groups_N), rows_at_once):
-        rows = {name: column[start : start + rows_at_once] for name, column in batch.items()}
+    start = 0
+    for rows in blocks(batch, learner, most=NUMBERS_AT_ONCE // (_width(learner, params, batch) * len(moves))):
         logits, tangents_M = _moved(learner, params, rows, moves)
         point = logits.requires_grad_()
         (slope,) = grad(learner.losses_of(point, rows).sum(), point, create_graph=True)
@@ -126,6 +127,7 @@ def _curvatures(
         tangents_NMK = torch.stack([tangent.flatten(1) for tangent in tangents_M], 1).double()
         each_NMM = tangents_NMK @ torch.stack(curved, 2).double()
         total.index_add_(0, groups_N[start : start + len(each_NMM)], each_NMM)
+        start += len(each_NMM)
     return (total + total.transpose(1, 2)) / 2
 
 
@@ -145,6 +147,10 @@ def _moved(learner: Learner, params: Params, rows: Batch, moves: list[Params]) -
     if not learner.stacks:
         found = [along(move) for move in moves]
         return found[0][0].detach(), [tangent.detach() for _, tangent in found]
-    stacked = {name: torch.stack([move[name] for move in moves]) for name in params}
-    logits, tangents = vmap(along, out_dims=cast(tuple[int, int], (None, 0)))(stacked)
-    return logits.detach(), list(tangents.detach())
+    tangents: list[Tensor] = []
+    for start in range(0, len(moves), MOVES_AT_ONCE):
+        few = moves[start : start + MOVES_AT_ONCE]
+        stacked = {name: torch.stack([move[name] for move in few]) for name in params}
+        logits, part = vmap(along, out_dims=cast(tuple[int, int], (None, 0)))(stacked)
+        tangents += list(part.detach())
+    return logits.detach(), tangents

@@ -21,9 +21,10 @@ def tensors(examples: Examples, device: str) -> dict[str, torch.Tensor]:
     return {name: torch.tensor(column, device=device) for name, column in examples.columns.items()}
 
 
-def blocks(batch: Batch, learner: Learner) -> Iterator[dict[str, torch.Tensor]]:
-    """The batch in blocks of rows that bound the memory of one pass."""
+def blocks(batch: Batch, learner: Learner, most: int | None = None) -> Iterator[dict[str, torch.Tensor]]:
+    """The batch in blocks of rows that bound the memory of one pass; of at most so many, where that is told."""
     rows = learner.recipe.micro_batch or 16 * learner.recipe.batch_size
+    rows = rows if most is None else max(1, min(rows, most))
     for start in range(0, len(batch["targets"]), rows):
         yield {name: column[start : start + rows] for name, column in batch.items()}
 

@@ -77,12 +77,9 @@ def parameter_blocks(
     """The same by parameter, N x its shape, of at most ``held`` numbers together."""
     one = grad_and_value(_of_one(output, fixed or {}))
     each = vmap(one, in_dims=(None, 0)) if learner.stacks else _in_turn(one)
-    rows = max(1, held // size(params))
-    for wide in blocks(batch, learner):
-        for start in range(0, len(wide["targets"]), rows):
-            block = {name: column[start : start + rows] for name, column in wide.items()}
-            found, values = each(params, block)
-            yield {name: g.detach() for name, g in found.items()}, values.detach()
+    for block in blocks(batch, learner, most=held // size(params)):
+        found, values = each(params, block)
+        yield {name: g.detach() for name, g in found.items()}, values.detach()
 
 
 def count_sketch(params: Params, width: int, generator: torch.Generator) -> Projection:

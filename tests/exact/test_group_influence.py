@@ -12,7 +12,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from harness.types import Problem, Question
+from harness.types import Batch, Learner, Params, Problem, Question
+from methods.gradients import contributor_space as contributor_space_module
 from methods.gradients.contributor_space import ContributorSpace, contributor_space
 from methods.gradients.summed_rates import summed_rates
 from methods.group_influence import GroupInfluence, NewtonStep, RelativeInfluence, quadratic_game
@@ -193,3 +194,27 @@ def test_a_contributor_without_a_gradient_is_worth_nothing_and_breaks_nothing(tm
     silent = replace(space, gradients_CM=gradients_CM)
     assert RelativeInfluence()._scorer(silent)(np.eye(4, dtype=bool))[2] == 0
     assert quadratic_game(silent)[0][2] == 0
+
+
+def test_no_pass_takes_more_examples_than_the_recipe_allows(monkeypatch: pytest.MonkeyPatch, few: Problem) -> None:
+    """However small its outputs: what a pass holds of a large model is its activations. In blocks or not, one space."""
+    learner, params, rows = few.learner, few.fit(0).params, tensors_of(few.train)
+    moves = [{name: torch.ones_like(entry) for name, entry in params.items()}]
+    owners_N = torch.tensor(few.train.owners_N)
+    whole = contributor_space_module._curvatures(learner, params, rows, moves, owners_N, 6)
+    seen: list[int] = []
+    predict = type(learner).predict
+
+    def watched(self: Learner, params: Params, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(len(batch["targets"]))
+        return predict(self, params, batch)
+
+    monkeypatch.setattr(type(learner), "predict", watched)
+    monkeypatch.setattr(learner, "recipe", replace(learner.recipe, micro_batch=7))
+    parts = contributor_space_module._curvatures(learner, params, rows, moves, owners_N, 6)
+    assert max(seen) == 7
+    torch.testing.assert_close(parts, whole, rtol=1e-6, atol=1e-9)
+    monkeypatch.setattr(contributor_space_module, "NUMBERS_AT_ONCE", 1)
+    seen.clear()
+    contributor_space_module._curvatures(learner, params, rows, moves, owners_N, 6)
+    assert set(seen) == {1}
