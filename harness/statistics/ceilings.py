@@ -159,6 +159,10 @@ def products(truth_SC: Floats, validation_SC: Floats) -> Products | None:
     """
     if len(truth_SC) < 2 or truth_SC.shape != validation_SC.shape or truth_SC.shape[1] < 4:
         return None
+    return _products(truth_SC, validation_SC)
+
+
+def _products(truth_SC: Floats, validation_SC: Floats) -> Products:
     truth_SC, validation_SC = _centred(truth_SC), _centred(validation_SC)
     truth_C, validation_C = truth_SC.mean(axis=0), validation_SC.mean(axis=0)
     return Products(
@@ -203,16 +207,13 @@ def agreement(values_SC: Floats, truth_SC: Floats) -> float:
     The rank correlation of the means, times the share of their covariance that is not of seeds which both share: the
     covariance between contributors less the mean cross product within seeds over their number; within [-1, 1].
     """
-    seeds, contributors = truth_SC.shape
-    if seeds < 2 or values_SC.shape != truth_SC.shape:
+    if len(truth_SC) < 2 or values_SC.shape != truth_SC.shape:
         return math.nan
-    a_SC, b_SC = _centred(values_SC), _centred(truth_SC)
-    a_C, b_C = a_SC.mean(axis=0), b_SC.mean(axis=0)
-    covariance = float(a_C @ b_C) / (contributors - 1)
-    shared = float(((a_SC - a_C) * (b_SC - b_C)).sum()) / ((contributors - 1) * (seeds - 1) * seeds)
+    found = _products(truth_SC, values_SC).components()
+    covariance = float(found.noiseless + found.shared)
     if covariance == 0:
         return math.nan
-    corrected = spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * (covariance - shared) / covariance
+    corrected = spearman(values_SC.mean(axis=0), truth_SC.mean(axis=0)) * float(found.noiseless) / covariance
     # A covariance that is hardly there is no divisor to trust.
     return max(-1.0, min(1.0, corrected)) if math.isfinite(corrected) else math.nan
 
