@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from pydantic_core import from_json
 
 from harness.errors import UserError
 from harness.files import write_atomically
@@ -144,7 +145,8 @@ NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS
 
 def mean_values(values: Sequence[Sequence[float]]) -> Floats:
     """What an answer's values, repeats x contributors, say of each contributor: their mean over repeats, C."""
-    return np.asarray(np.asarray(values, dtype=np.float64).mean(axis=0))
+    values_RC = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.add.reduce(values_RC, axis=0) / len(values_RC))  # as ``mean``, which asks more of itself
 
 
 @dataclass(slots=True)
@@ -294,7 +296,11 @@ def record_of(line: str | bytes) -> Record:
     Raises:
         ValueError, RecursionError: it says what is wrong.
     """
-    return _from_json(json.loads(line))
+    try:
+        read = from_json(line)  # in a quarter of the time
+    except ValueError:
+        read = json.loads(line)  # half a surrogate pair is JSON to it, and it says what is wrong in known words
+    return _from_json(read)
 
 
 def _from_json(line: object) -> Record:

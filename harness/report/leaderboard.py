@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.config import Suite
-from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord, mean_values
+from harness.records.results import Answer, Results, Status, TruthRecord, ValuationRecord
 from harness.report.costs import UNKNOWN_PRECISION, mean_cost
 from harness.report.matters import Matter, matters
 from harness.report.measured import measured
@@ -19,7 +19,7 @@ from harness.report.view import TRUTH, Cell, Dealt, MeanCost, Origin, PoolPoints
 from harness.seeds import stream
 from harness.statistics.means import finite_mean
 from harness.statistics.scores import between_repeats, kendalls, top_recalls
-from harness.types import QUESTIONS
+from harness.types import QUESTIONS, Floats
 
 
 def leaderboard(suite: Suite, results: Results) -> View:
@@ -159,18 +159,18 @@ def _secondaries(matter: Matter) -> dict[str, Secondary]:
     """Of the pools with both a truth and an answer, also where a method did not answer every one."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     for pool in matter.pools:
-        said = {n: own[pool].values for n, own in matter.valuations.items() if pool in own and own[pool].status == "ok"}
+        said = {name: own[pool] for name, own in matter.answers_RC.items() if pool in own}
         if said:
-            truth_C = mean_values(matter.truths[pool].values)
-            values_MC = np.array([mean_values(values) for values in said.values()])
+            truth_C = matter.truths_C[pool]
+            values_MC = np.array([matter.values_C[name][pool] for name in said])
             measures = kendalls(values_MC, truth_C), top_recalls(values_MC, truth_C), _between_repeats(said)
             for name, *row in zip(said, *measures, strict=True):
                 found.setdefault(name, []).append((float(row[0]), float(row[1]), float(row[2])))
     return {name: Secondary(*map(finite_mean, zip(*rows, strict=True))) for name, rows in found.items()}
 
 
-def _between_repeats(said: Mapping[str, Sequence[Sequence[float]]]) -> list[float]:
-    """Of each method; those with as many repeats at once."""
+def _between_repeats(said: Mapping[str, Floats]) -> list[float]:
+    """Of each method's answer, R x C; those with as many repeats at once."""
     found = dict.fromkeys(said, math.nan)
     for repeats in {len(values) for values in said.values()} - {1}:
         names = [name for name, values in said.items() if len(values) == repeats]

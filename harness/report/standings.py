@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.records.results import mean_values
 from harness.report.matters import Matter
 from harness.report.view import COST_NAMES, FEWEST_POOLS, RANDOM, CostName, Front, MeanCost, PoolPoints, Step, Verdict
 from harness.statistics.fronts import on_front, score_draws
@@ -55,8 +54,8 @@ def scored(matter: Matter) -> tuple[Scored, dict[str, tuple[PoolPoints, ...]]]:
     points: dict[str, list[PoolPoints]] = {name: [] for name in methods}
     seen = []
     for pool in matter.pools if methods else ():
-        truth_C = mean_values(matter.truths[pool].values)
-        values = [mean_values(matter.valuations[name][pool].values) for name in methods]
+        truth_C = matter.truths_C[pool]
+        values = [matter.values_C[name][pool] for name in methods]
         found = pool_scores(values, [truth_C])
         seen.append(found)
         contributors, truth = matter.dealt[pool].contributors, tuple(truth_C.tolist())

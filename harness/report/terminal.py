@@ -117,8 +117,7 @@ def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[
     wide beside the names, words are broken.
     """
     table = draw(columns)
-    needed = console.measure(table, options=console.options.update(width=10_000)).maximum
-    if needed <= console.width:
+    if width_of(console, table) <= console.width:
         return [table]
     if len(columns) == 1:
         for column in table.columns:
@@ -126,6 +125,17 @@ def _fitting(console: Console, columns: Sequence[str], draw: Callable[[Sequence[
         return [table]
     half = (len(columns) + 1) // 2
     return [*_fitting(console, columns[:half], draw), *_fitting(console, columns[half:], draw)]
+
+
+def width_of(console: Console, table: Table) -> int:
+    """Of one of ``_table``, of which no line is broken: ``console.measure`` asks each cell for its narrowest too, which
+    takes as long as to draw it.
+    """
+    every = [[console.render_str(cell) if isinstance(cell, str) else cell for cell in c.cells] for c in table.columns]
+    cells = [[cell for cell in column if isinstance(cell, Text)] for column in every]
+    headers = [console.render_str(str(column.header)) for column in table.columns]
+    widest = [max(cell.cell_len for cell in (head, *own)) for head, own in zip(headers, cells, strict=True)]
+    return sum(widest) + 3 * len(widest) - 1  # a sign at each side of a cell, and a line between two
 
 
 def _overall(console: Console, view: View) -> Shown:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records.results import TruthRecord, mean_values
+from harness.records.results import TruthRecord
 from harness.report.matters import Matter
 from harness.report.view import RULE, WEAK, Discrimination, Weakness
 from harness.statistics.ceilings import Products, agreement, ceiling, products, repeats_needed
@@ -104,7 +104,7 @@ def _discrimination(
     scores: dict[str, list[float]] = {}
     for pool in matter.pools:
         dealt = dict(sorted(matter.dealt[pool].features.items()))
-        truth_C = mean_values(matter.truths[pool].values)
+        truth_C = matter.truths_C[pool]
         whole = {name: values for name, values in dealt.items() if None not in values}  # else it does not apply here
         values_MC = np.array(list(whole.values())).reshape(len(whole), len(truth_C))
         for name, score in zip(whole, spearmans(values_MC, truth_C), strict=True):

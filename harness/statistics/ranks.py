@@ -84,10 +84,10 @@ def largest_z(
     """Draws of the largest |Z| over pairs of equal columns, D."""
     drawn_MD = (rng.standard_normal((draws, len(covariance_MM))) @ root(covariance_MM)).T.copy()
     largest_D, t_D = np.zeros(draws), np.empty(draws)
-    for one, other, spread in zip(first.tolist(), second.tolist(), spread_K.tolist(), strict=True):
+    for one, other, scale in zip(first.tolist(), second.tolist(), (1 / spread_K).tolist(), strict=True):
         # A pair at a time, in place: its draws stay in a core's cache, as those of all pairs would not.
         np.subtract(drawn_MD[one], drawn_MD[other], out=t_D)
-        np.divide(t_D, spread, out=t_D)
+        np.multiply(t_D, scale, out=t_D)
         np.maximum(largest_D, np.abs(t_D, out=t_D), out=largest_D)
     return largest_D
 
