@@ -5,8 +5,11 @@ This file holds the commands and their options; what they do is beside it, and i
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sized
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from harness.report.view import CostName
 
 COSTS: dict[str, CostName] = {"gpu-hours": "reference_gpu_hours", "seconds": "seconds", "retrainings": "retrainings"}
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
+"""How writing to a terminal, pipe or file fails that this program has not opened, and which has no name here."""
+
 DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
 
 
@@ -170,14 +176,15 @@ def report(suite: str, out: Path | None, quiet: bool, as_json: bool) -> None:
 @dataworth.command()
 @SUITE
 @OUT
-@click.option("--tasks", callback=names, help="Only these of the suite's tasks, and all together.")
+@click.option("--tasks", callback=names, help="Only these of the suite's tasks.")
 @click.option("--cost", type=click.Choice(list(COSTS)), default="gpu-hours", show_default=True, help="What to weigh.")
 def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: str) -> None:
     """Tell which methods are worth their cost, from stored results: of a run, or else those published.
 
-    For all tasks together and for each: the methods that no other beats in cost and score, how often each is among
-    these when scores are drawn anew from their uncertainty, the cheapest that cannot be told from the best, and what
-    the next step costs. gpu-hours are those at reference scale. The exit status is 0, or 2 where there are no results.
+    For all tasks together and for each, or for --tasks alone: the methods that no other beats in cost and score, how
+    often each is among these when scores are drawn anew from their uncertainty, the cheapest that cannot be told from
+    the best, and what the next step costs. gpu-hours are those at reference scale. The exit status is 0, or 2 where
+    there are no results.
     """
     from harness.cli.places import Place
     from harness.errors import unknown
@@ -191,7 +198,7 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
     for task in tasks or ():
         if task not in view.tasks:
             raise unknown(f"task of {place.folder}", task, view.tasks)
-    print_frontier(make_console(), view, COSTS[cost], tasks or view.tasks)
+    print_frontier(make_console(), view, COSTS[cost], tasks)
 
 
 @dataworth.command()
@@ -369,7 +376,24 @@ def _demand_answers(folder: Path, cells: Sized) -> None:
 
 
 def main() -> None:
-    """Entry point: mistakes are told in one line, without a traceback."""
+    """Entry point: mistakes are told in one line, without a traceback; so is output that nobody can take."""
+    try:
+        try:
+            _main()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # now, not when the process ends and can no longer say why it failed
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        with suppress(OSError, ValueError):  # what is left of the output shall not be tried once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # who reads no further needs no word
+            Console(stderr=True).print(f"[red]error:[/red] The output cannot be written: {error.strerror}.")
+        sys.exit(1)
+
+
+def _main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows not every sign shows those that it knows
     try:

@@ -51,6 +51,9 @@ def _printed(console: Console, name: str, findings: list[Finding], seconds: floa
         table.add_row(finding.check, Text(finding.status, style=STYLES[finding.status]), Text(finding.why))
     console.print(table, highlight=False)
     failed = sum(finding.status == "failed" for finding in findings)
-    ended = f"{failed} of {len(findings)} checks failed" if failed else f"keeps to all {len(findings)} checks"
-    console.print(Text(f"{name}: {ended} ({seconds:.1f} s)."), soft_wrap=True)
+    skipped = sum(finding.status == "skipped" for finding in findings)
+    asked = len(findings) - skipped
+    ended = f"{failed} of {asked} checks failed" if failed else f"keeps to all {asked} checks"
+    rest = f"; {skipped} more were skipped, for what is told beside them" if skipped else ""
+    console.print(Text(f"{name}: {ended}{rest} ({seconds:.1f} s)."), soft_wrap=True)
     return 1 if failed else 0

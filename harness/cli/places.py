@@ -136,9 +136,15 @@ class Place:
 
         Raises:
             UserError: there are none.
+
+        Args:
+            name: of a suite or its file, or of the run of a suite that has a file of its own: ``runs/NAME``.
         """
         if out is not None:
             return cls._stored(out, name)
+        own = Path(RUNS) / name
+        if Path(name).name == name and not is_suite(name) and (own / SUITE_FILE).is_file():  # of a suite in a file
+            return cls._stored(own, name)
         file = find_suite(name, suite_folders())
         suite = load_suite(file)
         run, published = cls(suite, Path(RUNS) / suite.name), cls.published(suite.name)

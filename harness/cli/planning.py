@@ -15,6 +15,7 @@ from harness.cli.chosen import tasks_of, tasks_without_data
 from harness.cli.places import data_folder, read_suite
 from harness.cli.widths import expect, print_expected
 from harness.config import Suite, TaskSettings, find_suite, suite_folders
+from harness.errors import UserError
 from harness.registry import Broken, methods_named
 from harness.report import numbers
 from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH, Counts, Pace, count, measure
@@ -22,14 +23,10 @@ from harness.types import Budget, Method, Retraining, Task
 
 DATA = {
     "embedded": "embedded: made by the program",
-    "files": "files: beside their descriptions, or in the folder that --data names",
+    "files": "files: in the folder that --data names",
     "hub": "hub: downloaded by name",
 }
-SHOWN_BY = {
-    "embedded": ", see dataworth show TASK",
-    "files": ", see dataworth show TASK --suite SUITE --data DIR",
-    "hub": ", see dataworth show TASK --suite SUITE",
-}
+BESIDE = "files: beside their descriptions"
 OWN = "its own"
 """What a task takes where the suite says nothing."""
 
@@ -57,19 +54,34 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     }
     counts = {task: count(suite, task, size[0], [*budgets[task].values()]) for task, size in sizes.items()}
     expected = expect(suite, {task: size[0] for task, size in sizes.items()}, budgets, paces, hours)
-    console.print(_head(suite), highlight=False)
+    elsewhere = suite.data == "files" and not _lie_beside(suite)
+    console.print(
+        _head(suite, BESIDE if suite.data == "files" and not elsewhere else DATA[suite.data]), highlight=False
+    )
     console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
-    console.print(Text(f"its own: the task's defaults{SHOWN_BY[suite.data]}\n", style="dim italic"))
+    of_suite = "" if suite.data == "embedded" else f" --suite {name}{' --data DIR' if elsewhere else ''}"
+    shown_by = f"its own: the task's defaults, see dataworth show TASK{of_suite}\n"
+    console.print(Text(shown_by, style="dim italic"), soft_wrap=True)
     for pace in paces.values():
         for line in pace.reads:
             console.print(Text(line), soft_wrap=True)
     console.print(_counts(suite, counts))
-    _caption(console, suite, name, methods, next(iter(budgets.values())), timed=bool(paces))
+    timing = f"dataworth show {name}{' --data DIR' if elsewhere else ''} --measure"
+    _caption(console, suite, timing, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
         console.print(_times(suite, counts, paces))
         _caption_of_times(console, suite, paces)
     print_expected(console, expected)
+
+
+def _lie_beside(suite: Suite) -> bool:
+    """Whether a suite's files are found without a folder that is named."""
+    try:
+        tasks_of(suite, None)
+    except UserError:  # whatever else could be wrong was told by now
+        return False
+    return True
 
 
 def _of_suite(method: Method, budget: Budget, suite: Suite) -> Budget:
@@ -98,13 +110,13 @@ def _size(suite: Suite, task: str, paces: Mapping[str, Pace]) -> tuple[int, int]
     return contributors, round(contributors * (sum(own.size) / 2 if own.size else EXAMPLES_EACH))
 
 
-def _head(suite: Suite) -> Table:
+def _head(suite: Suite, data: str) -> Table:
     table = Table(title=suite.name, title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_column(no_wrap=True, style="cyan")
     table.add_column()
     if suite.summary:
         table.add_row("what", Text(suite.summary))
-    table.add_row("data", DATA[suite.data])
+    table.add_row("data", data)
     table.add_row("questions", ", ".join(suite.questions))
     table.add_row("methods", Text(", ".join(suite.methods)))
     return table
@@ -159,7 +171,12 @@ def _counts(suite: Suite, counts: Mapping[str, Counts]) -> Table:
 
 
 def _caption(
-    console: Console, suite: Suite, name: str, methods: Mapping[str, Method], budgets: Mapping[str, Budget], timed: bool
+    console: Console,
+    suite: Suite,
+    timing: str,
+    methods: Mapping[str, Method],
+    budgets: Mapping[str, Budget],
+    timed: bool,
 ) -> None:
     retraining = [f"{name} {numbers.count(b.retrainings)}" for name, b in budgets.items() if b.retrainings]
     billed = ", ".join(retraining)
@@ -178,9 +195,7 @@ def _caption(
     if not timed:
         if suite.data != "embedded":
             sentences.append("Descriptions and settings are checked; rows are read when the first pool is dealt.")
-        sentences.append(
-            f"How long it takes: dataworth show {name}{' --data DIR' if suite.data == 'files' else ''} --measure."
-        )
+        sentences.append(f"How long it takes: {timing}.")
     console.print(Text(f"{' '.join(sentences)}\n", style="dim italic"))
     for reason in broken:
         console.print(Text(f"Not counted, and failed when it is run: {reason}\n", style="red"))

@@ -21,9 +21,6 @@ from harness.running.estimate import CONTRIBUTORS, EXAMPLES_EACH
 from harness.settings import expected, written
 from harness.types import Additive, Budget, Method, Retraining, SetFunction, Task
 
-NARROW = 80
-"""Columns of a terminal from which on a knob has a row of four cells: with fewer these would be ladders of words."""
-
 
 def print_list(console: Console) -> None:
     """Tasks, methods and suites with a line each."""
@@ -117,17 +114,9 @@ def _print_knobs(console: Console, name: str, knobs: Sequence[Knob]) -> None:
         )
         for knob in knobs
     ]
-    if console.width < NARROW:
-        table = _pairs("knobs")
-        for knob_name, takes, default, meaning in rows:
-            table.add_row(Text(knob_name), Text(f"{meaning} Takes {takes}; by default {default}."))
-    else:
-        table = Table(box=None, padding=(0, 2), title="knobs", title_justify="left", title_style="bold")
-        table.add_column("knob", no_wrap=True, style="cyan")
-        for column in ("takes", "default", "meaning"):
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
+    table = _pairs("knobs")  # of two columns: in four, meanings would be ladders of words, and long ones broken
+    for knob_name, takes, default, meaning in rows:
+        table.add_row(Text(knob_name), Text(f"{meaning} Takes {takes}; by default {default}."))
     console.print("", table, highlight=False)
     example = spelt(base_of(name), tuple(sorted((knob.name, knob.example) for knob in knobs[:2])))
     line = Text(f"\nTo turn them: dataworth run --methods {shlex.quote(example)}", style="dim italic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -19,21 +20,41 @@ STOPPED = 130
 def stoppable(console: Console, kept: str) -> Iterator[None]:
     """What is done inside may be stopped, and started again with the same command.
 
+    A signal is answered at once, by a line; what is at hand then ends at its next step. A second one ends the process
+    there and then: everything that is kept is written whole or not at all.
+
     Args:
         kept: a sentence about what is kept.
 
     Raises:
         SystemExit: it was stopped.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    again = shlex.join(["dataworth", *[argument for argument in sys.argv[1:] if argument != "--fresh"]])
+    ended = f"\nStopped. {kept} To go on: {again}"
+    asked = False
+
+    def stop(_signal: int, _frame: object) -> NoReturn:
+        nonlocal asked
+        if asked:
+            console.show_cursor()
+            console.print(ended, markup=False, soft_wrap=True)
+            os._exit(STOPPED)
+        asked = True
+        console.print("\nStopping, at the next step of what is at hand. Once more stops at once.", soft_wrap=True)
+        raise KeyboardInterrupt
+
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    mine = [name for name, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for name in mine:
+        signal.signal(name, stop)
     try:
         yield
     except KeyboardInterrupt:
-        again = shlex.join(["dataworth", *[argument for argument in sys.argv[1:] if argument != "--fresh"]])
-        console.print(f"\nStopped. {kept} To go on: {again}", markup=False, soft_wrap=True)
+        console.print(ended, markup=False, soft_wrap=True)
         raise SystemExit(STOPPED) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name in mine:
+            signal.signal(name, before[name])
 
 
 def heard(console: Console) -> Console:
@@ -41,7 +62,3 @@ def heard(console: Console) -> Console:
     from harness.report.terminal import make_console
 
     return make_console(stderr=True) if console.quiet else console
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

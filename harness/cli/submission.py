@@ -94,7 +94,7 @@ def submit(request: Request, console: Console) -> int:
 
 
 def checked(request: Request, console: Console) -> Checked:
-    """Everything that is known of a submission.
+    """Everything that is known of a submission; nothing is run where what takes no time speaks against it already.
 
     Raises:
         UserError: the folder holds no results, or something that is needed here is missing.
@@ -114,13 +114,16 @@ def checked(request: Request, console: Console) -> Checked:
     found += [tables.tables(place.folder, view), beside.beside(there, results)]
     if published is not None:
         found.append(beside.complete(published.suite, results))
-    found.append(_again(request, place.suite, results, rows, sample, console))
     confirmed: tuple[Confirmation, ...] = ()
     if request.hidden is not None:
         other, of_hidden = _hidden(request.hidden, place.suite)
         found.append(of_hidden)
         if not of_hidden.against:
             confirmed = tuple(confirmations(view, leaderboard(other.suite, load(other.results))))
+    if any(one.against for one in found):
+        found.append(again.spared())
+    else:
+        found.append(_again(request, place.suite, results, rows, sample, console))
     return Checked(place.suite, results, tuple(found), rows, sample, confirmed)
 
 
@@ -253,12 +256,14 @@ def _document(found: Checked) -> dict[str, object]:
     }
 
 
-STYLES = {True: ("ok", "green"), False: ("refused", "red")}
+STYLES = {"ok": "green", "refused": "red", "not done": "yellow"}
 
 
 def _print(console: Console, folder: Path, found: Checked) -> None:
     for one in found.findings:
-        console.print(Text.assemble(Text(f"{one.check}: ", "cyan"), Text(*STYLES[not one.against]), f". {one.told}"))
+        console.print(
+            Text.assemble(Text(f"{one.check}: ", "cyan"), Text(one.status, STYLES[one.status]), f". {one.told}")
+        )
         for reason in one.against:
             console.print(Text(f"  {reason}"))
     for line in _confirmed(found.confirmed):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli import completing
 from harness.cli.options import AS_JSON, DEVICE, QUIET, folder, names, pairs
 from harness.errors import UserError, plain
+
+if TYPE_CHECKING:
+    from harness.valuing.valuation import Outcome
 
 RUNS = "runs/values"
 
@@ -141,7 +144,7 @@ def value(
     }
     place = out or Path(RUNS) / Path(contributors or target).resolve().stem  # "." has a name too
     console = make_console(stderr=as_json, quiet=quiet)
-    before = _method_of(place / JSON)
+    before = _outcome_of(place / JSON)
     with stoppable(heard(console), f"What was trained and answered is kept in {place}."):
         found = values.value(
             given,
@@ -170,18 +173,28 @@ def value(
     else:
         print_outcome(console, found.outcome)
     console.print(f"Written to {place}: {CSV}, {JSON}, {PAGE}, {HTML}", markup=False, soft_wrap=True)
-    if before not in ("", found.outcome.method):
-        console.print(f"They stand in place of those by {before}; --out DIR keeps both.", markup=False, soft_wrap=True)
+    if before is not None and (others := _otherwise(before, found.outcome)):
+        console.print(f"They stand in place of {others}; --out DIR keeps both.", markup=False, soft_wrap=True)
 
 
-def _method_of(file: Path) -> str:
-    """Whose values lie there already; empty where none can be read."""
+def _outcome_of(file: Path) -> Outcome | None:
+    """The values that lie there already; None where none can be read."""
     from harness.valuing.stored import read
 
     try:
-        return plain(read(file).method) if file.exists() else ""
+        return read(file) if file.exists() else None
     except (UserError, RecursionError):
-        return ""
+        return None
+
+
+def _otherwise(before: Outcome, now: Outcome) -> str:
+    """What other values than these they were, in words; empty of the same. Folders of one name share a place, and
+    never answers, whose keys hold all that was read.
+    """
+    data = [(one.task, one.target_rows, [(look.name, look.read) for look in one.looks]) for one in (before, now)]
+    if data[0] != data[1]:
+        return f"values of other data, by {plain(before.method)}"
+    return f"those by {plain(before.method)}" if before.method != now.method else ""
 
 
 def _contributors(path: str | None, named: Sequence[str]) -> Any:

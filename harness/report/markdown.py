@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -249,6 +250,12 @@ def _origin(provenance: Mapping[str, Any]) -> str:
         f"`{told['command']}` on {told['started']}, commit {told['commit']}, {told['processor']}, {told['threads']} "
         f"threads, device {told['device']}, Python {told['python']}, {packages}."
     )
+
+
+def escaped(text: str) -> str:
+    """Text whose signs are no markup."""
+    safe = html.escape(plain(text), quote=False)
+    return "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in safe)
 
 
 def _table(lines: Sequence[Sequence[object]], headers: Sequence[str]) -> str:

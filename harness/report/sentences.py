@@ -149,6 +149,16 @@ def marks(cell: Cell | TasksMean) -> str:
 
 def verdict(found: Verdict) -> str:
     """A winner, a tie and its cheapest member, or not enough signal; and how much is told apart."""
+    told = [winner(found)]
+    if found.pools >= FEWEST_POOLS and len(found.ranked) >= 2:
+        told.append(_resolution(found))
+        if found.unsure:
+            told.append(f"Without an interval, and compared with no other: {named(found.unsure)}.")
+    return " ".join(told)
+
+
+def winner(found: Verdict) -> str:
+    """The first of these alone: one sentence."""
     if found.pools < FEWEST_POOLS:
         return (
             f"not enough signal: {counted(found.pools, 'pool')}{'' if found.task else ' a task'}, and methods are "
@@ -157,21 +167,15 @@ def verdict(found: Verdict) -> str:
     if len(found.ranked) < 2:
         who = f"{found.ranked[0]} alone" if found.ranked else "no method"
         return f"nothing to compare: {who} has a score{' with an interval' if found.unsure else ''}."
-    if not found.unsure:
-        return _of_compared(found)
-    unsure = f"Without an interval, and compared with no other: {named(found.unsure)}."
-    return f"of those that have an interval, {_of_compared(found)} {unsure}"
-
-
-def _of_compared(found: Verdict) -> str:
+    among = "of those that have an interval, " if found.unsure else ""
     if not found.signal:
-        return f"not enough signal: no method is told to be better than random orders. {_resolution(found)}"
+        return f"{among}not enough signal: no method is told to be better than random orders."
     if len(found.top) == 1:
-        return f"{found.top[0]} is ahead of every other method. {_resolution(found)}"
+        return f"{among}{found.top[0]} is ahead of every other method."
     others = named(found.top[1:])
     return (
-        f"{found.top[0]} scores highest, and {others} cannot be told apart from it; the cheapest of these is "
-        f"{found.cheapest}, {price(found.cost)} a valuation{_behind(found)}. {_resolution(found)}"
+        f"{among}{found.top[0]} scores highest, and {others} cannot be told apart from it; the cheapest of these is "
+        f"{found.cheapest}, {price(found.cost)} a valuation{_behind(found)}."
     )
 
 
@@ -213,6 +217,12 @@ def over_tasks(view: View) -> list[tuple[str, str]]:
     if len(found) > 1 and len({text for _, text in found}) == 1:
         return [("every question and their mean", found[0][1])]
     return found
+
+
+def in_short(view: View) -> str:
+    """The last of these in one sentence: what the suite says; empty where nothing was answered."""
+    last = next((one for one in reversed(view.verdicts) if one.task is None), None)
+    return f"Over {tasks(len(view.tasks))}, {asked(last)}: {winner(last)}" if last else ""
 
 
 def of_tasks(view: View, question: Question) -> list[tuple[str, str]]:

@@ -52,10 +52,14 @@ def print_leaderboard(console: Console, view: View) -> None:
         console.print(Text.assemble(("  measured  ", "dim"), line))
 
 
-def print_frontier(console: Console, view: View, cost: CostName, tasks: Sequence[str]) -> None:
-    """The Pareto front over all tasks and of each of these, with the cheapest method that the best is not told from."""
+def print_frontier(console: Console, view: View, cost: CostName, tasks: Sequence[str] | None = None) -> None:
+    """The Pareto front over all tasks and of each, with the cheapest method that the best is not told from.
+
+    Args:
+        tasks: of these alone.
+    """
     for verdict in view.verdicts:
-        if verdict.task is None or verdict.task in tasks:
+        if tasks is None or verdict.task in tasks:
             _show(console, *_front(console, view, verdict, cost))
 
 

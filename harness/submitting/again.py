@@ -104,6 +104,12 @@ def unasked() -> Finding:
     return finding("run again", "No answer.", ["Nothing was run again, so nothing says that the values were measured."])
 
 
+def spared() -> Finding:
+    """Where no answer was asked again, since it would change nothing."""
+    told = "No answer was asked again, which takes retrainings: what is told above refuses the results already."
+    return Finding("run again", told, done=False)
+
+
 def _of_one(bench: Bench, results: Results, one: Sampled) -> Iterator[str]:
     record, truth = results.pools[one.task, one.pool], _truth(results, one)
     assert truth is not None, "sampled with a truth"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from harness.errors import UserError, plain
 from harness.files import write_atomically
+from harness.report.markdown import escaped
 from harness.valuing.page import to_html
 from harness.valuing.sections import Table, sections
 from harness.valuing.stored import MARK, to_json
@@ -81,25 +81,19 @@ def to_csv(found: Outcome) -> str:
 def to_markdown(found: Outcome) -> str:
     parts = [f"# Values of {len(found.values)} contributors"]
     for section in sections(found):
-        parts.append(f"## {_md(section.title)}")
-        parts += [f"- **{_md(line)}**" for line in section.loud]
-        parts += [f"- {_md(line)}" if len(section.lines) > 1 else _md(line) for line in section.lines]
+        parts.append(f"## {escaped(section.title)}")
+        parts += [f"- **{escaped(line)}**" for line in section.loud]
+        parts += [f"- {escaped(line)}" if len(section.lines) > 1 else escaped(line) for line in section.lines]
         if section.table:
             parts.append(_md_table(section.table))
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
-
-
-def _md(text: str) -> str:
-    """Text whose signs are no markup."""
-    safe = html.escape(plain(text), quote=False)
-    return "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in safe)
 
 
 def _md_table(table: Table) -> str:
     rules = ["---:" if k in table.right else "---" for k in range(len(table.columns))]
     lines = [table.columns, tuple(rules), *table.rows]
     return "\n".join(
-        f"| {' | '.join(cell if number == 1 else _md(cell) for cell in row)} |" for number, row in enumerate(lines)
+        f"| {' | '.join(cell if number == 1 else escaped(cell) for cell in row)} |" for number, row in enumerate(lines)
     )
 
 

@@ -85,7 +85,7 @@ class Valued:
         if axes is None:
             import matplotlib.pyplot as plt
 
-            axes = plt.subplots(figsize=(7, 0.35 * len(self.values) + 1))[1]
+            axes = plt.subplots(figsize=(7, 0.35 * len(self.values) + 1), layout="constrained")[1]
         for place, one in enumerate(self.values):
             if one.low == one.low:  # not nan
                 axes.plot([one.low, one.high], [place, place], color="tab:blue")
@@ -93,7 +93,7 @@ class Valued:
         axes.set_yticks(range(len(self.values)), [one.name for one in self.values])
         axes.invert_yaxis()
         axes.axvline(0, color="grey", linewidth=0.8)
-        axes.set_xlabel(f"value ({self.outcome.question}, by {self.method}), 95 % interval")
+        axes.set_xlabel(f"value ({self.outcome.question}), 95 % interval\nby {self.method}")
         return axes
 
     def save(self, folder: str | Path) -> list[Path]:

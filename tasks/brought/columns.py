@@ -91,7 +91,9 @@ def find(form: Form, told: Mapping[str, str], columns: Sequence[str], shown: str
             if matching and matching not in template_names(found["prompt"]) and matching not in told.values():
                 found["prompt"] += f"\n{{{matching}}}"
     if len(set(found.values())) < len(found):
-        raise UserError(f"{shown}: one column cannot be {' and '.join(found)} at once; say them with --columns.")
+        twice = " and ".join(_spoken(form, field) for field in found)
+        column = next(iter(found.values())).removeprefix("{").removesuffix("}")
+        raise UserError(f"{shown}: the column {column!r} cannot be {twice} at once; say with --columns which is which.")
     return found
 
 

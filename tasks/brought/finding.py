@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.brought import FEWEST_CONTRIBUTORS, Given, Wanted
 from harness.errors import UserError, plain
 from tasks.brought.rows import TARGET
-from tasks.sources.description import format_of, picture_format
+from tasks.sources.description import Source, format_of, load_source, picture_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,17 @@ def _found(wanted: Wanted) -> Found:
 
 
 def _in_folder(folder: Path, target: Given) -> Found:
-    """Each entry's; of one that has a description beside it, of the same name, that is what is read."""
+    """Each entry's; of one that has a description beside it, of its name or that names it, that is what is read."""
     found: dict[str, Files] = {}
     ignored = []
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    described = {entry.stem for entry in entries if _is_description(entry)}
+    descriptions = [entry for entry in entries if _is_description(entry)]
+    described = {entry.stem for entry in descriptions}
+    named = [pattern for entry in descriptions for pattern in _entries_of(load_source(str(entry)))]
     for entry in entries:
-        if any(f"{entry.name}.".startswith(f"{name}.") for name in described) and not _is_description(entry):
+        if entry not in descriptions and (
+            _called(entry) in described or any(fnmatchcase(entry.name, pattern) for pattern in named)
+        ):
             continue
         if not (entry.is_dir() or format_of(entry.name) or _is_description(entry)):
             ignored.append(plain(entry.name))
@@ -102,7 +107,7 @@ def _in_folder(folder: Path, target: Given) -> Found:
             raise UserError(f"{entry} is a link to nothing. Mend it, or remove it.")
         if isinstance(target, Path) and target.exists() and entry.samefile(target):
             raise UserError(f"The target {target} lies among the contributors; move it out of {folder}.")
-        name = plain(entry.name if entry.is_dir() else Path(entry.name.removesuffix(".gz")).stem)
+        name = plain(_called(entry))
         if name in found:
             raise UserError(
                 f"{folder} has two contributors called {name}; rename one, or put both files in one folder."
@@ -115,6 +120,17 @@ def _in_folder(folder: Path, target: Given) -> Found:
             "parquet, npz, or a description) or folder each."
         )
     return Found(found, ignored=tuple(ignored))
+
+
+def _entries_of(source: Source) -> Iterator[str]:
+    """What of the folder beside it a description reads, as patterns of names."""
+    for path in source.path.values() if isinstance(source.path, dict) else source.paths:
+        yield PurePosixPath(path).parts[0]  # "./a" has one part
+
+
+def _called(entry: Path) -> str:
+    """The contributor whose entry it is; ``acme.v2.csv`` is not acme's."""
+    return entry.name if entry.is_dir() else Path(entry.name.removesuffix(".gz")).stem
 
 
 def files_of(whose: str, given: Given) -> Files:
@@ -138,12 +154,28 @@ def files_of(whose: str, given: Given) -> Files:
         return Files(tables=(given,))
     if not given.is_dir():
         raise UserError(f"There is no file or folder {given} of {whose}.")
-    inside = sorted(path for path in given.rglob("*") if path.is_file() and not path.name.startswith("."))
+    every = sorted(path for path in given.rglob("*") if not path.name.startswith("."))
+    for path in every:
+        _refuse_link_out(path, given)
+    inside = [path for path in every if path.is_file()]
     tables = tuple(path for path in inside if format_of(path.name))
     images = tuple((path.parent.name, path) for path in inside if picture_format(path.name))
     if not tables and not images:
         raise UserError(f"{given}, the folder of {whose}, holds no file that can be read. Put one in, or leave it out.")
     return Files(tables, () if tables else images)
+
+
+def _refuse_link_out(path: Path, folder: Path) -> None:
+    """That what somebody brings is nothing of others, which a link in a folder that was handed over would read.
+
+    Raises:
+        UserError: it is a link out of the folder, or to a folder, which is not gone into.
+    """
+    if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(folder.resolve())):
+        raise UserError(
+            f"{path} is a link{' to a folder' if path.is_dir() else f' out of {folder}'}, which is not followed. Put "
+            "what it stands for in its place, or remove it."
+        )
 
 
 def _is_description(path: Path) -> bool:

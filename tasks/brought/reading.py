@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.brought import Wanted
-from harness.errors import UserError, plain
+from harness.errors import UserError, plain, said
 from harness.types import Array, Form, Ints
 from tasks.brought.columns import demand, find, held, is_real, owner_column, side_column, told
 from tasks.brought.described import described
@@ -156,8 +156,23 @@ def _of_frame(frame: Any, whose: str) -> _Part:
         if whose == TARGET
         else f"the frame of {whose.removeprefix('the contributor ') or 'the contributors'}"
     )
-    rows = Dataset.from_pandas(frame.rename(columns=str), preserve_index=False)
+    try:
+        rows = Dataset.from_pandas(frame.rename(columns=str), preserve_index=False)
+    except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own extend these
+        raise UserError(f"{shown} {_mixed(frame) or f'cannot be read: {said(error)}'}") from error
     return _Part(rows, len(rows), tuple(rows.column_names), shown, np.arange(len(rows)))
+
+
+def _mixed(frame: Any) -> str:
+    """What is said of a frame's first column whose values are of several types; empty where there is none."""
+    for name in frame.columns:
+        kinds = sorted({type(value).__name__ for value in frame[name].dropna()})
+        if len(kinds) > 1:
+            return (
+                f"holds {' and '.join(kinds)} in its column {str(name)!r}; make them one, as by "
+                f"frame[{str(name)!r}].astype(str)."
+            )
+    return ""
 
 
 def _selected(content: Any, rows: Ints) -> Any:

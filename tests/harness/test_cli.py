@@ -287,6 +287,17 @@ def test_unsuitable_rows_have_their_reason_and_the_status_is_0(command: Command,
 
 
 @pytest.mark.usefixtures("tiny_tables")
+def test_a_run_ends_with_its_verdict_and_the_page_to_open(command: Command, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, tiny_suite(["tiny"], questions=("standalone",)))
+    said = command("run", "--suite", path, "--methods", "size,mmd", "--out", tmp_path / "out")
+    assert said.status == 0, said.err
+    short, page = said.out.rstrip().splitlines()[-2:]
+    assert re.fullmatch(r"Over 1 task, standalone: .*[a-z]\.", short)
+    assert page == f"To look into it, open {tmp_path / 'out' / 'index.html'} in a browser."
+    assert short.partition(": ")[2] in " ".join(said.out.split()).partition("All tasks together")[2][:2_000]
+
+
+@pytest.mark.usefixtures("tiny_tables")
 def test_a_method_that_raises_is_a_failed_row_and_the_status_is_1(command: Command, tmp_path: Path) -> None:
     path = suite_file(tmp_path)
     said = command("run", "--suite", path, "--methods", "breaks,size", "--out", tmp_path / "out")
@@ -323,6 +334,34 @@ def test_stopping_says_how_to_go_on_and_the_status_is_130(
     assert said.status == 130
     assert f"To go on: dataworth run --suite {path} --methods size,breaks,mmd --out '{out}'\n" in said.out
     assert (out / "results" / "tiny.jsonl").is_file()
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, "ended in its own way"), (2, "")])
+def test_a_signal_is_answered_at_once_and_a_second_one_stops_at_once(times: int, said: str) -> None:
+    """What is at hand may take long to come to its next step, and here never does."""
+    program = (
+        "import os, signal, sys\nfrom rich.console import Console\nfrom harness.cli.stopping import stoppable\n"
+        "from harness.running.interrupts import noted, came\nsys.argv = ['dataworth', 'run', '--fresh']\n"
+        "with stoppable(Console(), 'All of it is kept.'), noted():\n"
+        "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    finally:\n        assert came()\n        if {times} > 1:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n        print('ended in its own way')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 130, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert lines[0] == "Stopping, at the next step of what is at hand. Once more stops at once."
+    assert lines[-1] == "Stopped. All of it is kept. To go on: dataworth run"
+    assert lines[1:-1] == ([said] if said else [])
+
+
+def test_results_of_a_run_are_found_by_its_name(command: Command, stored: Path, tmp_path: Path) -> None:
+    """Of a suite that lies in a file of one's own, and may lie there no more."""
+    shutil.copytree(stored, tmp_path / "runs" / "mine")
+    said = command("report", "--suite", "mine")
+    assert said.status == 0, said.err
+    assert "runs/mine/README.md" in said.out
+    assert command("report", "--suite", "yours").status == 2
 
 
 @pytest.mark.usefixtures("tiny_tables")

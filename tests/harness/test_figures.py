@@ -20,6 +20,7 @@ from harness.report.figures.files import image, table, write_figures
 from harness.report.figures.labels import Spot, name_spots
 from harness.report.figures.style import row_of, styled, text_upon
 from harness.report.leaderboard import leaderboard
+from harness.report.markdown import escaped
 from harness.report.view import TRUTH, View
 from tests.harness.commands import call
 from tests.harness.page_results import METHODS, results_of, suite_of
@@ -55,6 +56,28 @@ def test_a_figures_text_is_text_and_markup_in_names_is_too(view: View) -> None:
         root = ElementTree.fromstring(image(figure, "svg"))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"<i>poor</i>", "kernel", "retrained", "ceiling"} <= set(texts) | {"ceiling"}
+
+
+def test_names_in_the_table_of_a_page_are_no_markup(view: View) -> None:
+    drawn = table(view, "github")
+    assert "&lt;i&gt;poor&lt;/i&gt;" in drawn
+    assert "<i>" not in drawn
+    assert escaped("a|b*c_d`[e](f)") == r"a\|b\*c\_d\`\[e\](f)"
+
+
+@pytest.mark.parametrize("ceiling", [-0.1, 0.3, 0.9])
+def test_what_the_ceiling_is_called_stands_within_the_axes_and_clear_of_their_title(view: View, ceiling: float) -> None:
+    truth, *others = view.overall
+    low = replace(truth, mean=replace(truth.mean, ceiling=ceiling))
+    with styled():
+        figure = forest(replace(view, overall=(low, *others)))
+        assert figure is not None
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        (word,) = (text for text in axes.texts if text.get_text() == "ceiling")
+        box = word.get_window_extent()
+        assert axes.bbox.y0 <= box.y0
+        assert box.y1 <= axes.bbox.y1
 
 
 def test_the_forest_has_the_means_of_the_view(view: View) -> None:
@@ -162,7 +185,6 @@ def test_tables_have_the_numbers_of_the_view(view: View) -> None:
     assert r"\toprule" in latex
     best = next(line for line in view.overall if line.method != TRUTH)
     assert f"{best.mean.spearman:.2f} [{best.mean.low:.2f}, {best.mean.high:.2f}]" in latex
-    assert "<i>poor</i>" in table(view, "github")
 
 
 def test_the_users_own_settings_of_matplotlib_stay(view: View, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from harness.records.provenance import Commit, commit_of, provenance
 from harness.records.results import Results, TruthRecord, ValuationRecord, load, save
 from harness.records.seal import SEAL, seal
 from harness.report.files import write_report
+from harness.submitting import again as running_again
 from harness.submitting.again import compared
 from harness.submitting.beside import TOLERANCE, apart
 from tests.harness.commands import Ended, call
@@ -223,6 +224,13 @@ def test_a_changed_page_is_refused(name: str) -> None:
     page = THEIRS / name
     page.write_text(page.read_text().replace("tracin", "tracing"))
     refused(f"{name} is not what its results give; 'dataworth report --out theirs' draws it again.")
+
+
+def test_nothing_is_run_again_where_what_costs_nothing_refuses_it_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_again, "again", lambda *_: pytest.fail("an answer was asked again"))
+    edited(lambda line: line.update(values=[row[::-1] for row in line["values"]]), method="tracin", pool=0)
+    said = refused(f"The answer of tracin on {TASK}, pool 1, standalone, is not as the run wrote it.")
+    assert "run again: not done. No answer was asked again" in " ".join(said.out.split())
 
 
 def test_a_changed_value_is_refused() -> None:
@@ -440,7 +448,7 @@ def test_what_was_planted_otherwise_is_refused() -> None:
             results.pools[key] = replace(pool, planted=tuple(planted))
 
     forged(other)
-    refused(f"{TASK}, pool 1: its feature size is not what was planted.", "is dealt otherwise here")
+    refused(f"{TASK}, pool 1: its feature size is not what was planted.")
 
 
 def test_another_suite_and_another_version_of_a_task_are_refused() -> None:

@@ -16,14 +16,16 @@ from pathlib import Path
 import click
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from harness.cli import dataworth
 from harness.config import load_suite, to_toml
 from harness.records.results import load
+from harness.report import terminal
 from harness.report.as_json import to_json
 from harness.report.leaderboard import leaderboard
 from harness.report.leaderboard_csv import COLUMNS, COSTS, OVERALL_HEADER, overall_to_csv, to_csv
-from harness.report.terminal import WIDE, make_console, print_frontier, print_leaderboard
+from harness.report.terminal import WIDE, make_console, print_frontier, print_leaderboard, width_of
 from harness.report.view import View
 from methods import METHODS
 from tests.command import Command
@@ -53,6 +55,21 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 # --- tables ------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_as_wide_as_rich_measures_it(published: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed is cut into tables by their widths, which are counted here and measured there."""
+    found: list[tuple[int, int]] = []
+
+    def both(console: Console, table: Table) -> int:
+        wide = console.measure(table, options=console.options.update(width=10_000)).maximum
+        found.append((width_of(console, table), wide))
+        return wide
+
+    monkeypatch.setattr(terminal, "width_of", both)
+    print_leaderboard(Console(file=io.StringIO(), width=60), published)
+    assert len(found) > 10
+    assert [own for own, _ in found] == [measured for _, measured in found]
 
 
 @pytest.mark.parametrize("width", [60, WIDE])
@@ -185,6 +202,31 @@ def test_whatever_else_is_stopped_says_so(command: Command, monkeypatch: pytest.
     said = command("list")
     assert said.status == 130
     assert "Stopped; nothing is half written." in said.err
+
+
+# --- output that nobody can take ---------------------------------------------------------------------------
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    program = f'{sys.executable} -c "from harness.cli import main; main()"'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        line.replace("dataworth", program), shell=True, capture_output=True, text=True, cwd=ROOT, env=environment
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", ["list", "report --suite embedded-quick", "report --suite embedded-quick --json"])
+def test_output_that_cannot_be_written_is_told_in_a_sentence(words: str) -> None:
+    done = shell(f"dataworth {words} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "error: The output cannot be written: No space left on device.\n"
+
+
+def test_a_reader_that_has_read_enough_needs_no_word() -> None:
+    done = shell("dataworth report --suite embedded-quick | head -n 1")
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
 
 
 # --- completion --------------------------------------------------------------------------------------------

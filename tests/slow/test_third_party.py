@@ -50,7 +50,7 @@ def test_it_is_listed_shown_and_checked(installed: Path, tmp_path: Path) -> None
     shown = dataworth(tmp_path, installed, "show", "mean-loss")
     assert "dataworth-mean-loss 0.1.0" in shown
     assert "initialisations averaged over." in shown
-    assert "mean-loss: keeps to all 18 checks" in dataworth(tmp_path, installed, "check", "mean-loss")
+    assert "mean-loss: keeps to all" in dataworth(tmp_path, installed, "check", "mean-loss")
     assert "mean-loss" not in dataworth(tmp_path, None, "list")
 
 

@@ -116,6 +116,53 @@ def test_a_file_s_name_is_its_contributor_s_up_to_the_format(tmp_path: Path) -> 
     assert brought(folder, target).names == ("acme v1.2", "acme v1.3", "b", "c")
 
 
+def test_a_file_beside_a_description_of_which_it_says_nothing_is_a_contributor_s_own(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    write(folder / "v0.v2.csv", reviews(12, 70))
+    (folder / "v0.toml").write_text(
+        """task = "sentiment"\nside = "real"\npath = "./v0.csv"
+        labels = {positive = "positive", negative = "negative"}
+        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
+    )
+    assert brought(folder, target).names == ("v0", "v0.v2", "v1", "v2")
+
+
+def test_links_out_of_what_a_contributor_brings_are_refused(tmp_path: Path) -> None:
+    """A folder that a vendor hands over reads no file of the buyer's, nor another vendor's."""
+    folder, target = vendors(tmp_path)
+    own = write(folder / "v3" / "a.csv", reviews(12, 50))
+    (folder / "v3" / "b.csv").symlink_to(own)  # of its own: the same rows twice, as a copy is
+    assert brought(folder, target).sizes_C.tolist() == [24, 24, 24, 24]
+    link = folder / "v3" / "c.csv"
+    link.symlink_to(folder / "v1.csv")
+    with pytest.raises(
+        UserError, match=r"v3/c\.csv is a link out of .*/v3, which is not followed\. Put what it stands"
+    ):
+        brought(folder, target)
+    link.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"v3/c\.csv is a link to a folder, which is not followed"):
+        brought(folder, target)
+
+
+def test_one_column_for_two_fields_is_told_in_the_words_of_the_option(tmp_path: Path) -> None:
+    folder, target = vendors(tmp_path)
+    with pytest.raises(
+        UserError, match=r"the column 'label' cannot be text and label at once; say with --columns which"
+    ):
+        brought(folder, target, columns={"text": "label", "label": "label"})
+
+
+def test_a_frame_with_values_of_several_types_in_a_column_is_told(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["good", "bad"] * 10, "label": ["yes", 1] * 10})
+    with pytest.raises(
+        UserError,
+        match=r"the frame of b holds int and str in its column 'label'; make them one, as by frame\['label'\]",
+    ):
+        brought({"a": frame.astype(str), "b": frame}, frame.astype(str))
+
+
 def test_prompts_with_their_context_and_answers_are_found(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {

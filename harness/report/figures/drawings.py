@@ -230,11 +230,12 @@ def _ceiling(axes: Axes, ceiling: float) -> None:
         axes.axvline(ceiling, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
         axes.annotate(
             "ceiling",
-            (ceiling, 1),
+            (ceiling, 0),
             (-3, 2),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            ha="right",
+            ha="right",  # beside the lowest scores, where there is room; above the axes stands the title
+            bbox=PLATE,
             fontsize=7,
             color=MUTED,
         )

@@ -16,12 +16,14 @@ from harness.files import write_atomically
 from harness.report import numbers, sentences
 from harness.report.figures.drawings import DRAWINGS, scatter
 from harness.report.figures.style import styled
+from harness.report.markdown import escaped
 from harness.report.view import TRUTH, Overall, TasksMean, View
 
 FORMATS = ("svg", "pdf", "png")
 NO_DATES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 """So that the same results give the same files."""
-TABLES = {"overall.md": "github", "overall.tex": "latex_booktabs"}
+MARKDOWN = "github"
+TABLES = {"overall.md": MARKDOWN, "overall.tex": "latex_booktabs"}
 
 
 def write_figures(
@@ -68,11 +70,12 @@ def image(figure: Figure, kind: str) -> bytes:
 
 
 def table(view: View, kind: str) -> str:
-    """The overall table, the numbers of README.md, in one of tabulate's formats."""
+    """The overall table, the numbers of README.md, in one of tabulate's formats; a method's name is no markup there."""
     headers = ["method", *view.questions, "mean", "GPU-hours", "seconds", "retrainings"]
-    return str(
-        tabulate([_line(view, line) for line in view.overall], headers=headers, tablefmt=kind, disable_numparse=True)
-    )
+    rows = [_line(view, line) for line in view.overall]
+    if kind == MARKDOWN:  # the others escape by themselves
+        rows = [[escaped(name), *rest] for name, *rest in rows]
+    return str(tabulate(rows, headers=headers, tablefmt=kind, disable_numparse=True))
 
 
 def _line(view: View, line: Overall) -> list[str]:
