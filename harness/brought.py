@@ -19,7 +19,10 @@ Side = Literal["real", "synthetic", "unknown"]
 Given: TypeAlias = "Path | Any"
 """A file, a folder, or a ``pandas.DataFrame``."""
 
-FEWEST_CONTRIBUTORS = 2
+FEWEST_VALUED = 2
+"""Contributors that are valued, at least; a pool with a truth needs one more (``types.FEWEST_CONTRIBUTORS``), for the
+rank agreement of two tells nothing.
+"""
 
 FEWEST_TARGET_ROWS = 10
 """With fewer rows nothing is told of a model; the noise of more is in every interval."""
@@ -124,7 +127,7 @@ class Brought:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.names) < FEWEST_CONTRIBUTORS:
+        if len(self.names) < FEWEST_VALUED:
             raise UserError(
                 f"Values compare contributors, and there is {len(self.names)}: {', '.join(self.names)}. Bring 2 or "
                 "more."

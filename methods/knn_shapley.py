@@ -56,12 +56,15 @@ def shapley_of_neighbours(distances_VN: Floats, agreement_VN: Floats, neighbours
     The paper's recursion from the farthest example to the nearest, as one reversed sum. It is linear in the
     agreement, so that this may be any number.
     """
-    count = distances_VN.shape[1]
-    order_VN = np.argsort(distances_VN, axis=1, kind="stable")
-    sorted_VN = np.take_along_axis(agreement_VN, order_VN, axis=1)
-    rank_N = np.arange(1, count + 1)
+    rank_N = np.arange(1, distances_VN.shape[1] + 1)
     weight_N = np.minimum(neighbours, rank_N) / (neighbours * rank_N)
-    steps_VN = weight_N * (sorted_VN - np.append(sorted_VN[:, 1:], np.zeros((len(sorted_VN), 1)), axis=1))
-    values_VN = np.empty_like(sorted_VN)
-    np.put_along_axis(values_VN, order_VN, np.cumsum(steps_VN[:, ::-1], axis=1)[:, ::-1], axis=1)
-    return np.asarray(values_VN.mean(axis=0))
+    total_N, own_N = np.zeros(len(rank_N)), np.empty(len(rank_N))
+    for distances_N, agreement_N in zip(distances_VN, agreement_VN, strict=True):
+        # A query at a time, whose numbers stay in a core's cache, as those of all queries would not.
+        order_N = np.argsort(distances_N, kind="stable")
+        steps_N = agreement_N[order_N]
+        steps_N[:-1] -= steps_N[1:].copy()
+        steps_N *= weight_N
+        own_N[order_N] = np.cumsum(steps_N[::-1])[::-1]
+        total_N += own_N
+    return total_N / len(distances_VN)

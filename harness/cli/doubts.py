@@ -5,20 +5,19 @@ Somebody who changes all of these alike is not found out; somebody who changes o
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 
 from harness.cli.places import Place
 from harness.config import LEDGERS
+from harness.errors import UserError
 from harness.records.keys import key_of, named
 from harness.records.results import Results, ValuationRecord
 from harness.report import comparison
 from harness.report.leaderboard_csv import TABLE
 from harness.report.phrases import some
 from harness.report.view import View
+from harness.retraining.closed_ledgers import kept_answers
 from harness.submitting.folds import adds_up
 
 
@@ -40,11 +39,11 @@ def _of_ledger(ledger: Path, results: Results) -> list[str]:
     if not ledger.is_file():
         return [f"Not held against what methods answered: {ledger} is not there."]
     try:
-        with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("select record from answers").fetchall()
-        answers = [found for (text,) in rows if "values" in (found := json.loads(text))]
+        answers = [found for found in kept_answers(ledger) if "values" in found]
         kept = {(*found.get("of", ()), _rows(found["values"])) for found in answers}
-    except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
+    except UserError as error:
+        return [f"Not held against what methods answered: {error}."]
+    except (ValueError, TypeError) as error:
         return [f"Not held against what methods answered: {ledger} cannot be read ({error})."]
     strange = [
         named(key_of(r)) for r in results.valuations.values() if r.status == "ok" and kept.isdisjoint(_places(r))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from harness.errors import UserError
 from harness.files import write_atomically
 from harness.records.seal import SEAL
 from harness.report.files import DRAWN, refuse_foreign
+from harness.retraining.closed_ledgers import held
 
 
 def refuse_unfit(folder: Path) -> None:
@@ -45,7 +43,7 @@ def set_aside(folder: Path) -> None:
     Raises:
         UserError: another run is at work here, or something cannot be moved.
     """
-    with _held(folder / LEDGERS):
+    with held(folder / LEDGERS):
         until = _free(folder)
         aside = folder / f"{RESULTS}-until-{until}"
         try:
@@ -82,25 +80,3 @@ def _free(folder: Path) -> str:
     now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     names = [now, *(f"{now}-{k}" for k in range(2, 100))]
     return next(n for n in names if not any((folder / f"{kind}-until-{n}").exists() for kind in (LEDGERS, RESULTS)))
-
-
-@contextmanager
-def _held(ledgers: Path) -> Iterator[None]:
-    """Hold the lock of every ledger in a folder, so that none is taken from a run that writes it.
-
-    Raises:
-        UserError: one is in use.
-    """
-    with ExitStack() as stack:
-        for file in sorted(ledgers.glob("*.sqlite")):
-            db = stack.enter_context(closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)))
-            try:
-                db.execute("pragma locking_mode = exclusive")
-                db.execute("begin immediate")
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                    raise UserError(
-                        f"{file} is in use by another run. Wait for it or stop it, or choose another folder with --out."
-                    ) from error
-                # Otherwise it is damaged or none of ours: no run is at work with it, and --fresh moves it away.
-        yield

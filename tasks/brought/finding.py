@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.brought import FEWEST_CONTRIBUTORS, Given, Wanted
+from harness.brought import FEWEST_VALUED, Given, Wanted
 from harness.errors import UserError, plain
 from tasks.brought.rows import TARGET
 from tasks.sources.description import Source, format_of, load_source, picture_format
@@ -82,7 +82,7 @@ def _found(wanted: Wanted) -> Found:
                 "--contributor NAME=FILE.toml, or a folder of them."
             )
         return Found({"": table}, one_table=True)
-    if len(given) < FEWEST_CONTRIBUTORS:
+    if len(given) < FEWEST_VALUED:
         raise UserError(f"Values compare contributors, and there is {len(given)}: {', '.join(given)}. Bring 2 or more.")
     return Found({name: files_of(f"the contributor {name}", value) for name, value in sorted(given.items())})
 
@@ -113,7 +113,7 @@ def _in_folder(folder: Path, target: Given) -> Found:
                 f"{folder} has two contributors called {name}; rename one, or put both files in one folder."
             )
         found[name] = files_of(f"the contributor {name}", entry)
-    if len(found) < FEWEST_CONTRIBUTORS:
+    if len(found) < FEWEST_VALUED:
         held = "1 file or folder" if found else "no file or folder"
         raise UserError(
             f"{folder} holds {held} of contributors, and values compare 2 or more: one file (CSV, TSV, JSON Lines, "

@@ -534,6 +534,23 @@ def described(name: str, labels: str = 'labels = {0 = "negative", 1 = "positive"
     return str(file)
 
 
+def test_a_suite_whose_files_lie_beside_their_descriptions_is_shown_and_timed_without_a_folder(
+    command: Command, tmp_path: Path
+) -> None:
+    described("mine")
+    file = suite_file(tmp_path, of_texts("mine.toml"))
+    for is_there in (False, True):
+        if is_there:
+            (tmp_path / "mine.jsonl").write_text('{"text": "good", "label": "1"}\n', encoding="utf-8")
+        said = command("show", file)
+        assert said.status == 0, said.err
+        shown = " ".join(said.out.split())
+        option = "" if is_there else " --data DIR"
+        assert f"see dataworth show TASK --suite {file}{option} " in f"{shown} "
+        assert f"How long it takes: dataworth show {file}{option} --measure." in shown
+        assert ("files: beside their descriptions" in shown) == is_there
+
+
 def test_show_refuses_what_a_run_would_refuse(command: Command, tmp_path: Path) -> None:
     """With the same words, with a folder of files and without one."""
     (tmp_path / "data").mkdir()

@@ -26,7 +26,7 @@ from harness.valuing.files import CSV, HTML, JSON, PAGE
 from harness.valuing.findings import rows_needed
 from harness.valuing.look import Look
 from tests.command import Command
-from tests.valuing.files import FILLING, reviews, write
+from tests.valuing.files import FILLING, reviews, vendors, write
 
 SHORT = {"steps": 24, "rate": 0.05}
 QUIET: dict[str, Any] = {"progress": False, "method": "influence:runs=2", "parts": 4, "settings": SHORT}
@@ -293,6 +293,21 @@ class Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.asked += [name for name, _ in attrs if name in ("src", "href", "onclick", "onload")]
+
+
+def test_folders_of_one_name_share_a_place_and_no_answers(tmp_path: Path, command: Command) -> None:
+    """Values of the second are its own, as where nothing was kept, and what they replace is told."""
+    asked = ("value", "--task", "sentiment", "--method", "size", "--parts", 0)
+    made = {}
+    for name, each in (("one", 24), ("two", 30)):
+        folder, target = vendors(tmp_path / name, each=each)
+        for out in ([], ["--out", tmp_path / f"{name}-alone"]):
+            said = command(*asked, "--contributors", folder, "--target", target, *out)
+            assert said.status == 0, said.err
+            told = "They stand in place of values of other data, by size; --out DIR keeps both." in said.out
+            assert told == (name == "two" and not out)
+        made[name] = [(tmp_path / place / CSV).read_text() for place in ("runs/values/vendors", f"{name}-alone")]
+    assert made["one"][0] == made["one"][1] != made["two"][0] == made["two"][1]
 
 
 def test_the_command_prints_and_writes_the_same_figures(made: tuple[Path, Path], command: Command) -> None:
