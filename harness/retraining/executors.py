@@ -73,7 +73,7 @@ class Threads:
                 yield future.result()
 
     def cancel(self) -> None:
-        self._stop.set()  # workers leave at their next step or block of held-out rows
+        self._stop.set()  # workers leave at their next step
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._running.clear()
 

@@ -44,7 +44,7 @@ PLAN_BLOCK = 4_000_000
 
 
 class Stopped(Exception):
-    """The run was told to stop, between two steps or blocks of held-out rows."""
+    """The run was told to stop between two steps."""
 
 
 # --- which examples each step draws ----------------------------------------------------------------
