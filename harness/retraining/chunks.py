@@ -80,7 +80,7 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
     """Train a chunk's coalitions from their initialisations and score them on the held-out split.
 
     Args:
-        stopped: asked between steps, by workers in the coordinator's own process.
+        stopped: asked between steps and blocks of held-out rows, by workers in the coordinator's own process.
         memory: measures this process's peak, where several chunks share the process.
 
     Raises:
@@ -111,7 +111,8 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
             for name, stack in trained.params.items():
                 params[name][torch.from_numpy(chosen).to(stack.device)] = stack
             broke_J[chosen] = trained.broke_J
-        scored = partial(evaluate, here.learner, params, stacked=chunk.stacked, flops=flops, outputs=chunk.outputs)
+        how = {"stacked": chunk.stacked, "flops": flops, "outputs": chunk.outputs, "stopped": stopped}
+        scored = partial(evaluate, here.learner, params, **how)
         scores = scored(here.held_out)
         beside = None if here.validation is None else scored(here.validation).utility_J
     share = Cost(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch.func import vmap
 
 from harness.metering.flops import FlopCounter
-from harness.retraining.training import job, predict
+from harness.retraining.training import Stopped, job, predict
 from harness.types import FOLDS, Array, Batch, Floats, Learner, Params
 
 EVALUATION_BLOCK = 32_768
@@ -50,12 +51,23 @@ class Scores:
 
 @torch.no_grad()
 def evaluate(
-    learner: Learner, params: Params, held_out: Batch, *, stacked: bool, flops: FlopCounter, outputs: int = 1
+    learner: Learner,
+    params: Params,
+    held_out: Batch,
+    *,
+    stacked: bool,
+    flops: FlopCounter,
+    outputs: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Scores:
     """Score J stacked models on held-out rows.
 
     Args:
         outputs: logits of one row; where they are many, a stack takes fewer rows at a time.
+        stopped: asked before each block of rows.
+
+    Raises:
+        Stopped: when ``stopped`` says so.
     """
     jobs, rows = len(next(iter(params.values()))), len(held_out["targets"])
     recipe = learner.recipe
@@ -71,6 +83,8 @@ def evaluate(
 
     with flops.counting():
         for start in range(0, rows, width):
+            if stopped():
+                raise Stopped
             block = {name: column[start : start + width] for name, column in held_out.items()}
             if stacked:
                 losses_JB, correct_JB = vmap(scored, in_dims=(0, None))(params, block)
