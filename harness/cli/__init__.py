@@ -5,11 +5,8 @@ This file holds the commands and their options; what they do is beside it, and i
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Sized
-from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +16,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.markup import escape
 
-from harness.cli import completing
+from harness.cli import completing, output
 from harness.cli.completing import completion
 from harness.cli.describing import describe
 from harness.cli.options import AS_JSON, DATA, DEVICE, QUIET, TASKS, folder, methods, names
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from harness.report.view import CostName
 
 COSTS: dict[str, CostName] = {"gpu-hours": "reference_gpu_hours", "seconds": "seconds", "retrainings": "retrainings"}
-UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
-"""How writing to a terminal, pipe or file fails that this program has not opened, and which has no name here."""
-
 DEFAULT_SUITE, DEFAULT_ON_FILES = "embedded-quick", "files-quick"
 
 
@@ -376,21 +370,8 @@ def _demand_answers(folder: Path, cells: Sized) -> None:
 
 
 def main() -> None:
-    """Entry point: mistakes are told in one line, without a traceback; so is output that nobody can take."""
-    try:
-        try:
-            _main()
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # now, not when the process ends and can no longer say why it failed
-    except OSError as error:
-        if error.filename is not None or error.errno not in UNWRITABLE:
-            raise
-        with suppress(OSError, ValueError):  # what is left of the output shall not be tried once more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno != errno.EPIPE:  # who reads no further needs no word
-            Console(stderr=True).print(f"[red]error:[/red] The output cannot be written: {error.strerror}.")
-        sys.exit(1)
+    """Entry point: mistakes are told in one line, without a traceback."""
+    output.written(_main)
 
 
 def _main() -> None:

@@ -19,7 +19,7 @@ from harness.errors import UserError, plain, unknown
 from harness.records.provenance import MARKUP, is_plain
 from harness.records.results import load
 from harness.registry import method, methods_named
-from harness.report import comparison, sentences
+from harness.report import comparison, glance
 from harness.report.as_json import to_json
 from harness.report.files import INDEX, write_report
 from harness.report.leaderboard import leaderboard
@@ -104,7 +104,7 @@ def run_suite(request: Request, console: Console) -> int:
         markup=False,
         soft_wrap=True,
     )
-    if short := sentences.in_short(view):
+    if short := glance.in_short(view):
         console.print(short, markup=False, soft_wrap=True)
     console.print(f"To look into it, open {place.folder / INDEX} in a browser.", markup=False, soft_wrap=True)
     if runner.failures:

@@ -95,3 +95,11 @@ def _decades(prices: Sequence[float]) -> list[float]:
 def _bought(front: Front, limit: float) -> str:
     within = [step for step in front.steps if step.cost <= limit]
     return f"{within[-1].method} {numbers.correlation(within[-1].score)}" if within else numbers.NONE
+
+
+def in_short(view: View) -> str:
+    """The last verdict over all tasks in one sentence: what the suite says; empty where nothing was answered."""
+    last = next((one for one in reversed(view.verdicts) if one.task is None), None)
+    if last is None:
+        return ""
+    return f"Over {sentences.tasks(len(view.tasks))}, {sentences.asked(last)}: {sentences.winner(last)}"

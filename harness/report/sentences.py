@@ -219,12 +219,6 @@ def over_tasks(view: View) -> list[tuple[str, str]]:
     return found
 
 
-def in_short(view: View) -> str:
-    """The last of these in one sentence: what the suite says; empty where nothing was answered."""
-    last = next((one for one in reversed(view.verdicts) if one.task is None), None)
-    return f"Over {tasks(len(view.tasks))}, {asked(last)}: {winner(last)}" if last else ""
-
-
 def of_tasks(view: View, question: Question) -> list[tuple[str, str]]:
     """What a question's table says of each task, and whether agreement there tells anything."""
     doubts = {found.task: found.doubt for found in view.discrimination if found.question == question}

@@ -103,7 +103,7 @@ def ask(session: Session, asked: Asking) -> Answer:
         Unsuitable: it says that it cannot; with its reason.
         UserError: it failed.
     """
-    whole = _kept(session, asked, session.evaluator, "whole")
+    whole = _kept(session, asked, "whole")
     values_SC, contributors = np.array(whole["values"]), len(session.brought.names)
     extremes = tuple(Extremes(_pairs(best), _pairs(worst)) for best, worst in whole["extremes"])
     parts_GC, spent, why = np.empty((0, contributors)), Cost(), ""
@@ -115,6 +115,9 @@ def ask(session: Session, asked: Asking) -> Answer:
 def _parts(session: Session, asked: Asking, whole: dict[str, Any]) -> tuple[Floats, Cost, str]:
     """Values with each part left out; all parts, or none where they do not fit into the time.
 
+    A method that says ``adds_over_target`` gives means over target rows, so what it says of a part alone tells what it
+    says without that part, at a fraction of the work.
+
     Args:
         whole: what the method said of the whole target, whose time and GPU-hours tell what GPU-hours are in time here.
     """
@@ -124,9 +127,13 @@ def _parts(session: Session, asked: Asking, whole: dict[str, Any]) -> tuple[Floa
     if math.isfinite(asked.gpu_hours):
         hours = session.gpu_hours(cost_of(whole["cost"]))
         seconds = min(seconds, asked.gpu_hours * whole["seconds"] / hours) if hours > 0 else seconds
+    alone, whole_C = getattr(asked.method, "adds_over_target", False), np.mean(whole["values"], axis=0)
     for number, part in enumerate(parts):
-        record = _kept(session, asked, None, f"{number + 1} of {len(parts)}", part)
-        found.append(np.mean(record["values"], axis=0))
+        own = part if alone else np.setdiff1d(np.arange(rows), part)
+        which = f"{number + 1} of {len(parts)}"
+        record = _kept(session, asked, f"{which} alone" if alone else which, own)
+        said_C = np.mean(record["values"], axis=0)
+        found.append((rows * whole_C - len(part) * said_C) / (rows - len(part)) if alone else said_C)
         spent += cost_of(record["cost"])
         needed = record["seconds"] * len(parts)
         if number == 0 and needed > seconds:
@@ -138,27 +145,25 @@ def _parts(session: Session, asked: Asking, whole: dict[str, Any]) -> tuple[Floa
     return np.array(found), spent, ""
 
 
-def _kept(
-    session: Session, asked: Asking, evaluator: Evaluator | None, which: str, left_out: Ints | None = None
-) -> dict[str, Any]:
-    """One evaluation, from the ledger where it has been made before."""
+def _kept(session: Session, asked: Asking, which: str, rows: Ints | None = None) -> dict[str, Any]:
+    """One evaluation on the whole target or on some of its rows, from the ledger where it has been made before."""
     code = source_digest(type(asked.method).__module__, type(session.learner).__module__, "harness.valuing.asking")
     model = sorted(library_versions({*session.learner.packages} - {"harness", "methods", "tasks"}).items())
     place = (session.engine.context, session.root, session.brought.names)
     key = key_of(place, asked.name, base_of(asked.name), repr(asked.method), code, model, asked.question, which)
-    what = f"asking {asked.name}" if left_out is None else f"asking {asked.name}, the target without part {which}"
+    of = "" if rows is None else f", part {which}" if which.endswith("alone") else f", the target without part {which}"
+    what = f"asking {asked.name}{of}"
     stage = session.progress.stage
 
     def find() -> dict[str, Any]:
         with stage(what) as advance:
-            one = evaluator or _evaluator_without(session, left_out)
-            return _evaluated(session, asked, one, advance, with_examples=left_out is None)
+            one = session.evaluator if rows is None else _evaluator_on(session, rows)
+            return _evaluated(session, asked, one, advance, with_examples=rows is None)
 
     return session.kept(key, find)
 
 
-def _evaluator_without(session: Session, left_out: Ints | None) -> Evaluator:
-    rows = np.setdiff1d(np.arange(len(session.brought.target)), np.empty(0, int) if left_out is None else left_out)
+def _evaluator_on(session: Session, rows: Ints) -> Evaluator:
     return session.evaluator.on(session.brought.target.take(rows), session.engine.on(rows))
 
 

@@ -204,15 +204,6 @@ def test_whatever_else_is_stopped_says_so(command: Command, monkeypatch: pytest.
     assert "Stopped; nothing is half written." in said.err
 
 
-def test_the_front_of_tasks_that_are_named_comes_without_all_the_others() -> None:
-    every = call("frontier", "--suite", "embedded-quick").out
-    own = call("frontier", "--suite", "embedded-quick", "--tasks", "sentiment").out
-    assert "all tasks, " in every
-    assert own.startswith("sentiment, standalone")
-    assert "all tasks, " not in own
-    assert own in every
-
-
 # --- output that nobody can take ---------------------------------------------------------------------------
 
 

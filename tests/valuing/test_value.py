@@ -19,12 +19,14 @@ from dataworth import UserError
 
 from harness.retraining.engine import Engine
 from harness.statistics.values import certainty
+from harness.types import Floats, Problem
 from harness.valuing import asking, findings, valuation
 from harness.valuing.boards import boards
 from harness.valuing.choosing import Price
 from harness.valuing.files import CSV, HTML, JSON, PAGE
 from harness.valuing.findings import rows_needed
 from harness.valuing.look import Look
+from methods.knn_shapley import KnnShapley
 from tests.command import Command
 from tests.valuing.files import FILLING, reviews, vendors, write
 
@@ -514,3 +516,30 @@ def test_responses_and_images_are_valued_too(tmp_path: Path) -> None:
         given, tmp_path / "target.npz", task="image-classification", **{**QUIET, "parts": 0, "settings": {"steps": 10}}
     )
     assert list(seen.frame.index) == ["clear", "noisy"]
+
+
+@pytest.mark.parametrize("parts", [4, 10])
+def test_a_method_of_means_over_the_target_is_asked_of_each_part_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    """What it says of the others then follows, and is what it says when it is asked of them."""
+    folder, target = vendors(tmp_path, target=43)
+    asked: list[int] = []
+    told = KnnShapley.example_values
+
+    def watched(self: KnnShapley, problem: Problem) -> Floats:
+        asked.append(len(problem.validation))
+        return told(self, problem)
+
+    monkeypatch.setattr(KnnShapley, "example_values", watched)
+    found = []
+    for alone in (True, False):
+        monkeypatch.setattr(KnnShapley, "adds_over_target", alone)
+        found.append(
+            dataworth.value(folder, target, task="sentiment", method="knn-shapley", parts=parts, progress=False)
+        )
+    whole, *several = asked[: parts + 1]
+    assert (whole, sum(several)) == (43, 43)
+    assert asked[parts + 1 :] == [43, *(43 - rows for rows in several)]
+    columns = ["value", "low", "high"]
+    np.testing.assert_allclose(found[0].frame[columns], found[1].frame[columns], rtol=1e-9)
