@@ -111,8 +111,15 @@ def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: Pea
             for name, stack in trained.params.items():
                 params[name][torch.from_numpy(chosen).to(stack.device)] = stack
             broke_J[chosen] = trained.broke_J
-        how = {"stacked": chunk.stacked, "flops": flops, "outputs": chunk.outputs, "stopped": stopped}
-        scored = partial(evaluate, here.learner, params, **how)
+        scored = partial(
+            evaluate,
+            here.learner,
+            params,
+            stacked=chunk.stacked,
+            flops=flops,
+            outputs=chunk.outputs,
+            stopped=stopped,
+        )
         scores = scored(here.held_out)
         beside = None if here.validation is None else scored(here.validation).utility_J
     share = Cost(
