@@ -143,7 +143,7 @@ KINDS: Mapping[str, type[Record]] = {
 NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in KINDS.values()}
 
 
-def mean_values(values: Sequence[Sequence[float]]) -> Floats:
+def mean_values(values: Sequence[Sequence[float]] | Floats) -> Floats:
     """What an answer's values, repeats x contributors, say of each contributor: their mean over repeats, C."""
     values_RC = np.asarray(values, dtype=np.float64)
     return np.asarray(np.add.reduce(values_RC, axis=0) / len(values_RC))  # as ``mean``, which asks more of itself
