@@ -154,7 +154,7 @@ def report(suite: str, out: Path | None, quiet: bool, as_json: bool) -> None:
     place = Place.of_results(suite, out)
     results = load(place.results)
     if place.is_published:
-        view = leaderboard(place.suite, results)
+        view = leaderboard(place.suite, results, secondary=False)
         done = f"Published results of {place.folder}; nothing was written."
     else:
         view = write_report(place.folder, place.suite, results)
@@ -187,7 +187,7 @@ def frontier(suite: str, out: Path | None, tasks: tuple[str, ...] | None, cost: 
     from harness.report.terminal import make_console, print_frontier
 
     place = Place.of_results(suite, out)
-    view = leaderboard(place.suite, load(place.results))
+    view = leaderboard(place.suite, load(place.results), secondary=False)
     _demand_answers(place.folder, view.cells)
     for task in tasks or ():
         if task not in view.tasks:
@@ -223,7 +223,7 @@ def figures(
         if kind not in FORMATS:
             raise unknown("format of figures", kind, FORMATS)
     place = Place.of_results(suite, out)
-    view = leaderboard(place.suite, load(place.results))
+    view = leaderboard(place.suite, load(place.results), secondary=False)
     _demand_answers(place.folder, view.cells)
     for name in methods or ():
         if name not in (known := [line.method for line in view.overall]):

@@ -137,7 +137,7 @@ def against_published(suite: Suite, view: View) -> list[str]:
             return []
         if differs := truth_differences(place.suite, suite, "this run", view.tasks, view.questions):
             return [f"Not compared with the published results, which have {', '.join(differs)}."]
-        published = leaderboard(place.suite, load(place.results))
+        published = leaderboard(place.suite, load(place.results), secondary=False)
     except UserError as error:  # what is published may be damaged; the run is finished all the same
         return [f"Not compared with the published results: {error}"]
     found = comparison.compare(comparison.entries(published.cells), comparison.entries(view.cells))

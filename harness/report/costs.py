@@ -73,6 +73,8 @@ def _at_reference(suite: Suite, task: str, record: TruthRecord | ValuationRecord
     if isinstance(record, TruthRecord):
         return hours(task, record.cost, 0.0)
     own = record.cost
+    if record.pass_scale == 1 and not record.borrowed:  # as of nearly all
+        return hours(task, own, record.algebra)
     cost = Cost(
         gradient_passes=own.gradient_passes * record.pass_scale,
         forward_passes=own.forward_passes,

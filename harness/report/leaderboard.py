@@ -22,15 +22,20 @@ from harness.statistics.scores import between_repeats, kendalls, top_recalls
 from harness.types import QUESTIONS, Floats
 
 
-def leaderboard(suite: Suite, results: Results) -> View:
-    """Everything that a report of these results shows; it does not depend on the order in which they came."""
+def leaderboard(suite: Suite, results: Results, secondary: bool = True) -> View:
+    """Everything that a report of these results shows; it does not depend on the order in which they came.
+
+    Args:
+        secondary: whether cells have their other measures (``Secondary``), which terminals and figures do not show.
+    """
     found = matters(suite, results)
     told, answers = truths(found), [scored(matter) for matter in found]
     priors = Priors.of([own for own, _ in answers])
     cells, verdicts = [], []
     for matter, truth, (own, points), prior in zip(found, told, answers, priors, strict=True):
         table = compare([own], [prior], stream(suite.seed, "ranks", matter.task, matter.question))
-        made = _cells(suite, matter, truth, table.standings, points)
+        others = _secondaries(matter) if secondary else {}
+        made = _cells(suite, matter, truth, table.standings, points, others)
         verdicts.append(verdict(table, matter.task, matter.question, {cell.method: cell.cost for cell in made}))
         cells += made
     by_place = {(matter.task, matter.question): own for matter, (own, _) in zip(found, answers, strict=True)}
@@ -62,9 +67,9 @@ def _cells(
     truth: Truth,
     standings: Mapping[str, Standing],
     points: Mapping[str, tuple[PoolPoints, ...]],
+    secondaries: Mapping[str, Secondary],
 ) -> list[Cell]:
     """The truth's, then the methods' in the suite's order."""
-    secondaries = _secondaries(matter)
     return [
         _truth_cell(suite, matter, truth),
         *(

@@ -125,7 +125,7 @@ def _in_folder(folder: Path, target: Given) -> Found:
 def _entries_of(source: Source) -> Iterator[str]:
     """What of the folder beside it a description reads, as patterns of names."""
     for path in source.path.values() if isinstance(source.path, dict) else source.paths:
-        yield PurePosixPath(path).parts[0]  # "./a" has one part
+        yield from PurePosixPath(path).parts[:1]  # of "./a" it is "a"
 
 
 def _called(entry: Path) -> str:
@@ -169,12 +169,14 @@ def _refuse_link_out(path: Path, folder: Path) -> None:
     """That what somebody brings is nothing of others, which a link in a folder that was handed over would read.
 
     Raises:
-        UserError: it is a link out of the folder, or to a folder, which is not gone into.
+        UserError: it is a link out of the folder, to a folder, which is not gone into, or to nothing.
     """
-    if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(folder.resolve())):
+    if not path.is_symlink():
+        return
+    where = "to nothing" if not path.exists() else "to a folder" if path.is_dir() else f"out of {folder}"
+    if where.startswith("to") or not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(
-            f"{path} is a link{' to a folder' if path.is_dir() else f' out of {folder}'}, which is not followed. Put "
-            "what it stands for in its place, or remove it."
+            f"{path} is a link {where}, which is not followed. Put what it stands for in its place, or remove it."
         )
 
 

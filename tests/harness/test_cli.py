@@ -538,7 +538,7 @@ def test_a_suite_whose_files_lie_beside_their_descriptions_is_shown_and_timed_wi
     command: Command, tmp_path: Path
 ) -> None:
     described("mine")
-    file = suite_file(tmp_path, of_texts("mine.toml"))
+    file = suite_file(tmp_path, of_texts("mine.toml", synthetic=[]))
     for is_there in (False, True):
         if is_there:
             (tmp_path / "mine.jsonl").write_text('{"text": "good", "label": "1"}\n', encoding="utf-8")

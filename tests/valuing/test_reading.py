@@ -144,6 +144,9 @@ def test_links_out_of_what_a_contributor_brings_are_refused(tmp_path: Path) -> N
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"v3/c\.csv is a link to a folder, which is not followed"):
         brought(folder, target)
+    (tmp_path / "elsewhere").rmdir()
+    with pytest.raises(UserError, match=r"v3/c\.csv is a link to nothing, which is not followed"):
+        brought(folder, target)
 
 
 def test_one_column_for_two_fields_is_told_in_the_words_of_the_option(tmp_path: Path) -> None:
