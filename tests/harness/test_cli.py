@@ -538,17 +538,14 @@ def test_a_suite_whose_files_lie_beside_their_descriptions_is_shown_and_timed_wi
     command: Command, tmp_path: Path
 ) -> None:
     described("mine")
-    file = suite_file(tmp_path, of_texts("mine.toml", synthetic=[]))
-    for is_there in (False, True):
-        if is_there:
-            (tmp_path / "mine.jsonl").write_text('{"text": "good", "label": "1"}\n', encoding="utf-8")
+    for real, option in (("mine.toml", ""), ("sst2", " --data DIR")):
+        file = suite_file(tmp_path, of_texts(real, synthetic=[]))
         said = command("show", file)
         assert said.status == 0, said.err
         shown = " ".join(said.out.split())
-        option = "" if is_there else " --data DIR"
         assert f"see dataworth show TASK --suite {file}{option} " in f"{shown} "
         assert f"How long it takes: dataworth show {file}{option} --measure." in shown
-        assert ("files: beside their descriptions" in shown) == is_there
+        assert ("files: beside their descriptions" in shown) == (not option)
 
 
 def test_show_refuses_what_a_run_would_refuse(command: Command, tmp_path: Path) -> None:
