@@ -22,6 +22,7 @@ from harness.types import Examples, Floats, Method, Params, Problem, Recipe
 from methods.astra import Astra
 from methods.datainf import DataInf
 from methods.dvemb import DvEmb
+from methods.ekfac import Ekfac
 from methods.gradient_cosine import GradientCosine
 from methods.gradient_norm import GradientNorm
 from methods.group_influence import GroupInfluence
@@ -265,6 +266,68 @@ def gradient_norm(d: Dense) -> Tensor:
     return d.gradients(d.start_P, d.train).norm(dim=1)
 
 
+def kronecker(d: Dense, corrected: bool) -> Tensor:
+    """Martens & Grosse; George et al.: matrices with their bias as a column, an embedding's rows as they are.
+
+    A label's Hessian is the sum over classes k of r r', r = root of p_k times (p - e_k).
+    """
+    signals, inputs, whole = layer_by_layer(d)
+    where = dict(zip(d.shapes, torch.arange(len(d.start_P)).split(d.sizes), strict=True))
+    target, solved = d.target(d.end_P), torch.zeros_like(d.end_P)
+    for layer, height in (("words", None), ("hidden", len(signals["hidden"][0])), ("head", len(signals["head"][0]))):
+        if layer not in signals:
+            continue
+        weight = where[f"{layer}.weight"].reshape(d.shapes[f"{layer}.weight"])
+        place = weight if height is None else torch.cat([weight, where[f"{layer}.bias"][:, None]], 1)
+        root = d.rate_P[place].sqrt()
+        own, given = torch.stack(signals[layer]), torch.stack(inputs[layer])
+        reached = own.abs().amax(1) > 0
+        own, given = own[reached], given[reached]
+        tall, wide = (given, own) if height is None else (own, given)
+        tall = tall * root.square().mean(1).sqrt()
+        wide = wide * (root.square().mean(0) / root.square().mean()).sqrt()
+        (of_tall, left), (of_wide, right) = (torch.linalg.eigh(side.T @ side) for side in (tall, wide))
+        if height is None:  # of one-hot rows
+            of_tall, left = (tall.T @ tall).diagonal(), torch.eye(tall.shape[1]).double()
+        values = torch.outer(of_tall, of_wide) / (d.count * len(own))
+        if corrected:
+            values = (left.T @ (whole[:, place] * root) @ right).square().sum(0) / d.count
+        turned = left.T @ (target[place] * root) @ right / (values + 1)
+        solved[place] = root * (left @ turned @ right.T)
+    return d.gradients(d.end_P, d.train) @ solved / d.count
+
+
+def layer_by_layer(d: Dense) -> tuple[dict[str, list[Tensor]], dict[str, list[Tensor]], Tensor]:
+    """Of each example and class: what comes back to every layer (an embedding: to each of its words), what went in, and
+    the whole gradient of logits . r.
+    """
+    p, words = d.named(d.end_P), d.form == "tiny-text-label"
+    signals: dict[str, list[Tensor]] = {}
+    inputs: dict[str, list[Tensor]] = {}
+    whole = []
+    for x, _ in d.train:
+        below = p["words.weight"][x].mean(0) if words else x.flatten()
+        before = p["hidden.weight"] @ below + p["hidden.bias"]
+        hidden = torch.tanh(before) if words else before.clamp(min=0)
+        logits = p["head.weight"] @ hidden + p["head.bias"]
+        chances = logits.softmax(0)
+        for k in range(len(logits)):
+            r = chances[k].sqrt() * (chances - torch.eye(len(logits)).double()[k])
+            slope = 1 - hidden**2 if words else (before > 0).double()
+            to_hidden = slope * (p["head.weight"].T @ r)
+            one = torch.ones(1).double()
+            pairs = [("head", r, torch.cat([hidden, one])), ("hidden", to_hidden, torch.cat([below, one]))]
+            if words:
+                to_words = p["hidden.weight"].T @ to_hidden / len(x)
+                pairs += [("words", to_words, torch.eye(len(p["words.weight"])).double()[word]) for word in x]
+            for layer, signal, given in pairs:
+                signals.setdefault(layer, []).append(signal)
+                inputs.setdefault(layer, []).append(given)
+            along = torch.func.grad(lambda v, x=x, r=r: logits_of(d.form, d.named(v), x) @ r)
+            whole.append(along(d.end_P))
+    return signals, inputs, torch.stack(whole)
+
+
 AT_THE_END: dict[str, tuple[Method, Callable[[Dense], Tensor], float]] = {
     "influence": (Influence(runs=1, tolerance=1e-5, iterations=300), influence, 1e-3),
     "astra": (Astra(runs=1, tolerance=1e-5, iterations=300), influence, 1e-3),
@@ -447,6 +510,13 @@ def test_training_ends_where_the_loop_does(drawn: Dense) -> None:
 def test_at_the_end_of_training(name: str, whole: Dense) -> None:
     method, formula, tolerance = AT_THE_END[name]
     agree(method.example_values(whole.problem)[0], formula(whole), tolerance)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_kronecker_factors_of_labels(corrected: bool, whole: Dense) -> None:
+    if whole.form == "tiny-text-response":
+        pytest.skip("its labels are drawn, for its classes are too many to weigh each")
+    agree(Ekfac(runs=1, corrected=corrected).example_values(whole.problem)[0], kronecker(whole, corrected), 2e-3)
 
 
 def test_pairs_of_contributors(whole: Dense) -> None:
