@@ -42,6 +42,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated
 FORMS = ("tiny-image-label", "tiny-text-label", "tiny-text-response")
 KEPT, SQUARES, TINY = 0.9, 0.999, 1e-8
 WEIGHTS = ("hidden.weight", "head.weight")
+Rows = list[tuple[Tensor, Tensor]]
+"""Inputs and targets, an example at a time."""
 
 
 # --- models, losses and training, once more ------------------------------------------------------------
@@ -60,12 +62,25 @@ def logits_of(form: str, p: Params, x: Tensor) -> Tensor:
 
 
 def loss_of(form: str, logits: Tensor, y: Tensor) -> Tensor:
-    """Minus the log-likelihood of a label; of a response, the mean over those of its tokens, told by the ones before."""
+    """Minus the log-likelihood of a label; of a response, the mean over its tokens, each told by those before."""
     chances = logits - logits.logsumexp(-1, keepdim=True)
     if form != "tiny-text-response":
         return -chances[y]
     learnt = [t for t in range(1, len(y)) if int(y[t]) >= 0]
     return -torch.stack([chances[t - 1, y[t]] for t in learnt]).mean()
+
+
+def kept(of: Callable[[Dense, Tensor, Rows], Tensor]) -> Callable[[Dense, Tensor, Rows], Tensor]:
+    """Of the same parameters and rows, once."""
+    found: dict[object, Tensor] = {}
+
+    def once(self: Dense, vector_P: Tensor, rows: Rows) -> Tensor:
+        key = self, vector_P.detach().numpy().tobytes(), tuple(id(x) for x, _ in rows)
+        if key not in found:
+            found[key] = of(self, vector_P, rows)
+        return found[key]
+
+    return once
 
 
 class Dense:
@@ -94,14 +109,16 @@ class Dense:
     def loss(self, vector_P: Tensor, row: tuple[Tensor, Tensor]) -> Tensor:
         return loss_of(self.form, logits_of(self.form, self.named(vector_P), row[0]), row[1])
 
-    def gradients(self, vector_P: Tensor, rows: list[tuple[Tensor, Tensor]]) -> Tensor:
+    @kept
+    def gradients(self, vector_P: Tensor, rows: Rows) -> Tensor:
         each = torch.func.grad(self.loss)
         return torch.stack([each(vector_P, row) for row in rows])
 
     def target(self, vector_P: Tensor) -> Tensor:
         return self.gradients(vector_P, self.validation).mean(0)
 
-    def gauss_newton(self, vector_P: Tensor, rows: list[tuple[Tensor, Tensor]]) -> Tensor:
+    @kept
+    def gauss_newton(self, vector_P: Tensor, rows: Rows) -> Tensor:
         total = torch.zeros(len(vector_P), len(vector_P)).double()
         for row in rows:
             logits = logits_of(self.form, self.named(vector_P), row[0])
@@ -110,7 +127,8 @@ class Dense:
             total += jacobian.T @ curved(logits.flatten()) @ jacobian
         return total / len(rows)
 
-    def hessian(self, vector_P: Tensor, rows: list[tuple[Tensor, Tensor]]) -> Tensor:
+    @kept
+    def hessian(self, vector_P: Tensor, rows: Rows) -> Tensor:
         return hessian(lambda v: torch.stack([self.loss(v, row) for row in rows]).mean())(vector_P)
 
     def steps(self, weights_N: Tensor | None = None) -> list[tuple[Tensor, Tensor, Tensor, Tensor, float]]:
@@ -184,7 +202,7 @@ class Dense:
         )
 
 
-def rows_of(examples: Examples) -> list[tuple[Tensor, Tensor]]:
+def rows_of(examples: Examples) -> Rows:
     inputs = torch.tensor(examples.columns["inputs"])
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     return [*zip(inputs, torch.tensor(examples.targets), strict=True)]
@@ -230,7 +248,7 @@ def logra(d: Dense) -> Tensor:
     return total / d.count
 
 
-def margin_gradients(d: Dense, rows: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def margin_gradients(d: Dense, rows: Rows) -> tuple[Tensor, Tensor]:
     """Of log p / (1 - p), p the geometric mean over what is to be learnt, and p."""
 
     def margin(vector_P: Tensor, row: tuple[Tensor, Tensor]) -> Tensor:
