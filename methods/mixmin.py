@@ -49,9 +49,9 @@ class MixMin(SetFunction):
     choices: ClassVar[str] = (
         "retrainings: 4 a contributor, data-shapley's budget, of which whole seeds of C + 1 are taken; contributors "
         "are the sources, and a model of each its proxy; a coalition is worth what the best mixture of its models "
-        "gives, nobody what was retrained; Newton's method to a certified gap of 1e-11 in place of entropic descent, for "
-        "whoever has no weight is worth exactly nothing where left out, and all such are tied; a response in words is "
-        "as likely as its mean token"
+        "gives, nobody what was retrained; Newton's method to a certified gap of 1e-11 in place of entropic descent, "
+        "for whoever has no weight is worth exactly nothing where left out, and all such are tied; a response in words "
+        "is as likely as its mean token"
     )
 
     def seeds(self, contributors: int) -> int:
