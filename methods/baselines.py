@@ -101,6 +101,7 @@ class InitialLoss(SetFunction):
     seeds: Count = 3
     source = "baseline; the loss term of NTK-MMD alone"
     passes = "1 forward pass a seed"
+    choices = "nobody is worth 0, as if at no loss"
     claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:
@@ -125,7 +126,10 @@ class Mmd(SetFunction):
     seeds: Count = 3
     source = "Gretton et al. (2012), JMLR 13, eq. 5, with the kernels of NTK-MMD"
     passes = "1 forward pass a seed, kernels of all pairs (n <= 5,000) or 2,048 Fourier features"
-    choices = "the biased estimate, which falls with a coalition's size too: about as the root of 1 / n near validation"
+    choices = (
+        "the biased estimate, which falls with a coalition's size too: about as the root of 1 / n near validation; "
+        "nobody is worth 0, as if at no distance"
+    )
     claims = frozenset({"copies"})
 
     def algebra(self, size: JobSize) -> float:

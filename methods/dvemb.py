@@ -30,7 +30,8 @@ class DvEmb(Additive):
     choices = (
         "embeddings are only needed times one validation gradient, so the recursion carries that vector, exactly and "
         "without projection; the paper's steps are SGD's: momentum is carried as training has it, and AdamW's second "
-        "moment taken as it was; each drawn example has the weight 1 / batch"
+        "moment taken as it was; clipping, which it has not, is differentiated through; each drawn example has the "
+        "weight 1 / batch"
     )
     claims = frozenset({"null", "additive"})
 

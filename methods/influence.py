@@ -56,7 +56,7 @@ class Influence(Additive):
     )
     choices = (
         "damping: by rule 1 / the learning rate summed over training, as early stopping damps by itself (with AdamW in "
-        "its own metric); tolerance: 1 % of the solve, which moves no rank"
+        "its own metric); tolerance: 1 % of the solve at most, by which contributors' values were off by 0.2 to 0.4 %"
     )
     claims = frozenset({"null", "copies", "additive"})
 

@@ -39,9 +39,10 @@ class LocalBayes(Additive):
     choices = (
         "localisation: D of influence's rule, so that on a quadratic the covariance is influence; inverse temperature: "
         "such that the prior lies as far from the trained model as training came; walks begin at draws of the prior, "
-        "which is the posterior but for stiff directions, and those mix soon; step: a quarter of what the stiffest "
-        "direction bears, noise averaged over two steps, so that of a quadratic it has no bias (Leimkuhler & Matthews "
-        "2013); the loss's slope at the trained model is taken off, for it is no minimum"
+        "which is the posterior but for stiff directions; the stiffest mix within 8 steps, and those of a tenth of "
+        "their curvature keep up to twice their variance; step: a quarter of what the stiffest direction bears, noise "
+        "averaged over two steps, so that of a quadratic it has no bias (Leimkuhler & Matthews 2013); the loss's slope "
+        "at the trained model is taken off, for it is no minimum"
     )
     claims = frozenset({"null", "copies", "additive"})
 

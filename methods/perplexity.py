@@ -25,7 +25,10 @@ class Perplexity(SetFunction):
     runs: Count = 3
     source = "baseline; the usual filter of texts, e.g. Wenzek et al. (2020), LREC"
     passes = "1 retraining and 1 forward pass a run"
-    choices = "the trained model, for at the initialisation it would order contributors as initial-loss does"
+    choices = (
+        "the trained model, for at the initialisation it would order contributors as initial-loss does; nobody is "
+        "worth 0, as if at no perplexity"
+    )
     claims = frozenset({"copies"})
 
     def budget(self, contributors: int, examples: int) -> Budget:

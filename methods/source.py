@@ -58,7 +58,8 @@ class Source(Additive):
     choices = (
         "3 segments as in the paper; functions of G by Lanczos, without EK-FAC's blocks and factors; a segment's G is "
         "the mean over its checkpoints, each of an equal part of the examples, and its gradients theirs; momentum "
-        "counts as the rates that it carries a gradient over, AdamW as its metric at the checkpoints"
+        "counts as the rates that it carries a gradient over, AdamW as its metric at the checkpoints, of gradients as "
+        "clipping left them; after SGD clipping is left out"
     )
     claims = frozenset({"null", "copies", "additive"})
 
@@ -151,7 +152,8 @@ def rates_to_checkpoints(problem: Problem, run: int) -> list[Params]:
     adamw = moments_at_checkpoints(problem, run) if recipe.optimiser == "adamw" else ()
     found, since = [], 0
     for k, mark in enumerate(fit.checkpoints):
-        summed, since = float(carried_T[since : mark.step].sum()), mark.step
+        left_T = adamw[k].left_T if adamw else np.ones(mark.step - since)
+        summed, since = float(carried_T[since : mark.step] @ left_T), mark.step
         ones = {name: torch.ones_like(p) for name, p in fit.initial.items()}
         metric = inverse_root(adamw[k].second, mark.step - 1) if adamw else ones
         found.append(times(metric, summed))

@@ -30,8 +30,9 @@ class TracIn(Additive):
     )
     choices = (
         "checkpoints: as many as the recipe keeps (6, evenly spaced, the last included), each for the rates of the "
-        "steps that led to it; momentum is left out; in AdamW's metric its second moment is that of the replayed run, "
-        "and what no drawn example had moved by the checkpoint counts for nothing"
+        "steps that led to it; momentum is left out, and the plain metric knows of no clipping; in AdamW's metric its "
+        "second moment is that of the replayed run, gradients are those that clipping left, and what no drawn example "
+        "had moved by the checkpoint counts for nothing"
     )
 
     @property
@@ -64,9 +65,10 @@ class TracIn(Additive):
         in_metric = self.metric == "adamw" and problem.learner.recipe.optimiser == "adamw"
         moments = moments_at_checkpoints(problem, run) if in_metric else ()
         for k, checkpoint in enumerate(fit.checkpoints):
-            target = mean_gradient(problem.learner, checkpoint.params, validation)
+            target, rate = mean_gradient(problem.learner, checkpoint.params, validation), checkpoint.rate_sum
             if moments:
-                target = by_entry(inverse_root(moments[k].second, checkpoint.step - 1), target)
-            aligned_N = directional_losses(problem.learner, checkpoint.params, train, target)
-            values_N += checkpoint.rate_sum * aligned_N
+                left_T, last = moments[k].left_T, checkpoint.step
+                target = by_entry(inverse_root(moments[k].second, last - 1), target)
+                rate = float(problem.learner.recipe.rates()[last - len(left_T) : last] @ left_T)
+            values_N += rate * directional_losses(problem.learner, checkpoint.params, train, target)
         return values_N.double().cpu().numpy()

@@ -18,6 +18,9 @@ CROSS_FITS = 4
 
 RIDGE = 1e-3
 
+ROUNDING = 1e-12
+"""Of the largest score: gains that differ by no more are the same."""
+
 
 def pair_coalitions(order_C: Ints) -> Bools:
     """The coalitions of a permutation and of its reverse, 2C x C: there, then the inside of the way back."""
@@ -68,12 +71,15 @@ def adjusted(walks: Walks) -> Floats:
     one that falls as 1/size (a fixed number of training steps makes utility depend on the mixture's shares); it
     is fitted to the gains by ridge regression. A pair's estimate is the surrogate's exact Shapley value plus the
     pair's mean residual gain. The surrogate is fitted on the other folds' pairs, so each estimate stays unbiased
-    (cross-fitting; the idea is that of regression-adjusted Monte Carlo, Witter et al. 2025).
+    (cross-fitting; the idea is that of regression-adjusted Monte Carlo, Witter et al. 2025). Where all gain the
+    same whenever they join, they are worth just that, which the surrogate, fitted with a ridge, would blur.
     """
     if len(walks) < 2:
         return plain(walks)
     contributors = walks.orders_RC.shape[1]
     joined, gains = walks.gains()
+    if _is_additive(joined, gains, ROUNDING * float(np.abs(walks.scores_RK).max())):
+        return plain(walks)
     steps_RDP = np.array([_surrogate_steps(order) for order in walks.orders_RC])
     gains_RD = gains.reshape(len(walks), -1)
     gram_RPP = np.einsum("rdp,rdq->rpq", steps_RDP, steps_RDP, optimize=True)
@@ -88,6 +94,13 @@ def adjusted(walks: Walks) -> Floats:
         residual = (gains_RD[own] - steps_RDP[own] @ effects_P).reshape(-1, 2, contributors)
         rows[own] = _surrogate_values(effects_P, contributors) + _by_contributor(joined[own], residual)
     return rows
+
+
+def _is_additive(joined: Array, gains: Array, rounding: float) -> bool:
+    """Whether each contributor gains the same along all walks."""
+    found = np.empty(gains.shape)
+    np.put_along_axis(found, joined, gains, axis=2)
+    return bool((np.ptp(found.reshape(-1, found.shape[2]), axis=0) <= rounding).all())
 
 
 def _by_contributor(joined: Array, gains: Array) -> Floats:

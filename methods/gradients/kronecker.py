@@ -3,8 +3,9 @@
 Martens & Grosse 2015, ICML; George et al. 2018, NeurIPS. Everything is in units in which the damping is 1: curvature is
 R G R, R = D^-1/2, so that a damping of each parameter's own costs nothing more. A matrix's gradients are sums over
 positions of signal x input; their second moments, one of each side, have eigenvectors, and in the basis that both make
-R G R is taken to be diagonal. For the factors alone R is taken by its nearest outer product; eigenvalues are corrected
-with R itself, so that of EK-FAC only the basis is approximate.
+R G R is taken to be diagonal. For the factors alone the square of R is taken by the product of its rows' and columns'
+means (as Adafactor takes AdamW's second moment); eigenvalues are corrected with R itself, so that of EK-FAC only the
+basis is approximate.
 
 - linear layers, convolutions (patches) and tied matrices: both sides' factors; a tied matrix's uses count as positions;
 - embeddings: the factor of the one-hot side is diagonal (counts), so that side needs no basis, and is never made dense;
@@ -199,7 +200,7 @@ def _known(learner: Learner, params: Params, rows: Batch, seed: int) -> set[str]
 
 
 class _MatrixFactors:
-    """Second moments of both sides of a matrix's gradients, in units of R's nearest outer product."""
+    """Second moments of both sides of a matrix's gradients, in units of an outer product near to R."""
 
     def __init__(self, use: WeightUse, scale: Params) -> None:
         self._weight, self._bias = use.weight, use.bias

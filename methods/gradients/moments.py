@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.types import MEAN_KEPT, SQUARES_KEPT, Params, Problem
+import torch
+
+from harness.types import MEAN_KEPT, SQUARES_KEPT, Floats, Params, Problem
 from methods.gradients.directional import tensors
-from methods.gradients.optimiser import inverse_root
+from methods.gradients.optimiser import inverse_root, shrinkage
 from methods.gradients.replay import Replay
 
 
 class Moments(NamedTuple):
-    """The first and second moments after a step, not corrected for their bias."""
+    """The first and second moments after a step, not corrected for their bias, of gradients as clipping left them.
+
+    Args:
+        left_T: what clipping left of the gradient at each step since the checkpoint before; 1 without it. Whoever
+            divides by the second moment's root multiplies by it, or clipped gradients would seem to move more.
+    """
 
     first: Params
     second: Params
+    left_T: Floats
 
     def update(self, gradients: Params, t: int) -> Params:
-        """What step t (the first is 0) would move each parameter by, less the rate, on each of some gradients alone."""
+        """What step t (the first is 0) would move each parameter by, less the rate, on each of some gradients alone,
+        unclipped.
+        """
         second = {
             name: SQUARES_KEPT * self.second[name] + (1 - SQUARES_KEPT) * g.square() for name, g in gradients.items()
         }
@@ -34,11 +44,14 @@ def moments_at_checkpoints(problem: Problem, run: int) -> tuple[Moments, ...]:
     def found() -> tuple[Moments, ...]:
         fit = problem.fit(run)
         replay = Replay(problem.learner, fit, tensors(problem.train, problem.device))
-        marks, kept = {checkpoint.step for checkpoint in fit.checkpoints}, []
+        marks, kept = {checkpoint.step for checkpoint in fit.checkpoints}, list[Moments]()
+        left = list[torch.Tensor]()
         for step in replay.forwards():
+            left.append(shrinkage(replay.recipe, step.gradient))
             if step.t + 1 in marks:
                 after = replay.after(step)
-                kept.append(Moments(after.first, after.second))
+                kept.append(Moments(after.first, after.second, torch.stack(left).double().cpu().numpy()))
+                left.clear()
         return tuple(kept)
 
     return problem.shared(f"moments at checkpoints/{run}", found)

@@ -15,7 +15,7 @@ import torch
 
 from harness.types import Batch, Fit, Learner, Params
 from methods.gradients.directional import mean_gradient
-from methods.gradients.optimiser import State, begun, stepped
+from methods.gradients.optimiser import State, begun, shrinkage, stepped
 from methods.gradients.vectors import plus, size, times, zeros
 
 KEPT_ENTRIES = 100_000_000
@@ -74,7 +74,8 @@ class Replay:
     def noise(self) -> Params:
         """How far a step's gradient is off by which examples were drawn: its variance, mean over the steps walked.
 
-        Each batch's halves tell it, by their difference; 0 where batches have one row.
+        Each batch's halves tell it, by their difference; 0 where batches have one row. It is that of the gradient as
+        clipping leaves it, for so AdamW's second moment has it.
         """
         return times(self._noise, 1 / max(1, self._noted))
 
@@ -92,6 +93,8 @@ class Replay:
         one = mean_gradient(self.learner, params, {name: column[:half] for name, column in batch.items()})
         other = mean_gradient(self.learner, params, {name: column[half:] for name, column in batch.items()})
         share = half / self.width
+        whole = plus(times(one, share), other, 1 - share)
         square = {name: (g - other[name]).square() for name, g in one.items()}
-        self._noise, self._noted = plus(self._noise, square, share * (1 - share)), self._noted + 1
-        return plus(times(one, share), other, 1 - share)
+        left = shrinkage(self.recipe, whole).square()
+        self._noise, self._noted = plus(self._noise, square, share * (1 - share) * left), self._noted + 1
+        return whole

@@ -101,3 +101,12 @@ def test_copies_share_what_one_of_them_would_have(tmp_path: Path) -> None:
     assert abs(one[2]) > 0.01
     assert both[2] == pytest.approx(both[3], rel=1e-3)
     assert both[2] + both[3] == pytest.approx(one[2], rel=0.02)
+
+
+def test_of_many_contributors_a_weight_is_the_value_for_every_question_and_no_weight_none(tmp_path: Path) -> None:
+    """More than whose every coalition is asked for: Shapley values come from walks."""
+    evaluator, one = evaluator_of(tmp_path, tiny_pool(12)), ConvexDatasetValuation(penalty=0.3, seeds=1)
+    found = [evaluator.evaluate("one", one, question) for question in ("standalone", "shapley")]
+    alone, walked = (valuation.values_C for valuation in found if not isinstance(valuation, str))
+    assert (np.abs(alone) < 1e-12).any()
+    np.testing.assert_allclose(walked, alone, rtol=0, atol=1e-12)

@@ -11,6 +11,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
+from harness.errors import UserError
+from harness.registry import method
 from harness.types import Examples, Floats, Problem
 from methods.baselines import Mmd
 from methods.distribution_value import DistributionValue
@@ -172,9 +174,9 @@ def test_a_contributor_s_distribution_has_one_value_for_every_question(reference
         within, across, among = (plain_kernel(a, b, median).mean() for a, b in pairs)
         expected.append(-np.sqrt(within - 2 * across + among))
     evaluator = evaluator_of(tmp_path, pool)
-    method = DistributionValue(reference, seeds=1)  # type: ignore[arg-type]
+    asked = DistributionValue(reference, seeds=1)  # type: ignore[arg-type]
     for question in ("standalone", "leave-one-out", "shapley"):
-        found = evaluator.evaluate("one", method, question)  # type: ignore[arg-type]
+        found = evaluator.evaluate("one", asked, question)  # type: ignore[arg-type]
         assert not isinstance(found, str)
         np.testing.assert_allclose(found.values_C, expected, rtol=1e-6)
 
@@ -182,11 +184,19 @@ def test_a_contributor_s_distribution_has_one_value_for_every_question(reference
 def test_alone_a_contributor_s_value_is_mmd_s_and_left_out_it_is_not(tmp_path: Path) -> None:
     evaluator = evaluator_of(tmp_path, tiny_pool(5))
     answers = {
-        (type(method).__name__, question): evaluator.evaluate("one", method, question)  # type: ignore[arg-type]
-        for method in (Mmd(), DistributionValue())
+        (type(one).__name__, question): evaluator.evaluate("one", one, question)  # type: ignore[arg-type]
+        for one in (Mmd(), DistributionValue())
         for question in ("standalone", "leave-one-out")
     }
     values = {key: found.values_SC for key, found in answers.items() if not isinstance(found, str)}
     np.testing.assert_allclose(values["Mmd", "standalone"], values["DistributionValue", "standalone"], rtol=1e-9)
     gap = values["Mmd", "leave-one-out"] - values["DistributionValue", "leave-one-out"]
     assert np.abs(gap).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["mmd", "kairos", "davinz", "data-distribution-valuation", "ntk-mmd", "ntk-mmd:paper"])
+def test_one_validation_example_tells_no_kernel_s_width_which_is_said(name: str, tmp_path: Path) -> None:
+    pool = tiny_pool(4)
+    alone = replace(pool, validation=pool.validation.take(np.array([0])))
+    with pytest.raises(UserError, match="median distance within the validation split, which has one example"):
+        evaluator_of(tmp_path, alone).evaluate(name, method(name), "standalone")

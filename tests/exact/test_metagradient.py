@@ -190,6 +190,18 @@ def test_the_width_is_what_one_of_the_contributors_moves(tmp_path: Path) -> None
         np.testing.assert_allclose(values_N, found_N, rtol=1e-4, atol=1e-7)
 
 
+def test_how_short_adamw_s_gradients_are_clipped_makes_no_difference(tmp_path: Path) -> None:
+    """AdamW divides by their size: two bounds that every gradient exceeds train one model, whose slopes are the same.
+
+    Widths in units of unclipped gradients would smooth the shorter ones' slopes away.
+    """
+    found = []
+    for clip in (0.01, 0.001):
+        recipe = tiny_recipe(optimiser="adamw", rate=0.01, clip=clip)
+        found.append(Metagradient(runs=1).example_values(problem_of(tmp_path, POOL, tiny_cnn(recipe)))[0])
+    assert np.linalg.norm(found[1] - found[0]) < 0.02 * np.linalg.norm(found[0])
+
+
 @pytest.mark.parametrize("name", ["sgd, clipped", "adamw, in parts"])
 def test_a_replay_comes_to_the_fit_s_own_checkpoints(name: str, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, POOL, tiny_mlp(RECIPES[name]))

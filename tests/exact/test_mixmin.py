@@ -72,6 +72,51 @@ def test_more_models_are_never_worse_and_one_alone_is_itself() -> None:
         assert (worths_K[without | 1 << i] >= worths_K[without] - 2 * GAP).all()
 
 
+def alike(contributors: int, examples: int, seed: int) -> Floats:
+    """Models that say much the same of each example, as those of one initialisation do; over the best one's."""
+    rng = np.random.default_rng(seed)
+    logs_CN = 0.3 * rng.standard_normal((contributors, examples)) + rng.standard_normal(examples)
+    return np.asarray(np.exp(logs_CN - logs_CN.max(axis=0)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mixtures_of_models_that_are_alike_reach_the_certified_gap(seed: int) -> None:
+    """Of all models and of half of them: no model's mean likelihood over the mixture's is above 1."""
+    chances_CN, rows_KC = alike(24, 240, seed), np.ones((2, 24), dtype=bool)
+    rows_KC[1, ::2] = False
+    weights_KC, worths_K = best_mixtures(rows_KC, chances_CN)
+    pull_KC = (1 / (weights_KC @ chances_CN)) @ chances_CN.T / 240
+    assert np.where(rows_KC, pull_KC, 0).max() <= 1 + 2 * GAP
+    np.testing.assert_allclose(worths_K, np.log(weights_KC @ chances_CN).mean(axis=1), atol=1e-13)
+
+
+def test_whoever_has_no_weight_is_worth_exactly_nothing_left_out() -> None:
+    """By the dual program in a kept solver: a multiplier for each model, 0 for those that are mixed."""
+    import cvxpy as cp
+
+    chances_CN = alike(24, 120, 5)
+    rows_KC = np.vstack([np.ones((1, 24), dtype=bool), ~np.eye(24, dtype=bool)])
+    weights_KC, worths_K = best_mixtures(rows_KC, chances_CN)
+    w = cp.Variable(24)
+    asks = [w >= 0, cp.sum(w) == 1]
+    cp.Problem(cp.Maximize(cp.sum(cp.log(chances_CN.T @ w))), asks).solve(solver=cp.CLARABEL)
+    unused_C = asks[0].dual_value > 1e-3
+    assert 5 < unused_C.sum() < 24
+    np.testing.assert_allclose(weights_KC[0], w.value, atol=1e-3)
+    lost_C = worths_K[0] - worths_K[1:]
+    assert (lost_C[unused_C] == 0).all()
+    assert (lost_C[~unused_C] > 1e-7).all()
+
+
+def test_of_two_copies_either_can_be_left_out_at_no_loss() -> None:
+    chances_CN = alike(12, 80, 2)
+    chances_CN[7] = chances_CN[best_mixtures(np.ones((1, 12), dtype=bool), chances_CN)[0][0].argmax()]
+    worths_K = best_mixtures(np.vstack([np.ones((1, 12), dtype=bool), ~np.eye(12, dtype=bool)]), chances_CN)[1]
+    copies = np.flatnonzero((chances_CN == chances_CN[7]).all(axis=1))
+    assert len(copies) == 2
+    np.testing.assert_allclose(worths_K[1 + copies], worths_K[0], rtol=0, atol=1e-12)
+
+
 def test_only_members_are_mixed() -> None:
     rows_KC = powerset(3)[1:]
     weights_KC, _ = best_mixtures(rows_KC, likelihoods(3, 12, 1))

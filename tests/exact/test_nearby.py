@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from harness.types import Problem
+from harness.types import Examples, Problem
+from methods import daunce
 from methods.daunce import Daunce
 from methods.gradients.curvature import GaussNewton, Scaled
 from methods.gradients.nearby import Nearby, covariances, largest_eigenvalue, squared_distance
@@ -67,6 +69,29 @@ def test_models_tuned_against_random_slopes_converge_to_their_exact_covariance(p
     assert spearmanr(found, expected)[0] > 0.97
     assert slope(found, expected) == pytest.approx(1, abs=0.12)
     assert relative_error(found, expected) < 0.25
+
+
+def test_models_of_a_long_training_are_tuned_no_further_than_is_stable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of curvature beyond what 64 steps of a training's length bear, descent would swing ever wider."""
+    monkeypatch.setattr(daunce, "MOST_EXAMPLES", 10_000)  # all rows at every step
+    pool = tiny_pool(4, each=40)
+    labels = np.random.default_rng(5).integers(0, 3, len(pool.train))  # at random, so that no model is ever sure
+    guesses = Examples({**pool.train.columns, "targets": labels}, pool.train.owners_N, pool.train.real_N)
+    recipe = tiny_recipe(steps=400, rate=0.05, batch_size=10_000)
+    problem = problem_of(tmp_path, replace(pool, train=guesses), linear(recipe))
+    dense = Scale(problem)
+    values, vectors = torch.linalg.eigh(dense.curvature_PP)
+    top = float(values[-1])
+    assert top > 128
+    response = vectors @ torch.diag(sum((1 - values / top) ** t for t in range(64)) / top) @ vectors.T
+    count = len(dense.gradients_NP)
+    fisher = dense.gradients_NP.T @ dense.gradients_NP / count
+    expected = (dense.gradients_NP @ response @ fisher @ response @ dense.target_P).numpy() / count
+    found = Daunce(runs=1, models=300).example_values(problem)[0]
+    assert spearmanr(found, expected)[0] > 0.9
+    assert slope(found, expected) == pytest.approx(1, abs=0.3)
 
 
 def largest_eigenvalue_of(problem: Problem) -> float:

@@ -289,6 +289,14 @@ def test_one_pair_is_exact_for_an_additive_game() -> None:
     )
 
 
+def test_from_walks_an_additive_game_s_values_are_its_worths_to_the_last_digit() -> None:
+    """Also of who adds nothing, so that those are tied."""
+    worth_C = RNG(13).standard_normal(24)
+    worth_C[[3, 11]] = 0.0
+    found_C = questions.answer("shapley", lambda rows_KC: 5.0 + rows_KC @ worth_C, 24, RNG(14), 16)
+    np.testing.assert_allclose(found_C, worth_C, rtol=0, atol=1e-12)
+
+
 def test_a_pair_is_the_mean_gain_over_an_order_and_its_reverse() -> None:
     game = GAMES["weighted voting"]()
     walks = antithetic.walk(game.score, game.players, 5, RNG(4))
