@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from harness.errors import UserError
 from harness.types import Bools, Floats, Params, Problem
 from methods.algebra import EXACT_UP_TO, FOURIER_FEATURES, MEDIAN_ROWS
 from methods.features import features_of, targets_of
@@ -73,10 +72,10 @@ def median_distance(rows: torch.Tensor) -> float:
     """Median distance between distinct rows; of the first 1,000 where there are more.
 
     Raises:
-        UserError: there is one row, so that nothing tells how far apart two are.
+        ValueError: there is one row, so that nothing tells how far apart two are.
     """
     if len(rows) < 2:
-        raise UserError(
+        raise ValueError(
             "A kernel's width is the median distance within the validation split, which has one example here; give it "
             "two or more."
         )

@@ -110,7 +110,7 @@ def _print_knobs(console: Console, name: str, knobs: Sequence[Knob]) -> None:
             knob.name,
             expected(knob.kinds),
             written(knob.default) + (f": {knob.rule}" if knob.rule else ""),
-            (knob.meaning or "not told").replace("``", ""),
+            (knob.meaning or "not told.").replace("``", ""),
         )
         for knob in knobs
     ]

@@ -11,7 +11,6 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from harness.errors import UserError
 from harness.registry import method
 from harness.types import Examples, Floats, Problem
 from methods.baselines import Mmd
@@ -198,5 +197,5 @@ def test_alone_a_contributor_s_value_is_mmd_s_and_left_out_it_is_not(tmp_path: P
 def test_one_validation_example_tells_no_kernel_s_width_which_is_said(name: str, tmp_path: Path) -> None:
     pool = tiny_pool(4)
     alone = replace(pool, validation=pool.validation.take(np.array([0])))
-    with pytest.raises(UserError, match="median distance within the validation split, which has one example"):
+    with pytest.raises(ValueError, match="median distance within the validation split, which has one example"):
         evaluator_of(tmp_path, alone).evaluate(name, method(name), "standalone")

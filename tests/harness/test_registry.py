@@ -149,7 +149,7 @@ def test_a_package_s_method_is_shown_and_counted(install: Install, tmp_path: Pat
     for text in (
         "Twice the number of examples.",
         "Nobody (2020)",
-        "  factor    a whole number    2",
+        "  factor    not told. Takes a whole number; by default 2.",
         "nice_values 1.5",
         "additive",
     ):
