@@ -771,6 +771,8 @@ class Method(ABC):
     """Whether it looks at which examples are real and which are synthetic; where nobody knows, it cannot be asked."""
     by_question: ClassVar[bool] = False
     """Whether it works anew for each question; otherwise what it said to one is kept for all."""
+    adds_over_target: ClassVar[bool] = False
+    """Whether its values are means over target rows, so that ``value`` may ask it of a part of the target alone."""
     seed_scope: ClassVar[str] = ""
     """Methods that name one scope retrain on the same seeds, share outcomes and draw from the same ``scope_stream``, so
     that what they share does not depend on who asked first; empty: a scope of the method's own."""

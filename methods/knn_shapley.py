@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -37,8 +36,7 @@ class KnnShapley(OnFeatures):
         "in common, which for labels is the paper's 0 or 1"
     )
     claims = frozenset({"additive"})
-    adds_over_target: ClassVar[bool] = True
-    """Its values are means over target rows: a part of the target is asked by itself (``harness.valuing.asking``)."""
+    adds_over_target = True
 
     def algebra(self, size: JobSize) -> float:
         return self.seeds * 2.0 * size.examples * size.validation * size.features

@@ -31,9 +31,8 @@ class Less(SumOrMean):
         "exact, where the paper projects gradients of LoRA weights to store them: only cosines with one direction are "
         "asked for; the update is the one that AdamW, with its moments at the checkpoint, would make on the example "
         "alone, not clipped (nor is it in the paper's code), most of it the momentum that all examples share; of a run "
-        "by SGD, the example's gradient; the "
-        "validation split is the one subtask; over: the paper selects single examples; of a contributor the sum is the "
-        "harness's rule for such methods, and grows with size; :mean does not"
+        "by SGD, the example's gradient; the validation split is the one subtask; over: the paper selects single "
+        "examples; of a contributor the sum is the harness's rule for such methods, and grows with size; :mean does not"
     )
 
     def budget(self, contributors: int, examples: int) -> Budget:

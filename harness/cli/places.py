@@ -134,11 +134,11 @@ class Place:
     def of_results(cls, name: str, out: Path | None) -> Place:
         """Stored results with the suite that they answered: those of a run, or else the published ones.
 
-        Raises:
-            UserError: there are none.
-
         Args:
             name: of a suite or its file, or of the run of a suite that has a file of its own: ``runs/NAME``.
+
+        Raises:
+            UserError: there are none.
         """
         if out is not None:
             return cls._stored(out, name)

@@ -54,20 +54,19 @@ def print_plan(console: Console, name: str, data: str | None, device: str | None
     }
     counts = {task: count(suite, task, size[0], [*budgets[task].values()]) for task, size in sizes.items()}
     expected = expect(suite, {task: size[0] for task, size in sizes.items()}, budgets, paces, hours)
-    elsewhere = suite.data == "files" and not _lie_beside(suite)
-    console.print(
-        _head(suite, BESIDE if suite.data == "files" and not elsewhere else DATA[suite.data]), highlight=False
-    )
+    beside = suite.data == "files" and _lie_beside(suite)
+    named = " --data DIR" if suite.data == "files" and not beside else ""
+    console.print(_head(suite, BESIDE if beside else DATA[suite.data]), highlight=False)
     console.print(_tasks(suite, {task: size[0] for task, size in sizes.items()}))
     console.print(_learning(suite))
-    of_suite = "" if suite.data == "embedded" else f" --suite {name}{' --data DIR' if elsewhere else ''}"
+    of_suite = "" if suite.data == "embedded" else f" --suite {name}{named}"
     shown_by = f"its own: the task's defaults, see dataworth show TASK{of_suite}\n"
     console.print(Text(shown_by, style="dim italic"), soft_wrap=True)
     for pace in paces.values():
         for line in pace.reads:
             console.print(Text(line), soft_wrap=True)
     console.print(_counts(suite, counts))
-    timing = f"dataworth show {name}{' --data DIR' if elsewhere else ''} --measure"
+    timing = f"dataworth show {name}{named} --measure"
     _caption(console, suite, timing, methods, next(iter(budgets.values())), timed=bool(paces))
     if paces:
         console.print(_times(suite, counts, paces))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from rich.console import Console
+
+from harness.running.interrupts import answered
 
 STOPPED = 130
 """The exit status of a command that was stopped."""
@@ -33,7 +34,7 @@ def stoppable(console: Console, kept: str) -> Iterator[None]:
     ended = f"\nStopped. {kept} To go on: {again}"
     asked = False
 
-    def stop(_signal: int, _frame: object) -> NoReturn:
+    def stop(_before: object) -> NoReturn:
         nonlocal asked
         if asked:
             console.show_cursor()
@@ -43,18 +44,12 @@ def stoppable(console: Console, kept: str) -> Iterator[None]:
         console.print("\nStopping, at the next step of what is at hand. Once more stops at once.", soft_wrap=True)
         raise KeyboardInterrupt
 
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    mine = [name for name, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    for name in mine:
-        signal.signal(name, stop)
     try:
-        yield
+        with answered(stop):
+            yield
     except KeyboardInterrupt:
         console.print(ended, markup=False, soft_wrap=True)
         raise SystemExit(STOPPED) from None
-    finally:
-        for name in mine:
-            signal.signal(name, before[name])
 
 
 def heard(console: Console) -> Console:

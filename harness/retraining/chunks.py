@@ -18,6 +18,7 @@ from harness.metering.load import HERE
 from harness.metering.memory import PeakMemory
 from harness.retraining import training
 from harness.retraining.evaluation import Scores, evaluate
+from harness.retraining.training import never
 from harness.retraining.workspace import PoolReference, Workspace, workspace
 from harness.types import Array, Bools, Cost, Fit, Floats, Ints, Outcome
 
@@ -69,11 +70,6 @@ class ChunkResult:
 
 class Diverged(UserError):
     """A retraining's loss was not finite."""
-
-
-def never() -> bool:
-    """Nobody stops this."""
-    return False
 
 
 def retrain_chunk(chunk: Chunk, stopped: Callable[[], bool] = never, memory: PeakMemory | None = None) -> ChunkResult:

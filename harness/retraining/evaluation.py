@@ -10,7 +10,7 @@ import torch
 from torch.func import vmap
 
 from harness.metering.flops import FlopCounter
-from harness.retraining.training import Stopped, job, predict
+from harness.retraining.training import Stopped, job, never, predict
 from harness.types import FOLDS, Array, Batch, Floats, Learner, Params
 
 EVALUATION_BLOCK = 32_768
@@ -58,7 +58,7 @@ def evaluate(
     stacked: bool,
     flops: FlopCounter,
     outputs: int = 1,
-    stopped: Callable[[], bool] = lambda: False,
+    stopped: Callable[[], bool] = never,
 ) -> Scores:
     """Score J stacked models on held-out rows.
 

@@ -47,6 +47,11 @@ class Stopped(Exception):
     """The run was told to stop between two steps."""
 
 
+def never() -> bool:
+    """Nobody stops this."""
+    return False
+
+
 # --- which examples each step draws ----------------------------------------------------------------
 
 
@@ -181,7 +186,7 @@ def train(
     *,
     stacked: bool,
     flops: FlopCounter,
-    stopped: Callable[[], bool] = lambda: False,
+    stopped: Callable[[], bool] = never,
     keep: Callable[[int, Params], None] = lambda finished, params: None,
 ) -> Trained:
     """Train J coalitions side by side, each from its own initialisation on its own members.

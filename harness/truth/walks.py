@@ -98,16 +98,20 @@ def adjusted(walks: Walks) -> Floats:
 
 def _is_additive(joined: Array, gains: Array, rounding: float) -> bool:
     """Whether each contributor gains the same along all walks."""
-    found = np.empty(gains.shape)
-    np.put_along_axis(found, joined, gains, axis=2)
-    return bool((np.ptp(found.reshape(-1, found.shape[2]), axis=0) <= rounding).all())
+    each = _placed(joined, gains)
+    return bool((np.ptp(each.reshape(-1, each.shape[2]), axis=0) <= rounding).all())
 
 
 def _by_contributor(joined: Array, gains: Array) -> Floats:
     """Mean gain of each contributor over the two directions of its pair, R x C."""
-    found = np.empty((len(joined), 2, joined.shape[2]))
+    return np.asarray(_placed(joined, gains).mean(axis=1))
+
+
+def _placed(joined: Array, gains: Array) -> Floats:
+    """Gains by who joined, R x 2 x C, in place of by when."""
+    found = np.empty(gains.shape)
     np.put_along_axis(found, joined, gains, axis=2)
-    return np.asarray(found.mean(axis=1))
+    return found
 
 
 def _surrogate_steps(order_C: Ints) -> Floats:

@@ -127,11 +127,11 @@ def _parts(session: Session, asked: Asking, whole: dict[str, Any]) -> tuple[Floa
     if math.isfinite(asked.gpu_hours):
         hours = session.gpu_hours(cost_of(whole["cost"]))
         seconds = min(seconds, asked.gpu_hours * whole["seconds"] / hours) if hours > 0 else seconds
-    alone, whole_C = getattr(asked.method, "adds_over_target", False), np.mean(whole["values"], axis=0)
+    alone, whole_C = asked.method.adds_over_target, np.mean(whole["values"], axis=0)
     for number, part in enumerate(parts):
         own = part if alone else np.setdiff1d(np.arange(rows), part)
-        which = f"{number + 1} of {len(parts)}"
-        record = _kept(session, asked, f"{which} alone" if alone else which, own)
+        which = f"part {number + 1} of {len(parts)}"
+        record = _kept(session, asked, f"{which} alone" if alone else f"the target without {which}", own)
         said_C = np.mean(record["values"], axis=0)
         found.append((rows * whole_C - len(part) * said_C) / (rows - len(part)) if alone else said_C)
         spent += cost_of(record["cost"])
@@ -151,8 +151,7 @@ def _kept(session: Session, asked: Asking, which: str, rows: Ints | None = None)
     model = sorted(library_versions({*session.learner.packages} - {"harness", "methods", "tasks"}).items())
     place = (session.engine.context, session.root, session.brought.names)
     key = key_of(place, asked.name, base_of(asked.name), repr(asked.method), code, model, asked.question, which)
-    of = "" if rows is None else f", part {which}" if which.endswith("alone") else f", the target without part {which}"
-    what = f"asking {asked.name}{of}"
+    what = f"asking {asked.name}" if rows is None else f"asking {asked.name}, {which}"
     stage = session.progress.stage
 
     def find() -> dict[str, Any]:

@@ -50,8 +50,8 @@ class NtkMmd(SetFunction):
         "and so no one scale needs to be chosen (whether one would do better is recorded on no tuning pool); ridge: a "
         "tenth of the mean diagonal; output: the true target's probability, with 1 as the label to be reached; "
         "features: joined with targets, so that a wrong label is a distance; unbiased: no, as in the paper, though the "
-        "biased MMD is partly size; weights: 1 / the mean of each term; nobody "
-        "is worth 0, as if no term were there"
+        "biased MMD is partly size; weights: 1 / the mean of each term; nobody is "
+        "worth 0, as if no term were there"
     )
 
     @property

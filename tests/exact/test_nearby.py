@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from harness.types import Examples, Problem
+from harness.types import Examples, Floats, Problem
 from methods import daunce
 from methods.daunce import Daunce
 from methods.gradients.curvature import GaussNewton, Scaled
@@ -61,10 +61,7 @@ def test_models_tuned_against_random_slopes_converge_to_their_exact_covariance(p
     top = largest_eigenvalue_of(problem)
     steps = min(64, max(8, int(np.ceil(top))))
     filtered = sum((1 - values / steps) ** t for t in range(steps)) / steps
-    response = vectors @ torch.diag(filtered) @ vectors.T
-    count = len(dense.gradients_NP)
-    fisher = dense.gradients_NP.T @ dense.gradients_NP / count
-    expected = (dense.gradients_NP @ response @ fisher @ response @ dense.target_P).numpy() / count
+    expected = covariance_of(dense, vectors @ torch.diag(filtered) @ vectors.T)
     found = Daunce(runs=1, models=1_500).example_values(problem)[0]
     assert spearmanr(found, expected)[0] > 0.97
     assert slope(found, expected) == pytest.approx(1, abs=0.12)
@@ -85,13 +82,18 @@ def test_models_of_a_long_training_are_tuned_no_further_than_is_stable(
     values, vectors = torch.linalg.eigh(dense.curvature_PP)
     top = float(values[-1])
     assert top > 128
-    response = vectors @ torch.diag(sum((1 - values / top) ** t for t in range(64)) / top) @ vectors.T
-    count = len(dense.gradients_NP)
-    fisher = dense.gradients_NP.T @ dense.gradients_NP / count
-    expected = (dense.gradients_NP @ response @ fisher @ response @ dense.target_P).numpy() / count
+    filtered = sum((1 - values / top) ** t for t in range(64)) / top
+    expected = covariance_of(dense, vectors @ torch.diag(filtered) @ vectors.T)
     found = Daunce(runs=1, models=300).example_values(problem)[0]
     assert spearmanr(found, expected)[0] > 0.9
     assert slope(found, expected) == pytest.approx(1, abs=0.3)
+
+
+def covariance_of(dense: Scale, response_PP: torch.Tensor) -> Floats:
+    """Of losses over models that answer random slopes so, N: their covariance is the empirical Fisher's third."""
+    count = len(dense.gradients_NP)
+    fisher_PP = dense.gradients_NP.T @ dense.gradients_NP / count
+    return np.asarray(dense.gradients_NP @ response_PP @ fisher_PP @ response_PP @ dense.target_P) / count
 
 
 def largest_eigenvalue_of(problem: Problem) -> float:

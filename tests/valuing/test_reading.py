@@ -103,27 +103,27 @@ def test_a_column_that_is_told_is_of_the_files_that_have_it(tmp_path: Path) -> N
         brought(folder, target, columns={"text": "{text} {y}", "label": "y"})
 
 
+def describe(file: Path, path: str) -> None:
+    file.write_text(
+        f"""task = "sentiment"\nside = "real"\npath = "{path}"
+        labels = {{positive = "positive", negative = "negative"}}
+        [columns]\nprompt = "{{text}}"\nanswer = "{{label}}"\n"""
+    )
+
+
 def test_a_file_s_name_is_its_contributor_s_up_to_the_format(tmp_path: Path) -> None:
     _, target = vendors(tmp_path)
     folder = tmp_path / "versions"
     for name in ("acme v1.2.csv", "acme v1.3.csv", "b.jsonl", "c.train.csv"):
         write(folder / name, reviews(12, len(name)))
-    (folder / "c.toml").write_text(
-        """task = "sentiment"\nside = "real"\npath = "c.train.csv"
-        labels = {positive = "positive", negative = "negative"}
-        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
-    )
+    describe(folder / "c.toml", "c.train.csv")
     assert brought(folder, target).names == ("acme v1.2", "acme v1.3", "b", "c")
 
 
 def test_a_file_beside_a_description_of_which_it_says_nothing_is_a_contributor_s_own(tmp_path: Path) -> None:
     folder, target = vendors(tmp_path)
     write(folder / "v0.v2.csv", reviews(12, 70))
-    (folder / "v0.toml").write_text(
-        """task = "sentiment"\nside = "real"\npath = "./v0.csv"
-        labels = {positive = "positive", negative = "negative"}
-        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
-    )
+    describe(folder / "v0.toml", "./v0.csv")
     assert brought(folder, target).names == ("v0", "v0.v2", "v1", "v2")
 
 
@@ -269,11 +269,7 @@ def test_a_description_says_how_one_contributor_s_files_are_read(tmp_path: Path)
 
 def test_a_target_may_be_described_too(tmp_path: Path) -> None:
     folder, target = vendors(tmp_path)
-    (tmp_path / "target.toml").write_text(
-        """task = "sentiment"\nside = "real"\npath = "target.csv"
-        labels = {positive = "positive", negative = "negative"}
-        [columns]\nprompt = "{text}"\nanswer = "{label}"\n"""
-    )
+    describe(tmp_path / "target.toml", "target.csv")
     assert brought(folder, tmp_path / "target.toml").target.digest() == brought(folder, target).target.digest()
 
 
